@@ -1,0 +1,155 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"sync/atomic"
+)
+
+// maxCached is the largest object that a Cache keeps, in bytes.
+const maxCached = 1 << 20
+
+// Cache keeps small things from slow stores in memory, up to a number of bytes.
+// It keeps what is asked for again and again even while somebody reads
+// everything once (2Q), and asks the store once however many want a thing at
+// the same time.
+type Cache struct {
+	held    *twoQueue
+	large   *largeOnes
+	flights flights
+
+	hits, misses atomic.Int64
+}
+
+// CacheStats says how a Cache has done. Entries and Bytes are of now, the
+// others count from its beginning.
+type CacheStats struct {
+	Hits, Misses   int64
+	Evicted        int64
+	Entries, Bytes int64
+}
+
+// cacheKey names what is cached: an object of one Space, or anything by key.
+type cacheKey struct {
+	space  string
+	digest Digest
+	key    string
+}
+
+// NewCache returns an empty cache of at most maxBytes bytes, its own records
+// included.
+func NewCache(maxBytes int64) *Cache {
+	return &Cache{held: newTwoQueue(maxBytes), large: newLargeOnes()}
+}
+
+// Stats returns the figures for metrics.
+func (c *Cache) Stats() CacheStats {
+	s := c.held.stats()
+	s.Hits, s.Misses = c.hits.Load(), c.misses.Load()
+	return s
+}
+
+// Bytes returns what is cached under key, or else what fill returns. fill runs
+// once for all who ask meanwhile, and goes on until the last of them has gone;
+// what it returns with an error is not kept. Nobody may change the bytes.
+func (c *Cache) Bytes(ctx context.Context, key string, fill func(ctx context.Context) ([]byte, error)) ([]byte, error) {
+	return c.bytes(ctx, cacheKey{key: key}, fill)
+}
+
+func (c *Cache) bytes(ctx context.Context, key cacheKey, fill func(ctx context.Context) ([]byte, error)) ([]byte, error) {
+	if value, ok := c.held.get(key); ok {
+		c.hits.Add(1)
+		return value, nil
+	}
+	c.misses.Add(1)
+	return c.flights.do(ctx, key, func(ctx context.Context) ([]byte, error) {
+		value, err := fill(ctx)
+		if err == nil {
+			c.held.add(key, value)
+		}
+		return value, err
+	})
+}
+
+// Forget drops an object of a Space, after it was deleted from the store.
+func (c *Cache) Forget(space string, d Digest) { c.held.remove(cacheKey{space: space, digest: d}) }
+
+// Objects returns o, the objects of one Space, behind the cache. Objects up to
+// 1 MiB are kept once they were read whole and checked.
+func (c *Cache) Objects(space string, o Objects) Objects {
+	return &cachedObjects{cache: c, space: space, Objects: o}
+}
+
+type cachedObjects struct {
+	Objects
+	cache *Cache
+	space string
+}
+
+var _ Batcher = (*cachedObjects)(nil)
+
+// errLarge says that an object is not for the cache.
+var errLarge = errors.New("larger than what is cached")
+
+func (o *cachedObjects) Get(ctx context.Context, d Digest, off int64) (io.ReadCloser, error) {
+	key := cacheKey{space: o.space, digest: d}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if off != 0 {
+		value, ok := o.cache.held.get(key)
+		if !ok {
+			return o.Objects.Get(ctx, d, off)
+		}
+		return serve(d, value, off)
+	}
+	if o.cache.large.has(key) {
+		return o.Objects.Get(ctx, d, 0)
+	}
+	value, err := o.cache.bytes(ctx, key, func(ctx context.Context) ([]byte, error) { return o.fetch(ctx, d) })
+	if errors.Is(err, errLarge) {
+		o.cache.large.add(key)
+		return o.Objects.Get(ctx, d, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return serve(d, value, 0)
+}
+
+// fetch reads a whole object; it has been checked when the end comes.
+func (o *cachedObjects) fetch(ctx context.Context, d Digest) ([]byte, error) {
+	body, err := o.Objects.Get(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	if sized, ok := body.(interface{ Size() int64 }); ok && sized.Size() > maxCached {
+		return nil, errLarge
+	}
+	value, err := io.ReadAll(io.LimitReader(body, maxCached+1))
+	if err == nil && len(value) > maxCached {
+		err = errLarge
+	}
+	return value, err
+}
+
+func (o *cachedObjects) PutBatch(ctx context.Context, items []Item) error {
+	return PutAll(ctx, o.Objects, items)
+}
+
+// cachedBody reads from memory; Size is that of the whole object.
+type cachedBody struct{ *bytes.Reader }
+
+func (cachedBody) Close() error { return nil }
+
+func serve(d Digest, value []byte, off int64) (io.ReadCloser, error) {
+	if err := checkOffset(d, off, int64(len(value))); err != nil {
+		return nil, err
+	}
+	body := cachedBody{bytes.NewReader(value)}
+	_, err := body.Seek(off, io.SeekStart)
+	return body, err
+}

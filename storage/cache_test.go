@@ -1,0 +1,207 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"airlock/storage"
+	"airlock/storage/storetest"
+)
+
+func TestCached(t *testing.T) {
+	storetest.Run(t, func(*testing.T) *storage.Store {
+		s := storage.NewMem()
+		cache := storage.NewCache(1 << 20)
+		inner := s.Objects
+		s.Objects = func(space string) storage.Objects { return cache.Objects(space, inner(space)) }
+		return s
+	})
+}
+
+// Each object is fetched once, and no Space sees another's through the cache.
+func TestCacheObjects(t *testing.T) {
+	gets := 0
+	s := storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
+		if c.Op == "Get" {
+			gets++
+		}
+		return storetest.Fault{}
+	})
+	cache := storage.NewCache(8 << 20)
+	mine, theirs := cache.Objects("acme/a", s.Objects("acme/a")), cache.Objects("acme/b", s.Objects("acme/b"))
+	for _, test := range []struct{ size, gets int }{{10, 1}, {1 << 20, 1}, {1<<20 + 1, 4}} {
+		data := storetest.Random(uint64(test.size), test.size)
+		ref := storage.RefOf(data)
+		if err := mine.Put(t.Context(), ref, bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+		gets = 0
+		for range 3 {
+			body, err := mine.Get(t.Context(), ref.Digest, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, data) {
+				t.Errorf("got %d bytes, %v", len(got), err)
+			}
+			_ = body.Close()
+		}
+		if gets != test.gets {
+			t.Errorf("object of %d bytes fetched %d times, want %d", test.size, gets, test.gets)
+		}
+		if _, err := theirs.Get(t.Context(), ref.Digest, 0); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("another Space: %v", err)
+		}
+		gets = 0
+		cache.Forget("acme/a", ref.Digest)
+		if _, err := mine.Get(t.Context(), ref.Digest, 0); err != nil || gets != 1 {
+			t.Errorf("after Forget: fetched %d times, %v", gets, err)
+		}
+	}
+}
+
+// However many ask at once, the store is asked once; who goes does not take the
+// others along, and when all have gone the fill ends.
+func TestCacheAtOnce(t *testing.T) {
+	cache := storage.NewCache(1 << 20)
+	begun, finish := make(chan struct{}), make(chan struct{})
+	var fills atomic.Int32
+	fill := func(ctx context.Context) ([]byte, error) {
+		if fills.Add(1) == 1 {
+			close(begun)
+		}
+		select {
+		case <-finish:
+			return []byte("value"), nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := cache.Bytes(ctx, "k", fill)
+		left <- err
+	}()
+	<-begun
+	var wg, joined sync.WaitGroup
+	for range 8 {
+		joined.Add(1)
+		wg.Go(func() {
+			joined.Done()
+			if got, err := cache.Bytes(t.Context(), "k", fill); err != nil || string(got) != "value" {
+				t.Errorf("got %q, %v", got, err)
+			}
+		})
+	}
+	joined.Wait()
+	for cache.Stats().Misses < 9 { // until all wait
+	}
+	cancel()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("who left got %v", err)
+	}
+	close(finish)
+	wg.Wait()
+	if n := fills.Load(); n != 1 {
+		t.Errorf("filled %d times", n)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	_, err := cache.Bytes(ctx, "alone", func(fillCtx context.Context) ([]byte, error) {
+		cancel()
+		<-fillCtx.Done()
+		close(ended)
+		return nil, fillCtx.Err()
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	<-ended
+}
+
+func TestCacheFailedFill(t *testing.T) {
+	cache := storage.NewCache(1 << 20)
+	failure := errors.New("store is away")
+	if _, err := cache.Bytes(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("half"), failure }); !errors.Is(err, failure) {
+		t.Errorf("got %v", err)
+	}
+	got, err := cache.Bytes(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("whole"), nil })
+	if err != nil || string(got) != "whole" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// Whatever is asked for, the cache stays within its bytes and never gives one
+// thing for another.
+func TestCacheBounded(t *testing.T) {
+	const room = 10_000
+	rapid.Check(t, func(t *rapid.T) {
+		cache := storage.NewCache(room)
+		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 60), 1, 300).Draw(t, "asked") {
+			want := bytes.Repeat([]byte{byte(n)}, n*200)
+			got, err := cache.Bytes(context.Background(), fmt.Sprint(n), func(context.Context) ([]byte, error) { return want, nil })
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("asked for %d, got %d bytes, %v", n, len(got), err)
+			}
+			if s := cache.Stats(); s.Bytes > room || s.Bytes < 0 || s.Entries > room/256 || s.Entries < 0 {
+				t.Fatalf("holds %+v, room for %d bytes", s, room)
+			}
+		}
+	})
+}
+
+// One who reads everything once does not push out what is asked for often.
+func TestCacheScan(t *testing.T) {
+	cache := storage.NewCache(100 * 1256)
+	get := func(key string) {
+		value := make([]byte, 1000)
+		if _, err := cache.Bytes(t.Context(), key, func(context.Context) ([]byte, error) { return value, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		for i := range 50 {
+			get(fmt.Sprint("often ", i))
+		}
+	}
+	for i := range 10_000 {
+		get(fmt.Sprint("once ", i))
+	}
+	before := cache.Stats().Hits
+	for i := range 50 {
+		get(fmt.Sprint("often ", i))
+	}
+	if hits := cache.Stats().Hits - before; hits != 50 {
+		t.Errorf("%d of 50 are still there", hits)
+	}
+}
+
+func BenchmarkCacheHit(b *testing.B) {
+	cache := storage.NewCache(1 << 20)
+	s := storage.NewMem()
+	data := storetest.Random(1, 2<<10)
+	ref := storage.RefOf(data)
+	o := cache.Objects("acme/a", s.Objects("acme/a"))
+	if err := o.Put(b.Context(), ref, bytes.NewReader(data)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := o.Get(b.Context(), ref.Digest, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = body.Close()
+	}
+}

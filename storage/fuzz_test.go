@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func FuzzParseDigest(f *testing.F) {
+	f.Add(DigestOf(nil).String())
+	f.Add("sha256:")
+	f.Add("sha512:" + DigestOf(nil).Hex())
+	f.Add("sha256:" + strings.ToUpper(DigestOf(nil).Hex()))
+	f.Add("sha256:" + strings.Repeat("é", 32))
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := ParseDigest(text)
+		if err == nil && d.String() != text {
+			t.Errorf("%q is written %q", text, d)
+		}
+		var read Digest
+		if again := read.UnmarshalText([]byte(text)); (again == nil) != (err == nil) || read != d {
+			t.Errorf("%q: ParseDigest %v, UnmarshalText %v", text, err, again)
+		}
+	})
+}
+
+func FuzzCheckKey(f *testing.F) {
+	for _, key := range []string{"a", "e1/tile/0/x000/001", "", "/", "a/../b", "a//b", "A", "ä", "a\x00", strings.Repeat("a/", 256)} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		err := CheckKey(key)
+		var keyErr *KeyError
+		if err != nil && !errors.As(err, &keyErr) {
+			t.Fatalf("%q: %v is not a KeyError", key, err)
+		}
+		if err != nil {
+			return
+		}
+		s := newDirStore("/store", nil, nil)
+		path := s.path(filesPrefix + key)
+		if rel, err := filepath.Rel("/store/files", path); err != nil || filepath.ToSlash(rel) != key {
+			t.Errorf("%q lies at %q", key, path)
+		}
+		if len(key) > 512 || strings.ToLower(key) != key || !filepath.IsLocal(key) {
+			t.Errorf("%q was accepted", key)
+		}
+	})
+}
+
+func FuzzParseCell(f *testing.F) {
+	whole := formatCell(nonce{1, 2, 3}, []byte("value"))
+	f.Add(whole)
+	f.Add(formatCell(nonce{}, nil))
+	f.Add(whole[:len(whole)-1])
+	f.Add(whole[:cellHeader])
+	f.Add(bytes.ToUpper(whole))
+	f.Add(bytes.Replace(whole, []byte("1"), []byte("2"), 1))
+	f.Fuzz(func(t *testing.T, stored []byte) {
+		n, value, err := parseCell("cell", stored)
+		if err == nil && !bytes.Equal(formatCell(n, value), stored) {
+			t.Errorf("%q is written %q", stored, formatCell(n, value))
+		}
+	})
+}
+
+// The format of a cell, byte for byte.
+func TestCellFormat(t *testing.T) {
+	const want = "airlock-cell 1 000102030405060708090a0b0c0d0e0f " +
+		"cd42404d52ad55ccfa9aca4adc828aa5800ad9d385a0671fbcbf724118320619\nvalue"
+	n := nonce{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+	if got := formatCell(n, []byte("value")); string(got) != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	for i := range want {
+		changed := []byte(want)
+		changed[i] ^= 1
+		got, value, err := parseCell("cell", changed)
+		if err == nil && (got == n || string(value) != "value") {
+			t.Errorf("byte %d changed and nobody saw", i)
+		}
+		if _, _, err := parseCell("cell", []byte(want)[:i]); err == nil {
+			t.Errorf("cut after %d bytes and nobody saw", i)
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package storage
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	probeWriters = 8
+	probeRounds  = 5
+	probeTimeout = time.Minute
+)
+
+// Probe tries whether a store honours conditional writes, and returns why it
+// does not: then only one server may write there. It is empty for a store that
+// does. A store that cannot be tried counts as one that does not.
+//
+// Some S3 servers ignore conditions in silence; only trying tells.
+func Probe(ctx context.Context, s *Store) string {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	p := &probe{store: s, folder: "probe/" + strings.ToLower(rand.Text())}
+	defer p.cleanUp(ctx)
+	var err error
+	for range probeRounds { // an unclear answer says nothing about conditions
+		if err = p.run(ctx); err == nil {
+			return ""
+		}
+		if broken := (*brokenRule)(nil); errors.As(err, &broken) {
+			return broken.Error()
+		}
+		p.round++
+	}
+	return fmt.Sprintf("conditional writes could not be tried: %v", err)
+}
+
+// brokenRule is a promise of Files or Cells that a store does not keep.
+type brokenRule struct{ what string }
+
+func (e *brokenRule) Error() string { return e.what }
+
+func broken(format string, args ...any) error { return &brokenRule{what: fmt.Sprintf(format, args...)} }
+
+type probe struct {
+	store  *Store
+	folder string
+	round  int
+
+	mu    sync.Mutex
+	files []string // written, or tried to
+	cells []string
+}
+
+func (p *probe) run(ctx context.Context) error {
+	var errs [4]error
+	var wg sync.WaitGroup
+	// All go to their end: a request broken off could write after the clean-up.
+	for i, try := range []func(context.Context) error{p.createRace, p.staleSwap, p.swapRace, p.order} {
+		wg.Go(func() { errs[i] = try(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}
+
+func (p *probe) key(all *[]string, name string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := fmt.Sprintf("%s/%d/%s", p.folder, p.round, name)
+	*all = append(*all, key)
+	return key
+}
+
+func (p *probe) file(name string) string { return p.key(&p.files, name) }
+func (p *probe) cell(name string) string { return p.key(&p.cells, name) }
+
+// race runs one write for each writer at once, and returns how many went
+// through; refused is what the others get.
+func race(write func(i byte) error, refused error) (won int, winner byte, err error) {
+	var wins, last atomic.Int32
+	var other atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for i := range byte(probeWriters) {
+		wg.Go(func() {
+			switch err := write(i); {
+			case err == nil:
+				wins.Add(1)
+				last.Store(int32(i))
+			case !errors.Is(err, refused):
+				other.Store(&err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := other.Load(); err != nil {
+		return 0, 0, *err
+	}
+	return int(wins.Load()), byte(last.Load()), nil
+}
+
+func (p *probe) createRace(ctx context.Context) error {
+	key := p.file("race")
+	won, winner, err := race(func(i byte) error { return p.store.Files.Create(ctx, key, []byte{i}) }, ErrExists)
+	if err != nil {
+		return err
+	}
+	if won != 1 {
+		return broken("of %d writers creating one file at once %d went through", probeWriters, won)
+	}
+	got, err := p.store.Files.Get(ctx, key)
+	if err == nil && (len(got) != 1 || got[0] != winner) {
+		return broken("a file just created reads as another")
+	}
+	return err
+}
+
+func (p *probe) swapRace(ctx context.Context) error {
+	key := p.cell("race")
+	tag, err := p.store.Cells.Swap(ctx, key, "", nil)
+	if err != nil {
+		return err
+	}
+	swap := func(i byte) error {
+		_, err := p.store.Cells.Swap(ctx, key, tag, []byte{i})
+		return err
+	}
+	won, winner, err := race(swap, ErrConflict)
+	if err != nil {
+		return err
+	}
+	if won != 1 {
+		return broken("of %d writers replacing one cell at once %d went through", probeWriters, won)
+	}
+	got, _, err := p.store.Cells.Load(ctx, key)
+	if err == nil && (len(got) != 1 || got[0] != winner) {
+		return broken("a cell just written reads as before")
+	}
+	return err
+}
+
+func (p *probe) staleSwap(ctx context.Context) error {
+	cells := p.store.Cells
+	key := p.cell("stale")
+	first, err := cells.Swap(ctx, key, "", []byte("first"))
+	if err != nil {
+		return err
+	}
+	if _, err := cells.Swap(ctx, key, first, []byte("second")); err != nil {
+		return err
+	}
+	for _, stale := range []struct{ key, tag, what string }{
+		{key, first, "a write that expects an old value goes through"},
+		{key, "", "a write that expects nothing goes through where there is something"},
+		{p.cell("missing"), first, "a write that expects a value goes through where there is none"},
+	} {
+		_, err := cells.Swap(ctx, stale.key, stale.tag, []byte("stale"))
+		if err == nil {
+			return broken("%s", stale.what)
+		}
+		if !errors.Is(err, ErrConflict) {
+			return err
+		}
+	}
+	got, _, err := cells.Load(ctx, key)
+	if err == nil && string(got) != "second" {
+		return broken("a cell just written reads as before")
+	}
+	return err
+}
+
+// order writes keys whose order by folders is not the order by bytes.
+func (p *probe) order(ctx context.Context) error {
+	var want []string
+	for _, name := range []string{"o/a-b", "o/a/b", "o/a0"} {
+		key := p.file(name)
+		if err := p.store.Files.Create(ctx, key, []byte(name)); err != nil {
+			return err
+		}
+		want = append(want, key)
+	}
+	var got []string
+	for key, err := range p.store.Files.List(ctx, strings.TrimSuffix(want[0], "a-b"), "") {
+		if err != nil {
+			return err
+		}
+		got = append(got, key)
+	}
+	if !slices.Equal(got, want) {
+		return broken("a listing is incomplete or not in order")
+	}
+	return nil
+}
+
+// remover is a port that can take back what the probe wrote.
+type remover interface {
+	remove(ctx context.Context, key string) error
+}
+
+// cleanUp removes the probe's keys where the store can. What stays is small
+// and harmless.
+func (p *probe) cleanUp(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout/6)
+	defer cancel()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	remove := func(port any, keys []string) {
+		r, ok := port.(remover)
+		if !ok {
+			return
+		}
+		_ = each(ctx, len(keys), func(ctx context.Context, i int) error {
+			_ = r.remove(ctx, keys[i])
+			return nil
+		})
+	}
+	remove(p.store.Files, p.files)
+	remove(p.store.Cells, p.cells)
+}

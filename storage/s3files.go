@@ -1,0 +1,195 @@
+package storage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// s3Attempts is how often a conditional write is tried whose answer was lost.
+const s3Attempts = 4
+
+// s3Files keeps each file as an object of the bucket under files/.
+type s3Files struct{ store *s3Store }
+
+var _ Files = (*s3Files)(nil)
+
+func (f *s3Files) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := firstErr(ctx.Err(), CheckKey(key)); err != nil {
+		return nil, err
+	}
+	value, _, err := f.store.get(ctx, filesPrefix+key, MaxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noFile(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("file %q: %w", key, err)
+	}
+	return value, nil
+}
+
+func (f *s3Files) Create(ctx context.Context, key string, value []byte) error {
+	if err := firstErr(ctx.Err(), checkValue(key, value)); err != nil {
+		return err
+	}
+	if err := f.store.create(ctx, filesPrefix+key, value); err != nil {
+		return fmt.Errorf("file %q: %w", key, err)
+	}
+	return nil
+}
+
+func (f *s3Files) remove(ctx context.Context, key string) error {
+	return f.store.remove(ctx, filesPrefix+key)
+}
+
+// create stores value unless key holds other bytes (ErrExists). After a lost
+// answer it looks: the same bytes are success, whoever wrote them.
+func (s *s3Store) create(ctx context.Context, key string, value []byte) error {
+	if s.alone {
+		release, err := s.writers.lock(ctx, key)
+		if err != nil {
+			return err
+		}
+		defer release()
+		if held, _, err := s.get(ctx, key, MaxFile); !errors.Is(err, fs.ErrNotExist) {
+			return firstErr(err, sameFile(key, held, value))
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		_, err := s.put(ctx, key, value, ifAbsent)
+		if err == nil {
+			return nil
+		}
+		if !isConflict(err) && !isUnclear(err) {
+			return s3Error(err)
+		}
+		held, _, readErr := s.get(ctx, key, MaxFile)
+		switch {
+		case readErr == nil:
+			return sameFile(key, held, value)
+		case !errors.Is(readErr, fs.ErrNotExist):
+			return errors.Join(err, readErr)
+		case attempt == s3Attempts || !pause(ctx, attempt):
+			return s3Error(err)
+		}
+	}
+}
+
+// List relies on the order that S3 promises for general buckets: UTF-8 bytes.
+func (f *s3Files) List(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		if err := firstErr(ctx.Err(), checkPrefix(prefix)); err != nil {
+			yield("", err)
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		root := f.store.prefix + filesPrefix
+		options := minio.ListObjectsOptions{Prefix: root + prefix, Recursive: true}
+		if after != "" {
+			options.StartAfter = root + after
+		}
+		for object := range f.store.bulk.ListObjectsIter(ctx, f.store.bucket, options) {
+			if object.Err != nil {
+				yield("", fmt.Errorf("listing files under %q: %w", prefix, s3Error(object.Err)))
+				return
+			}
+			key := strings.TrimPrefix(object.Key, root)
+			if key <= after || CheckKey(key) != nil {
+				continue // not ours, such as the folders some tools make
+			}
+			if !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// s3Cells keeps each cell as an object of the bucket under cells/. Its tag is
+// the ETag, which never comes back because the bytes hold a nonce.
+type s3Cells struct{ store *s3Store }
+
+var _ Cells = (*s3Cells)(nil)
+
+func (c *s3Cells) remove(ctx context.Context, key string) error {
+	return c.store.remove(ctx, cellsPrefix+key)
+}
+
+func (c *s3Cells) Load(ctx context.Context, key string) ([]byte, string, error) {
+	if err := firstErr(ctx.Err(), CheckKey(key)); err != nil {
+		return nil, "", err
+	}
+	_, value, tag, err := c.current(ctx, key)
+	return value, tag, err
+}
+
+func (c *s3Cells) current(ctx context.Context, key string) (nonce, []byte, string, error) {
+	stored, tag, err := c.store.get(ctx, cellsPrefix+key, maxCell)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nonce{}, nil, "", noCell(key)
+	}
+	if err != nil {
+		return nonce{}, nil, "", fmt.Errorf("cell %q: %w", key, err)
+	}
+	n, value, err := parseCell(fmt.Sprintf("cell %q", key), stored)
+	return n, bytes.Clone(value), tag, err
+}
+
+func (c *s3Cells) Swap(ctx context.Context, key, tag string, value []byte) (string, error) {
+	if err := firstErr(ctx.Err(), checkValue(key, value)); err != nil {
+		return "", err
+	}
+	if c.store.alone {
+		release, err := c.store.writers.lock(ctx, cellsPrefix+key)
+		if err != nil {
+			return "", err
+		}
+		defer release()
+		_, _, now, err := c.current(ctx, key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if now != tag {
+			return "", conflict(key)
+		}
+	}
+	return c.swap(ctx, key, tag, value)
+}
+
+// swap writes and, when the answer is lost, looks for the nonce it drew. As
+// long as the cell still has the old tag the same bytes may be sent again: of
+// two such requests at most one can take effect.
+func (c *s3Cells) swap(ctx context.Context, key, tag string, value []byte) (string, error) {
+	drawn := newNonce()
+	stored := formatCell(drawn, value)
+	unsure := false // an earlier attempt may have taken effect
+	for attempt := 1; ; attempt++ {
+		newTag, err := c.store.put(ctx, cellsPrefix+key, stored, ifMatch(tag))
+		switch {
+		case err == nil:
+			return newTag, nil
+		case isUnclear(err):
+			unsure = true
+		case !unsure && isConflict(err):
+			return "", conflict(key)
+		case !unsure:
+			return "", fmt.Errorf("cell %q: %w", key, s3Error(err))
+		}
+		n, _, now, readErr := c.current(ctx, key)
+		switch {
+		case readErr == nil && n == drawn:
+			return now, nil
+		case errors.Is(readErr, fs.ErrNotExist) && tag != "":
+			return "", conflict(key) // cells are never deleted, so nothing took effect
+		case readErr != nil && !errors.Is(readErr, fs.ErrNotExist), now != tag,
+			attempt == s3Attempts || !pause(ctx, attempt):
+			return "", fmt.Errorf("cell %q: %w: %w", key, ErrUnclear, err)
+		}
+	}
+}
