@@ -1,0 +1,148 @@
+package signing
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/url"
+	"time"
+
+	"airlock/storage"
+)
+
+// Profile is what a certificate of ours says. Root certificates sign leaves
+// and identity versions; leaves sign everything else.
+type Profile struct {
+	Space     string // first URI SAN: "space://<organisation>/<space>"
+	Issuer    string // the organisation's issuer URL, in the extension oidIssuer
+	Name      string // subject common name, for people only
+	NotBefore time.Time
+	NotAfter  time.Time
+}
+
+// NewRoot returns a self-signed root certificate, in DER.
+func NewRoot(p Profile, key *ecdsa.PrivateKey) ([]byte, error) {
+	t, err := p.template()
+	if err != nil {
+		return nil, err
+	}
+	t.IsCA, t.BasicConstraintsValid, t.MaxPathLenZero = true, true, true
+	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
+	return x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+}
+
+// NewLeaf returns a leaf certificate for pub, issued by root, in DER.
+func NewLeaf(p Profile, pub *ecdsa.PublicKey, root []byte, rootKey *ecdsa.PrivateKey) ([]byte, error) {
+	t, err := p.template()
+	if err != nil {
+		return nil, err
+	}
+	parent, err := ParseCertificate(root)
+	if err != nil {
+		return nil, err
+	}
+	t.BasicConstraintsValid = true
+	t.KeyUsage = x509.KeyUsageDigitalSignature
+	return x509.CreateCertificate(rand.Reader, t, parent, pub, rootKey)
+}
+
+func (p Profile) template() (*x509.Certificate, error) {
+	space, err := url.Parse(p.Space)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: space: %w", err)
+	}
+	issuer, err := asn1.MarshalWithParams(p.Issuer, "utf8")
+	if err != nil {
+		return nil, fmt.Errorf("certificate: issuer: %w", err)
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	return &x509.Certificate{
+		SerialNumber:    serial.Add(serial, big.NewInt(1)), // RFC 5280, section 4.1.2.2: positive
+		Subject:         pkix.Name{CommonName: p.Name},
+		NotBefore:       p.NotBefore.UTC().Truncate(time.Second),
+		NotAfter:        p.NotAfter.UTC().Truncate(time.Second),
+		URIs:            []*url.URL{space},
+		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+		ExtraExtensions: []pkix.Extension{{Id: oidIssuer, Value: issuer}},
+	}, nil
+}
+
+// ParseCertificate reads one certificate in DER, at most 4 KiB, for a P-256 key.
+func ParseCertificate(der []byte) (*x509.Certificate, error) {
+	if len(der) > maxCertificate {
+		return nil, fmt.Errorf("certificate: %d bytes, at most %d are allowed", len(der), maxCertificate)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	key, ok := cert.PublicKey.(*ecdsa.PublicKey)
+	if !ok || key.Curve != elliptic.P256() {
+		return nil, errors.New("certificate: key is not ECDSA P-256, the only kind that every verifier accepts")
+	}
+	// A key has one thumbprint. Go reads past what follows the curve in the
+	// key's algorithm, so one key could pass for two.
+	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	if !bytes.Equal(spki, cert.RawSubjectPublicKeyInfo) {
+		return nil, errors.New("certificate: key is not in its shortest encoding (RFC 5480, section 2.1.1)")
+	}
+	return cert, nil
+}
+
+// CheckRoot reports where a root certificate departs from the profile.
+func CheckRoot(cert *x509.Certificate, space, issuer string) error {
+	if !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
+		return errors.New("root certificate: may not sign certificates (CA:TRUE, keyCertSign)")
+	}
+	if err := checkProfile(cert, space, issuer); err != nil {
+		return fmt.Errorf("root certificate: %w", err)
+	}
+	if err := cert.CheckSignatureFrom(cert); err != nil {
+		return fmt.Errorf("root certificate: %w", err)
+	}
+	return nil
+}
+
+// CheckLeaf reports where a leaf departs from the profile or is not root's.
+func CheckLeaf(cert, root *x509.Certificate, space, issuer string) error {
+	if cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage != x509.KeyUsageDigitalSignature {
+		return errors.New("leaf certificate: want CA:FALSE and digitalSignature alone")
+	}
+	if err := checkProfile(cert, space, issuer); err != nil {
+		return fmt.Errorf("leaf certificate: %w", err)
+	}
+	if err := cert.CheckSignatureFrom(root); err != nil {
+		return fmt.Errorf("leaf certificate: not issued by the root: %w", err)
+	}
+	if !bytes.Equal(cert.RawIssuer, root.RawSubject) { // by which stock tools find the root
+		return fmt.Errorf("leaf certificate: issuer %q is not the root's subject %q", cert.Issuer, root.Subject)
+	}
+	return nil
+}
+
+// KeyThumbprint names a key: the SHA-256 of its SubjectPublicKeyInfo.
+func KeyThumbprint(cert *x509.Certificate) storage.Digest {
+	return storage.DigestOf(cert.RawSubjectPublicKeyInfo)
+}
+
+// PublicThumbprint is KeyThumbprint for a bare key.
+func PublicThumbprint(pub *ecdsa.PublicKey) (storage.Digest, error) {
+	spki, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return storage.Digest{}, err
+	}
+	return storage.DigestOf(spki), nil
+}

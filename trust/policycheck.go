@@ -1,0 +1,119 @@
+package trust
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"airlock/storage"
+)
+
+func (p *Policy) check() error {
+	if p.APIVersion != apiVersion || p.Kind != policyKind {
+		return fmt.Errorf("apiVersion %.60q and kind %.60q, want %q and %q", p.APIVersion, p.Kind, apiVersion, policyKind)
+	}
+	if _, err := ParseSpace(p.Space); err != nil {
+		return err
+	}
+	if storage.Digest(p.Lineage).IsZero() {
+		return errors.New("lineage is missing: a name alone is no evidence")
+	}
+	for i, a := range p.Allow {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("allow[%d]: %w", i, err)
+		}
+	}
+	for i, a := range p.Approvals {
+		if err := a.check(); err != nil {
+			return fmt.Errorf("approvals[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (a Allow) check() error {
+	if len(a.Feeds) == 0 || len(a.Kinds) == 0 {
+		return errors.New(`feeds and kinds are missing; "*" stands for all`)
+	}
+	if a.Names != nil && len(a.Names) == 0 || a.Versions != nil && len(a.Versions) == 0 {
+		return errors.New("names and versions: leave the list out for all, or name some")
+	}
+	if err := checkPatterns(slices.Concat(a.Feeds, a.Kinds, a.Names)); err != nil {
+		return err
+	}
+	if len(a.Rights) == 0 {
+		return errors.New("rights are missing: publish, withdraw or both")
+	}
+	for _, r := range a.Rights {
+		if r != MayPublish && r != MayWithdraw {
+			return fmt.Errorf("right %.40q: want publish or withdraw", r)
+		}
+	}
+	return nil
+}
+
+// checkPatterns refuses what could never match: feeds, kinds and names are
+// written in these characters.
+func checkPatterns(patterns []string) error {
+	for _, pattern := range patterns {
+		if pattern == "" || strings.Trim(strings.TrimSuffix(pattern, "*"), "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+			return fmt.Errorf("pattern %.80q: want a-z, 0-9, \".\", \"_\" and \"-\", and \"*\" at the end only", pattern)
+		}
+	}
+	return nil
+}
+
+func (a ApprovalRule) check() error {
+	if len(a.Kinds) == 0 || a.Keys < 1 || len(a.Persons) < a.Keys {
+		return errors.New("want kinds, keys from 1 and at least as many persons")
+	}
+	// One person under two names, or one key twice, would be asked once and
+	// counted twice.
+	names, keys := map[string]bool{}, map[storage.Digest]bool{}
+	for _, p := range a.Persons {
+		if p.Name == "" || p.Key.IsZero() || names[p.Name] || keys[p.Key] {
+			return fmt.Errorf("person %.80q: want a name and a key, each once", p.Name)
+		}
+		names[p.Name], keys[p.Key] = true, true
+	}
+	return checkPatterns(a.Kinds)
+}
+
+// checkPlain refuses what YAML has beyond plain values. Aliases and merge keys
+// can make a small file large and a rule come from elsewhere in it; null, which
+// YAML reads out of an empty place, would stand for "no limit".
+func checkPlain(b []byte) error {
+	dec := yaml.NewDecoder(bytes.NewReader(b))
+	var doc yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return errors.New("is empty")
+	} else if err != nil {
+		return err
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return errors.New("more than one document")
+	}
+	return checkNode(&doc)
+}
+
+func checkNode(n *yaml.Node) error {
+	switch {
+	case n.Kind == yaml.AliasNode || n.Anchor != "" || n.Tag == "!!merge":
+		return fmt.Errorf("line %d: anchors, aliases and merge keys are not allowed", n.Line)
+	case n.Style&yaml.TaggedStyle != 0:
+		return fmt.Errorf("line %d: tags such as %.40s are not allowed", n.Line, n.Tag)
+	case n.Tag == "!!null":
+		return fmt.Errorf("line %d: has no value; leave the member out instead", n.Line)
+	}
+	for _, child := range n.Content {
+		if err := checkNode(child); err != nil {
+			return err
+		}
+	}
+	return nil
+}
