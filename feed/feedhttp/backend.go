@@ -1,0 +1,92 @@
+package feedhttp
+
+import (
+	"context"
+	"io"
+
+	"airlock/feed"
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// Caller is who asks: what the transport knows of the other end. The backend
+// decides what that allows, and writes it down.
+type Caller struct {
+	// Address is the remote address, for the audit line.
+	Address string
+	// Request is the id of the request, end to end.
+	Request string
+	// MayRead holds that the caller showed a read credential, or needs none
+	// because the server is open on loopback.
+	MayRead bool
+}
+
+// Errors of a backend reach the client as the same errors (see problem.go):
+// those of feed, storage and trust, of context and io/fs, and those of this
+// package. A backend translates others, such as feed/log's, into them, as in
+// fmt.Errorf("%w: %w", ErrBusy, err); what nobody knows becomes "the server
+// failed", with the cause in its log alone.
+
+// Reader is what a server hands out. Every method asks whether the caller may
+// have it; a feed that is not for the caller is fs.ErrNotExist.
+type Reader interface {
+	// LogKey returns the operator's public log key, 32 bytes.
+	LogKey(ctx context.Context) ([]byte, error)
+	// Feeds lists the feeds that the caller may read.
+	Feeds(ctx context.Context, c Caller) ([]feed.ID, error)
+	// Head returns the newest checkpoint, and a channel that is closed when
+	// there is a newer one.
+	Head(ctx context.Context, c Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error)
+	// Part returns a part of the log. feed/log's ErrNotYet comes back as
+	// fs.ErrNotExist.
+	Part(ctx context.Context, c Caller, id feed.ID, p Part) ([]byte, error)
+	// Object opens an object at an offset.
+	Object(ctx context.Context, c Caller, id feed.ID, d storage.Digest, off int64) (Object, error)
+}
+
+// Writer is what a server takes in. Who may append shows in the statements.
+type Writer interface {
+	// Expect checks the statements and returns, of the objects that they name
+	// (through the manifests given here or present), those that the store does
+	// not have. Only these are taken by Upload, for an hour.
+	Expect(ctx context.Context, c Caller, id feed.ID, statements []signing.Attestation, manifests [][]byte) ([]storage.Ref, error)
+	// Offset returns how much of an upload has arrived, in bytes: the whole
+	// size once it is stored. What is not expected is fs.ErrNotExist.
+	Offset(ctx context.Context, c Caller, id feed.ID, d storage.Digest) (int64, error)
+	// Upload adds bytes to an expected object; when all are there it is made
+	// durable. It returns how much has arrived. Bytes that do not begin where
+	// the upload stands give *OffsetError; where r fails what came is kept.
+	Upload(ctx context.Context, c Caller, id feed.ID, d storage.Digest, off int64, r io.Reader) (int64, error)
+	// Publish commits a batch. Objects that are neither in the batch nor in
+	// the store give *feed.MissingError.
+	Publish(ctx context.Context, c Caller, b feed.Batch) (feed.Accepted, error)
+}
+
+// Kind of a Part.
+type PartKind int
+
+// The parts of a log.
+const (
+	Segment PartKind = iota + 1
+	Pack
+	Tile    // a hash tile
+	Entries // an entry bundle (C2SP tlog-tiles)
+)
+
+// Part names a part of a log: number N, at a level where it is a tile, of
+// which the first Width entries or hashes are meant (256 for a full one).
+type Part struct {
+	Kind  PartKind
+	Level int
+	N     int64
+	Width int
+}
+
+// Object is an open object.
+type Object struct {
+	io.ReadCloser
+	Size int64 // of the whole object, in bytes
+	// Bytes is the whole content where the server had it at hand; nobody
+	// changes it. ReadCloser is nil then.
+	Bytes []byte
+}

@@ -1,0 +1,155 @@
+package feedhttp
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// pacedBody reads a request's body and gives the client Grace for each Pace
+// bytes: a slow client loses its connection, a large body takes the time that
+// it needs.
+type pacedBody struct {
+	body    io.Reader
+	control *http.ResponseController
+	grace   time.Duration
+	pace    int64
+	due     int64 // bytes until the next extension
+	read    int64 // bytes so far
+	max     int64 // allowed
+	what    string
+	stopped atomic.Bool
+}
+
+// paced returns the body of a request, of which at most max bytes are read.
+func (h *Handler) paced(c *call, what string, max int64) (*pacedBody, error) {
+	if c.r.ContentLength > max {
+		return nil, &LimitError{what, max}
+	}
+	b := &pacedBody{body: c.r.Body, control: http.NewResponseController(c.w), grace: h.limits.Grace,
+		pace: h.limits.Pace, max: max, what: what}
+	return b, b.extend()
+}
+
+func (b *pacedBody) extend() error {
+	b.due = b.pace
+	if err := ignoreUnsupported(b.control.SetReadDeadline(time.Now().Add(b.grace))); err != nil {
+		return err
+	}
+	if b.stopped.Load() {
+		b.stop() // it came in between
+	}
+	return nil
+}
+
+// stop makes a Read that waits, and all later ones, fail. It may be called
+// from elsewhere while the request is handled.
+func (b *pacedBody) stop() {
+	b.stopped.Store(true)
+	// Where there are no deadlines the Read under way ends with its client.
+	_ = b.control.SetReadDeadline(time.Unix(1, 0))
+}
+
+// ignoreUnsupported lets connections without deadlines pass: those of tests
+// and of programs that call the handler in process.
+func ignoreUnsupported(err error) error {
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+func (b *pacedBody) Read(p []byte) (int, error) {
+	// One byte more than allowed, to tell a body that ends there from one that
+	// goes on.
+	if left := b.max - b.read + 1; int64(len(p)) > left {
+		p = p[:left]
+	}
+	n, err := b.body.Read(p)
+	b.read += int64(n)
+	b.due -= int64(n)
+	switch {
+	case b.stopped.Load():
+		return n, errSuperseded
+	case b.read > b.max:
+		return 0, &LimitError{b.what, b.max}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, fmt.Errorf("%w: %d bytes arrived", ErrSlow, b.read)
+	case errors.Is(err, io.EOF):
+		// The server goes on reading to see whether the client leaves; that
+		// must not end by our deadline.
+		if clearErr := ignoreUnsupported(b.control.SetReadDeadline(time.Time{})); clearErr != nil {
+			return n, clearErr
+		}
+	case err == nil && b.due <= 0:
+		err = b.extend()
+	}
+	return n, err
+}
+
+// readAll reads a batch into memory. The memory of all batches is bounded;
+// release gives this one's back.
+func (h *Handler) readAll(c *call) (body []byte, release func(), err error) {
+	var held int64
+	release = func() { h.memory.Add(-held) }
+	hold := func(n int64) error {
+		held += n
+		if h.memory.Add(n) > h.limits.BatchMemory {
+			return fmt.Errorf("%w: batches take all memory that is set aside for them", ErrBusy)
+		}
+		return nil
+	}
+	r, err := h.paced(c, "batch", h.limits.BatchBytes)
+	if err != nil {
+		return nil, release, err
+	}
+	// What is announced is not taken on trust: memory grows with what arrives.
+	body = make([]byte, 0, min(max(c.r.ContentLength+1, 4<<10), 1<<20))
+	if err := hold(int64(cap(body))); err != nil {
+		return nil, release, err
+	}
+	for {
+		n, err := r.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		if errors.Is(err, io.EOF) {
+			return body, release, nil
+		}
+		if err != nil {
+			return nil, release, err
+		}
+		if len(body) == cap(body) {
+			grown := min(2*int64(cap(body)), h.limits.BatchBytes+1)
+			if err := hold(grown - int64(cap(body))); err != nil {
+				return nil, release, err
+			}
+			body = append(make([]byte, 0, grown), body...)
+		}
+	}
+}
+
+// checkMediaType refuses a body in another form than one of those wanted.
+func checkMediaType(r *http.Request, want ...string) error {
+	given := r.Header.Get("Content-Type")
+	got, _, err := mime.ParseMediaType(given)
+	if err == nil {
+		for _, w := range want {
+			if got == w {
+				return nil
+			}
+		}
+	}
+	return &MediaTypeError{clean(given), want[0]}
+}
+
+// dropBody bounds what the server still reads of a body that nobody wants.
+func (h *Handler) dropBody(c *call) {
+	err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.limits.Grace))
+	if ignoreUnsupported(err) != nil {
+		h.logger.Debug("no read deadline", "request", c.caller.Request, "error", err)
+	}
+}

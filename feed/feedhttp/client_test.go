@@ -1,0 +1,95 @@
+package feedhttp_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"testing"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/feed/feedtest"
+	"airlock/storage"
+)
+
+// TestRoundTrip publishes through a client and reads it back through another.
+func TestRoundTrip(t *testing.T) {
+	b := newBackend(t)
+	base := serve(t, handler(t, b, nil))
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	publisher := client(t, base, nil)
+
+	key, err := publisher.LogKey(t.Context())
+	if err != nil || !bytes.Equal(key, a.Key.Public()) {
+		t.Fatalf("log key %x, %v", key, err)
+	}
+	large := make([]byte, 3<<20)
+	rand.NewChaCha8([32]byte{1}).Read(large)
+	signed := append(a.Opening(), a.Publish("file/small@1"),
+		a.Publish("file/large@1", feedtest.File{Path: "large.bin", Data: large}))
+	batch := batchOf(a, signed...)
+	accepted, err := publisher.Publish(t.Context(), batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := accepted.Verify(a.ID, key, batch.Statements); err != nil {
+		t.Error(err)
+	}
+
+	reader := client(t, base, nil)
+	ids, err := reader.Feeds(t.Context())
+	if err != nil || len(ids) != 1 || ids[0] != a.ID {
+		t.Errorf("feeds %v, %v", ids, err)
+	}
+	head, err := reader.Checkpoint(t.Context(), a.ID)
+	if err != nil || head.Root != accepted.Checkpoint.Root || head.Size != int64(len(signed)) {
+		t.Fatalf("checkpoint %+v, %v", head, err)
+	}
+	if again, err := reader.Checkpoint(t.Context(), a.ID); err != nil || again.Root != head.Root {
+		t.Errorf("checkpoint asked for again: %+v, %v", again, err)
+	}
+	for s, err := range reader.Segments(t.Context(), a.ID, 0, head.Size) {
+		if err != nil || len(s.Statements) != len(signed) || !bytes.Equal(s.Statements[0], signed[0].Bytes()) {
+			t.Errorf("segment %+v, %v", s, err)
+		}
+	}
+	pack, err := reader.Pack(t.Context(), a.ID, 0, len(signed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := signed[len(signed)-2].Objects[0]
+	if got, ok := pack.Object(storage.DigestOf(manifest)); !ok || !bytes.Equal(got, manifest) {
+		t.Errorf("the pack does not hold the manifest")
+	}
+	if tile, err := reader.Tile(t.Context(), a.ID, 0, 0, len(signed)); err != nil || !bytes.Equal(tile[:32], leaf(signed[0])) {
+		t.Errorf("tile %x, %v", tile, err)
+	}
+	for _, off := range []int64{0, 1, 1 << 20, int64(len(large)) - 1, int64(len(large))} {
+		if got, err := readObject(t, reader, a.ID, storage.DigestOf(large), off); err != nil || !bytes.Equal(got, large[off:]) {
+			t.Errorf("object from %d: %d bytes, %v", off, len(got), err)
+		}
+	}
+	if _, err := reader.Object(t.Context(), a.ID, storage.DigestOf(large), int64(len(large))+1); !errors.Is(err, storage.ErrRange) {
+		t.Errorf("object beyond its end: %v", err)
+	}
+	if _, err := reader.Object(t.Context(), a.ID, storage.Digest{1}, 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("an object that is not there: %v", err)
+	}
+}
+
+func leaf(s feedtest.Signed) []byte {
+	h := feed.LeafHash(s.Attestation)
+	return h[:]
+}
+
+func readObject(t *testing.T, c *feedhttp.Client, id feed.ID, d storage.Digest, off int64) ([]byte, error) {
+	t.Helper()
+	r, err := c.Object(t.Context(), id, d, off)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}

@@ -1,0 +1,194 @@
+package feedhttp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"airlock/feed"
+)
+
+// Config is what a Handler works with.
+type Config struct {
+	Reader Reader
+	Writer Writer // nil for a server that only reads
+	// Open lets everybody read. It is for listeners that only this machine
+	// reaches; others need ReadTokens.
+	Open bool
+	// ReadTokens holds what HashToken made of each token that may read.
+	ReadTokens [][32]byte
+	// Ready reports whether the store answers; nil asks the Reader for its key.
+	Ready  func(context.Context) error
+	Limits Limits
+	// Logger gets failures of the server; nil drops them.
+	Logger *slog.Logger
+	// AccessLog gets one line of JSON a request; nil for none. Lines are
+	// written in blocks, at the latest after a second.
+	AccessLog io.Writer
+	// Registry gets the metrics; nil makes one.
+	Registry *prometheus.Registry
+	// Version is shown to clients.
+	Version string
+	Now     func() time.Time
+}
+
+// Handler serves feeds. It may be used by any number of goroutines.
+type Handler struct {
+	config  Config
+	limits  Limits
+	logger  *slog.Logger
+	now     func() time.Time
+	router  *mux.Router
+	routes  *routes
+	access  *accessLog
+	metrics *metrics
+	ids     requestIDs
+	heads   headLines
+	zstd    *compressor
+	caching caching
+
+	appends, uploads, waiters gate
+	turns                     turns
+	memory                    atomic.Int64 // bytes of batches held now
+
+	drain     chan struct{} // closed by Drain
+	drainOnce sync.Once
+}
+
+// New returns a handler. Close it when it is no longer served.
+func New(c Config) (*Handler, error) {
+	if c.Reader == nil {
+		return nil, errors.New("feedhttp: a handler needs a reader")
+	}
+	if !c.Open && len(c.ReadTokens) == 0 {
+		return nil, errors.New("feedhttp: reading is neither open nor is there a read token")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now,
+		caching: newCaching(c.Open), drain: make(chan struct{})}
+	h.appends.max, h.uploads.max, h.waiters.max = int64(h.limits.Appends), int64(h.limits.Uploads), int64(h.limits.Waiters)
+	h.ids.seed()
+	h.routes = newRoutes()
+	h.router = h.routes.router()
+	var err error
+	if h.zstd, err = newCompressor(c.Now); err != nil {
+		return nil, err
+	}
+	if h.metrics, err = newMetrics(c.Registry, h); err != nil {
+		return nil, err
+	}
+	if c.AccessLog != nil {
+		h.access = newAccessLog(c.AccessLog, c.Logger)
+	}
+	return h, nil
+}
+
+// Drain wakes long polls and lets readiness fail, so that a server can end.
+func (h *Handler) Drain() { h.drainOnce.Do(func() { close(h.drain) }) }
+
+// Close drains and writes what the access log still holds.
+func (h *Handler) Close() error {
+	h.Drain()
+	if h.access != nil {
+		return h.access.close()
+	}
+	return nil
+}
+
+// call is one request on its way through the handler.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	caller  Caller
+	echo    []string // the request id as a header value
+	id      feed.ID  // where the path names a feed
+	rest    string   // of the path
+	route   *route
+	started time.Time
+}
+
+// ServeHTTP answers one request: find the route, look who asks, let the
+// endpoint answer, send that, write it down.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := call{w: w, r: r, started: h.now()}
+	c.echo = h.ids.of(r)
+	c.caller = Caller{Address: r.RemoteAddr, Request: c.echo[0]}
+	a, err := h.answer(&c)
+	status, sent, err := h.send(&c, a, err)
+	h.finish(&c, status, sent, err)
+}
+
+// answer runs the endpoint of a request.
+func (h *Handler) answer(c *call) (a answer, err error) {
+	do, err := h.find(c)
+	if err == nil {
+		err = h.admit(c)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			h.logger.Error("panic", "request", c.caller.Request, "path", c.r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			a.close()
+			a, err = answer{}, errInternal
+		}
+	}()
+	return do(h, c)
+}
+
+// finish writes a request down.
+func (h *Handler) finish(c *call, status int, sent int64, err error) {
+	took := h.now().Sub(c.started)
+	h.metrics.count(c.route, status, sent, took)
+	if h.access != nil {
+		h.access.write(c, status, sent, took)
+	}
+	if err == nil || errors.Is(err, context.Canceled) {
+		return
+	}
+	level := slog.LevelDebug // the client's affair
+	if status >= http.StatusInternalServerError || status < http.StatusMultipleChoices && damaged(err) {
+		level = slog.LevelError
+	}
+	h.logger.Log(c.r.Context(), level, "request failed", "request", c.caller.Request, "method", c.r.Method, "path", c.r.URL.Path, "status", status, "error", err)
+}
+
+// extendWrite gives the client Grace to take the next bytes.
+func (h *Handler) extendWrite(c *call) {
+	err := http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(h.limits.Grace))
+	if ignoreUnsupported(err) != nil {
+		h.logger.Debug("no write deadline", "request", c.caller.Request, "error", err)
+	}
+}
+
+// gate bounds how many of something run at once.
+type gate struct {
+	max int64
+	now atomic.Int64
+}
+
+// enter reports whether there was room; leave gives it back.
+func (g *gate) enter() bool {
+	if g.now.Add(1) > g.max {
+		g.now.Add(-1)
+		return false
+	}
+	return true
+}
+
+func (g *gate) leave() { g.now.Add(-1) }

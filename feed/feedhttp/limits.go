@@ -1,0 +1,62 @@
+package feedhttp
+
+import (
+	"cmp"
+	"time"
+
+	"airlock/feed"
+)
+
+// Bounds that both ends know.
+const (
+	// MaxBatch bounds the body of a batch, in bytes.
+	MaxBatch = 64 << 20
+	// MaxInline bounds an object inside a batch, in bytes.
+	MaxInline = 1 << 20
+	// MaxStatements bounds the statements of a batch.
+	MaxStatements = 1024
+	// maxMissing bounds the objects that one answer lists as missing; the rest
+	// is asked for next time.
+	maxMissing = 16384
+)
+
+// Limits bounds what a client may send and hold. A zero field means its
+// default.
+type Limits struct {
+	HeaderBytes int           // of request line and header together; 16 KiB
+	URLBytes    int           // 1 KiB
+	BatchBytes  int64         // of one batch; MaxBatch
+	UploadBytes int64         // of one upload; feed.MaxPayload
+	BatchMemory int64         // of all batches held at once; 256 MiB
+	Appends     int           // batches at once; 128
+	Uploads     int           // uploads at once; 64
+	Waiters     int           // long polls at once; 4096
+	MaxWait     time.Duration // of a long poll; 55 s
+	// Recheck is how often a long poll asks the Reader by itself, for what
+	// other servers on the same store have committed; 2 s.
+	Recheck    time.Duration
+	HeaderTime time.Duration // for a request's header to arrive; 10 s
+	IdleTime   time.Duration // of a connection between requests; 2 min
+	// Grace is how long a body may take for its first Pace bytes, and again
+	// for each further Pace bytes, in either direction; 20 s.
+	Grace time.Duration
+	Pace  int64 // bytes; 256 KiB
+}
+
+func (l Limits) withDefaults() Limits {
+	l.HeaderBytes = cmp.Or(l.HeaderBytes, 16<<10)
+	l.URLBytes = cmp.Or(l.URLBytes, 1<<10)
+	l.BatchBytes = cmp.Or(l.BatchBytes, MaxBatch)
+	l.UploadBytes = cmp.Or(l.UploadBytes, feed.MaxPayload)
+	l.BatchMemory = cmp.Or(l.BatchMemory, 256<<20)
+	l.Appends = cmp.Or(l.Appends, 128)
+	l.Uploads = cmp.Or(l.Uploads, 64)
+	l.Waiters = cmp.Or(l.Waiters, 4096)
+	l.MaxWait = cmp.Or(l.MaxWait, 55*time.Second)
+	l.Recheck = cmp.Or(l.Recheck, 2*time.Second)
+	l.HeaderTime = cmp.Or(l.HeaderTime, 10*time.Second)
+	l.IdleTime = cmp.Or(l.IdleTime, 2*time.Minute)
+	l.Grace = cmp.Or(l.Grace, 20*time.Second)
+	l.Pace = cmp.Or(l.Pace, 256<<10)
+	return l
+}

@@ -1,0 +1,172 @@
+package feedhttp
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"airlock/feed"
+)
+
+// Checkpoint returns the newest checkpoint. An unchanged one costs a request
+// and an answer of a few hundred bytes.
+func (c *Client) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, error) {
+	return c.checkpoint(ctx, id, request{})
+}
+
+// patienceOfServers is how long a long poll lasts at most.
+const patienceOfServers = 55 * time.Second
+
+// Wait returns as soon as the checkpoint is no longer of that size, or what
+// there is after 55 seconds or when ctx ends.
+func (c *Client) Wait(ctx context.Context, id feed.ID, size int64) (feed.Checkpoint, error) {
+	wait := patienceOfServers
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end))
+	}
+	rq := request{patience: wait}
+	if seconds := int64(wait / time.Second); seconds > 0 {
+		rq.query = "wait=" + strconv.FormatInt(seconds, 10) + "&size=" + strconv.FormatInt(size, 10)
+	}
+	head, err := c.checkpoint(ctx, id, rq)
+	if err != nil && ctx.Err() != nil {
+		if known, ok := c.known(id); ok {
+			return known, nil
+		}
+	}
+	return head, err
+}
+
+func (c *Client) checkpoint(ctx context.Context, id feed.ID, rq request) (feed.Checkpoint, error) {
+	known, have := c.known(id)
+	rq.method, rq.path, rq.limit = http.MethodGet, feedPath(id)+"/checkpoint", feed.MaxCheckpoint
+	if have {
+		rq.header = append(rq.header, [2]string{"If-None-Match", checkpointTag(known)})
+	}
+	got, err := c.fetch(ctx, rq)
+	if err != nil {
+		return feed.Checkpoint{}, err
+	}
+	if got.status == http.StatusNotModified {
+		if !have {
+			return feed.Checkpoint{}, c.named(fmt.Errorf("checkpoint of %s: not modified, and nothing was asked for by its tag", id))
+		}
+		return known, nil
+	}
+	head, err := feed.ParseCheckpoint(got.body)
+	if err != nil {
+		return feed.Checkpoint{}, c.named(fmt.Errorf("feed %s: %w", id, err))
+	}
+	c.mu.Lock()
+	c.heads[id] = head
+	c.mu.Unlock()
+	return head, nil
+}
+
+func (c *Client) known(id feed.ID) (feed.Checkpoint, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	head, ok := c.heads[id]
+	return head, ok
+}
+
+// Tile returns the first width hashes of a tile, not checked.
+func (c *Client) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
+	b, err := c.part(ctx, id, Part{Kind: Tile, Level: level, N: n, Width: width}, int64(width)*tlog.HashSize)
+	if err == nil && len(b) != width*tlog.HashSize {
+		return nil, c.named(fmt.Errorf("feed %s: tile %d/%d of %d bytes, want %d", id, level, n, len(b), width*tlog.HashSize))
+	}
+	return b, err
+}
+
+// Pack returns the small objects that the first width entries of the segment
+// at start speak of. What does not match its digest is left out of it.
+func (c *Client) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
+	b, err := c.part(ctx, id, Part{Kind: Pack, N: start / feed.SegmentSize, Width: width}, feed.MaxPack)
+	if err != nil {
+		return nil, err
+	}
+	pack, err := feed.ParsePack(b)
+	if err != nil {
+		return nil, c.named(fmt.Errorf("feed %s: %w", id, err))
+	}
+	return pack, nil
+}
+
+// part fetches a part of the log, of at most limit bytes.
+func (c *Client) part(ctx context.Context, id feed.ID, p Part, limit int64) ([]byte, error) {
+	rq := request{method: http.MethodGet, path: feedPath(id) + "/" + p.path(), limit: limit}
+	if p.Kind == Segment || p.Kind == Pack {
+		rq.header = [][2]string{{"Accept-Encoding", c.coding}}
+	}
+	got, err := c.fetch(ctx, rq)
+	return got.body, err
+}
+
+// segment fetches segment n as far as entry to.
+func (c *Client) segment(ctx context.Context, id feed.ID, n, to int64) (feed.Segment, error) {
+	start := n * feed.SegmentSize
+	width := int(min(to-start, feed.SegmentSize))
+	b, err := c.part(ctx, id, Part{Kind: Segment, N: n, Width: width}, feed.MaxSegment)
+	if err != nil {
+		return feed.Segment{}, err
+	}
+	s, err := feed.ParseSegment(b, start, width)
+	if err != nil {
+		return feed.Segment{}, c.named(fmt.Errorf("feed %s: %w", id, err))
+	}
+	return s, nil
+}
+
+// Segments yields the segments that cover the entries from up to to. A few are
+// fetched ahead, so memory holds at most so many segments.
+func (c *Client) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
+	type result struct {
+		segment feed.Segment
+		err     error
+	}
+	return func(yield func(feed.Segment, error) bool) {
+		if from < 0 || from >= to {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		var running sync.WaitGroup
+		defer running.Wait()
+		defer cancel()
+		queue := make(chan chan result, c.ahead)
+		running.Go(func() {
+			defer close(queue)
+			for n := from / feed.SegmentSize; n*feed.SegmentSize < to; n++ {
+				one := make(chan result, 1)
+				select {
+				case queue <- one:
+				case <-ctx.Done():
+					return
+				}
+				running.Go(func() {
+					s, err := c.segment(ctx, id, n, to)
+					one <- result{s, err}
+				})
+			}
+		})
+		for one := range queue {
+			r := <-one
+			if !yield(r.segment, r.err) || r.err != nil {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			yield(feed.Segment{}, context.Cause(ctx))
+		}
+	}
+}
+
+// String names the client's server without credentials.
+func (c *Client) String() string { return strings.TrimSuffix(c.base.Redacted(), "/") }

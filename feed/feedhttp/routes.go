@@ -1,0 +1,179 @@
+package feedhttp
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+
+	"airlock/feed"
+	"airlock/trust"
+)
+
+// endpoint answers one method of one resource.
+type endpoint func(*Handler, *call) (answer, error)
+
+// access says what a caller must show before an endpoint is asked.
+type access int
+
+const (
+	anyone    access = iota // says nothing about feeds
+	readers                 // needs a read token where the server is not open
+	publisher               // the statements say who may
+	operators               // readers, or this machine
+)
+
+// route is one resource: a row of the interface.
+type route struct {
+	name      string // in metrics and the access log
+	index     int
+	path      string // template of gorilla/mux
+	access    access
+	get       endpoint // HEAD too, where head is nil
+	head      endpoint
+	post      endpoint
+	patch     endpoint
+	allow     string
+	fast      string // what find compares {F}/… with before it asks the router
+	wholeFast bool   // fast is all of it
+}
+
+type routes struct {
+	all     []*route
+	fast    []*route
+	unknown *route // stands for every path that is none of ours
+}
+
+const feedTemplate = feedsPath + "{organisation}/{space}/{feed}/"
+
+func newRoutes() *routes {
+	rs := &routes{unknown: &route{name: "unknown"}}
+	rs.all = []*route{
+		{name: "object", path: feedTemplate + "object/{rest}", access: readers, get: getObject, fast: "object/"},
+		{name: "checkpoint", path: feedTemplate + "checkpoint", access: readers, get: getCheckpoint, fast: "checkpoint", wholeFast: true},
+		{name: "segment", path: feedTemplate + "segment/{rest:.+}", access: readers, get: getSegment, fast: "segment/"},
+		{name: "pack", path: feedTemplate + "pack/{rest:.+}", access: readers, get: getPack, fast: "pack/"},
+		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: readers, get: getTile, fast: "tile/"},
+		{name: "entries", path: feedTemplate + "entries", access: publisher, post: postEntries},
+		{name: "uploads", path: feedTemplate + "uploads", access: publisher, post: postUploads},
+		{name: "upload", path: feedTemplate + "uploads/{rest}", access: publisher, head: headUpload, patch: patchUpload},
+		{name: "info", path: infoPath, access: anyone, get: getInfo},
+		{name: "feeds", path: "/v1/feeds", access: readers, get: getFeeds},
+		{name: "healthz", path: "/healthz", access: anyone, get: getHealth},
+		{name: "readyz", path: "/readyz", access: anyone, get: getReady},
+		{name: "metrics", path: "/metrics", access: operators, get: getMetrics},
+		rs.unknown,
+	}
+	for i, rt := range rs.all {
+		rt.index = i
+		rt.allow = rt.methods()
+		if rt.fast != "" {
+			rs.fast = append(rs.fast, rt)
+		}
+	}
+	return rs
+}
+
+func (rt *route) methods() string {
+	var out []string
+	for method, do := range map[string]endpoint{"GET": rt.get, "POST": rt.post, "PATCH": rt.patch} {
+		if do != nil {
+			out = append(out, method)
+		}
+	}
+	if rt.get != nil || rt.head != nil {
+		out = append(out, "HEAD")
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+// ServeHTTP makes a route a handler for gorilla/mux, which only finds it.
+func (rt *route) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+func (rs *routes) router() *mux.Router {
+	router := mux.NewRouter().SkipClean(true)
+	for _, rt := range rs.all {
+		if rt.path != "" {
+			router.Path(rt.path).Handler(rt)
+		}
+	}
+	return router
+}
+
+// find fills in the route, the feed and the rest of the path, and returns the
+// endpoint. What most requests are for is found by hand; the router, which
+// costs several times as much, does the rest.
+func (h *Handler) find(c *call) (endpoint, error) {
+	c.route = h.routes.unknown
+	if len(c.r.RequestURI) > h.limits.URLBytes {
+		return nil, &LimitError{"URL", int64(h.limits.URLBytes)}
+	}
+	if (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead) && h.findFast(c) {
+		return c.route.get, nil
+	}
+	if c.r.ContentLength != 0 && (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead) {
+		return nil, badRequest("%s with a body", c.r.Method)
+	}
+	if err := checkPath(c.r.URL.Path, c.r.URL.RawPath); err != nil {
+		return nil, err
+	}
+	var m mux.RouteMatch
+	if !h.router.Match(c.r, &m) {
+		return nil, errNoRoute
+	}
+	rt, ok := m.Handler.(*route)
+	if !ok {
+		return nil, errNoRoute
+	}
+	c.route, c.rest = rt, m.Vars["rest"]
+	if _, ok := m.Vars["feed"]; ok {
+		c.id = feed.ID{Space: trust.Space{Organisation: m.Vars["organisation"], Name: m.Vars["space"]}, Name: m.Vars["feed"]}
+		if err := checkID(c.id); err != nil {
+			return nil, badRequest("path: %s", err)
+		}
+	}
+	return rt.method(c.r.Method)
+}
+
+// findFast finds the resources of a feed that readers ask for.
+func (h *Handler) findFast(c *call) bool {
+	if c.r.URL.RawPath != "" || c.r.ContentLength != 0 {
+		return false
+	}
+	id, rest, ok := cutFeed(c.r.URL.Path)
+	if !ok {
+		return false
+	}
+	for _, rt := range h.routes.fast {
+		if len(rest) >= len(rt.fast) && rest[:len(rt.fast)] == rt.fast && (rt.wholeFast == (len(rest) == len(rt.fast))) {
+			c.id, c.rest, c.route = id, rest[len(rt.fast):], rt
+			return true
+		}
+	}
+	return false
+}
+
+func (rt *route) method(method string) (endpoint, error) {
+	var do endpoint
+	switch method {
+	case http.MethodGet:
+		do = rt.get
+	case http.MethodHead:
+		if do = rt.head; do == nil {
+			do = rt.get
+		}
+	case http.MethodPost:
+		do = rt.post
+	case http.MethodPatch:
+		do = rt.patch
+	}
+	if do == nil {
+		return nil, &MethodError{method, rt.allow}
+	}
+	return do, nil
+}
+
+var errNoRoute = fmt.Errorf("nothing is served under this path: %w", errNotFound)

@@ -1,0 +1,117 @@
+package feedhttp
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// BaseError reports an address of a server that is not used.
+type BaseError struct {
+	Base string // without credentials
+	Why  string
+	Hint string // what to do next, may be empty
+}
+
+func (e *BaseError) Error() string { return fmt.Sprintf("server %q: %s", e.Base, e.Why) }
+
+// checkBase checks the address of a server: https, or http on this machine. It
+// returns a copy without a slash at the end.
+func checkBase(given *url.URL) (*url.URL, error) {
+	if given == nil {
+		return nil, &BaseError{Why: "is missing"}
+	}
+	u := *given
+	fail := func(why, hint string) error { return &BaseError{given.Redacted(), why, hint} }
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fail("want http://host or https://host", "")
+	case u.User != nil:
+		return nil, fail("holds a user name", "give the read token by its own option")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fail("has a query or fragment", "")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return nil, fail("is http and not on this machine, so anybody between could read the token and hold back news",
+			"use https, or a tunnel that ends on 127.0.0.1")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = ""
+	return &u, nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+const maxRedirects = 5
+
+// errRedirect reports a redirect that is not followed.
+var errRedirect = errors.New("redirect not followed")
+
+// newHTTP returns an HTTP client that sends the token to base alone and never
+// follows a redirect from https to http.
+func newHTTP(given *http.Client, base *url.URL, token string) *http.Client {
+	out := http.Client{}
+	if given != nil {
+		out = *given
+	}
+	if out.Transport == nil {
+		out.Transport = &http.Transport{
+			Proxy:                  http.ProxyFromEnvironment,
+			DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			ForceAttemptHTTP2:      true,
+			MaxIdleConns:           64,
+			MaxIdleConnsPerHost:    32,
+			IdleConnTimeout:        60 * time.Second,
+			TLSHandshakeTimeout:    10 * time.Second,
+			ExpectContinueTimeout:  time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression:     true,
+			WriteBufferSize:        64 << 10,
+			ReadBufferSize:         64 << 10,
+		}
+	}
+	out.Transport = &tokenTransport{out.Transport, base.Scheme, base.Host, token}
+	out.CheckRedirect = func(r *http.Request, via []*http.Request) error {
+		switch {
+		case len(via) > maxRedirects:
+			return fmt.Errorf("%w: more than %d", errRedirect, maxRedirects)
+		case r.URL.Scheme != "https" && !isLoopback(r.URL.Hostname()), r.URL.Scheme != base.Scheme && base.Scheme == "https":
+			return fmt.Errorf("%w: to %s://%s", errRedirect, r.URL.Scheme, r.URL.Host)
+		}
+		return nil
+	}
+	return &out
+}
+
+// tokenTransport adds the read token to requests to one server. net/http
+// itself would take it along to other ports and subdomains.
+type tokenTransport struct {
+	next         http.RoundTripper
+	scheme, host string
+	token        string
+}
+
+func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if t.token != "" && r.URL.Scheme == t.scheme && r.URL.Host == t.host {
+		r = r.Clone(r.Context())
+		r.Header.Set("Authorization", "Bearer "+t.token)
+	}
+	return t.next.RoundTrip(r)
+}
+
+// CloseIdleConnections lets http.Client find the method of what it wraps.
+func (t *tokenTransport) CloseIdleConnections() {
+	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,4 @@
+package log
+
+// Queued is the number of requests that wait for the committer.
+func (l *Log) Queued() int { return len(l.queue) }

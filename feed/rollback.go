@@ -1,0 +1,93 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// RollbackError reports a source that shows less than was seen before, or
+// something else at the same place. Both checkpoints are signed by the feed's
+// own key, so the two notes together prove it to anybody.
+type RollbackError struct {
+	ID        ID
+	Seen, Got Checkpoint
+	Fork      bool
+}
+
+func (e *RollbackError) Error() string {
+	if e.Fork {
+		return fmt.Sprintf("feed %s: was forked: at size %d its root was %s, and now its history is another", e.ID, e.Seen.Size, e.Seen.Root)
+	}
+	return fmt.Sprintf("feed %s: went back: size %d was seen, the source shows %d", e.ID, e.Seen.Size, e.Got.Size)
+}
+
+// Is matches ErrForked where the feed was forked.
+func (e *RollbackError) Is(target error) bool { return e.Fork && target == ErrForked }
+
+// ErrRoot reports entries that do not add up to the signed root.
+var ErrRoot = errors.New("the entries do not give the signed root")
+
+// wrongRoot tells a fork from a damaged source: if the tree that was signed
+// does not begin with what was seen, the key signed two histories.
+func (f *Follower) wrongRoot(ctx context.Context, w *fold, state *State, opened Checkpoint) error {
+	err := fmt.Errorf("feed %s: %w: %s at size %d, computed %s", w.id, ErrRoot, opened.Root, opened.Size, w.edge.Root())
+	if w.unread != nil {
+		err = fmt.Errorf("%w; %w", err, w.unread)
+	}
+	if state == nil {
+		return err
+	}
+	forked := f.forkedByEntries
+	if tiles, ok := f.Source.(Tiles); ok {
+		forked = func(ctx context.Context, s *State, c Checkpoint) bool { return forkedByTiles(ctx, tiles, s, c) }
+	}
+	if forked(ctx, state, opened) {
+		return f.keepEvidence(ctx, &RollbackError{ID: w.id, Seen: state.Checkpoint(), Got: opened, Fork: true})
+	}
+	return err
+}
+
+// forkedByTiles asks the tree of a checkpoint, tile by tile, whether it begins
+// with the state's. Tiles that do not belong to the checkpoint prove nothing.
+func forkedByTiles(ctx context.Context, src Tiles, s *State, c Checkpoint) bool {
+	tree := tlog.Tree{N: c.Size, Hash: c.Root}
+	proof, err := tlog.ProveTree(c.Size, s.Edge.Size(), tlog.TileHashReader(tree, tileReader{ctx, src, s.ID}))
+	return err == nil && tlog.CheckTree(proof, c.Size, c.Root, s.Edge.Size(), s.Edge.Root()) != nil
+}
+
+// forkedByEntries is forkedByTiles for a source without tiles: it reads all
+// entries of the checkpoint's tree.
+func (f *Follower) forkedByEntries(ctx context.Context, s *State, c Checkpoint) bool {
+	w := &fold{id: s.ID, passes: s.Edge}
+	for segment, err := range f.ahead(ctx, s.ID, 0, c.Size) {
+		if err != nil || segment.Start != w.edge.Size() || len(segment.Statements) == 0 {
+			return false
+		}
+		for _, raw := range segment.Statements[:min(int64(len(segment.Statements)), c.Size-segment.Start)] {
+			a, err := signing.ParseAttestation(raw)
+			if err != nil {
+				return false
+			}
+			w.grow([]item{{leaf: LeafHash(a)}})
+		}
+	}
+	return w.missed && w.edge.Size() == c.Size && w.edge.Root() == c.Root
+}
+
+// keepEvidence stores both signed heads: together they prove to anybody that
+// the key signed two histories.
+func (f *Follower) keepEvidence(ctx context.Context, e *RollbackError) error {
+	for _, c := range []Checkpoint{e.Seen, e.Got} {
+		key := fmt.Sprintf("evidence/%s/%d-%s", e.ID, c.Size, storage.Digest(c.Root).Hex())
+		if err := f.State.Files.Create(ctx, key, c.Note); err != nil && !errors.Is(err, storage.ErrExists) {
+			return errors.Join(e, err)
+		}
+	}
+	return e
+}
