@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"airlock/feed"
+	"airlock/feed/kind"
+	"airlock/feed/log"
+	"airlock/internal/apply"
+	"airlock/internal/home"
+	"airlock/internal/server"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Exit codes. 14 and 15 belong to bundles, 17 to holdings.
+const (
+	exitDone         = 0
+	exitFailed       = 1
+	exitUsage        = 2
+	exitIncomplete   = 3
+	exitDifferent    = 4
+	exitBadSignature = 10
+	exitUntrusted    = 11
+	exitRollback     = 12
+	exitUnapproved   = 13
+	exitNoRoom       = 16
+	exitInterrupted  = 130
+)
+
+// failure is an error with its exit code and the next step.
+type failure struct {
+	code  int
+	cause error
+	what  string // shown instead of cause where it is not empty
+	hint  string
+}
+
+func (f *failure) Error() string {
+	if f.what != "" {
+		return f.what
+	}
+	return f.cause.Error()
+}
+
+func (f *failure) Unwrap() error { return f.cause }
+
+var errInterrupted = &failure{code: exitInterrupted, what: "interrupted", hint: "run the same command again: it goes on where it stopped"}
+
+// usage reports a command line that cannot be followed.
+func usage(format, hint string, args ...any) error {
+	return &failure{code: exitUsage, what: fmt.Sprintf(format, args...), hint: hint}
+}
+
+// hinted keeps the code of cause and replaces what is said.
+func hinted(cause error, what, hint string) error {
+	code, _ := outcomeOf(cause)
+	return &failure{code: code, cause: cause, what: what, hint: hint}
+}
+
+// exitWith ends a command with a code that is no fault of the program, such
+// as 4 for differences. Nothing is printed for an empty what.
+func exitWith(code int, what, hint string) error {
+	return &failure{code: code, what: what, hint: hint}
+}
+
+// outcomes is the one table from an error to the exit code and the hint. The
+// first row that matches decides.
+var outcomes = []struct {
+	match func(error) bool
+	code  int
+	hint  string
+}{
+	{as[*apply.IncompleteError], exitIncomplete, "look at what the program wrote, and pull again: what it did not take is handed to it again"},
+	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
+	{is(storage.ErrNoSpace), exitNoRoom, "make room and run the same command again; nothing was changed"},
+	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
+	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
+	{is(log.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy, or open a new epoch"},
+	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},
+	{is(feed.ErrCheckpoint), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
+	{is(feed.ErrRoot), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
+	{as[*storage.DigestError], exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
+	{as[*storage.SizeError], exitBadSignature, "the bytes were cut or added to: fetch them again from another source"},
+	{is(server.ErrNotAdmitted), exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
+	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; airlock explain shows which rule decided"},
+	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
+	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init"},
+	{is(home.ErrNoSpace), exitUsage, "make one first: airlock init <organisation>/<space>"},
+	{as[*feed.VersionError], exitFailed, "publish the change under a new version; a version never changes its content"},
+	{as[*feed.ChainError], exitFailed, "somebody else published meanwhile: run the command again"},
+	{as[*feed.GapError], exitIncomplete, "the source does not have all entries yet: try again later or from another source"},
+	{as[*feed.CriticalError], exitFailed, "update airlock: the publisher requires a newer version"},
+	{as[*storage.FormatError], exitFailed, "this is of another version of airlock, or not airlock's: check the path, or update"},
+	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
+	{is(log.ErrForeignKey), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
+	{is(log.ErrBusy), exitFailed, "try again in a moment"},
+	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode"},
+}
+
+func is(target error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, target) }
+}
+
+func as[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+// outcomeOf returns the exit code and the hint for an error.
+func outcomeOf(err error) (code int, hint string) {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.code, f.hint
+	}
+	var own interface{ Hint() string }
+	errors.As(err, &own)
+	for _, o := range outcomes {
+		if o.match(err) {
+			if own != nil {
+				return o.code, own.Hint()
+			}
+			return o.code, o.hint
+		}
+	}
+	if own != nil {
+		return exitFailed, own.Hint()
+	}
+	return exitFailed, "airlock doctor looks for the usual causes"
+}
+
+// report prints an error as two lines, what happened and what to do next, and
+// returns the exit code.
+func (a *app) report(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code, hint := outcomeOf(err)
+	if what := err.Error(); what != "" {
+		fmt.Fprintf(a.err, "airlock: error: %s\n", oneLine(what))
+		if hint != "" {
+			fmt.Fprintf(a.err, "airlock: hint: %s\n", hint)
+		}
+	}
+	return code
+}
+
+// oneLine joins the lines of an error's text.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

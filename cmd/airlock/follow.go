@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"airlock/feed"
+	"airlock/trust"
+)
+
+// feedID reads a feed's name: whole, or a name of the home's own Space alone.
+func (a *app) feedID(name string) (feed.ID, error) {
+	if strings.Contains(name, "/") {
+		id, err := feed.ParseID(name)
+		if err != nil {
+			return id, usage("%v", "a feed is named like acme/dev-qa/shared", err)
+		}
+		return id, nil
+	}
+	h, err := a.home()
+	if err != nil {
+		return feed.ID{}, err
+	}
+	own, err := h.Identity()
+	if err != nil {
+		return feed.ID{}, err
+	}
+	if err := trust.CheckLabel(name); err != nil {
+		return feed.ID{}, usage("feed: %v", "a feed's own name is a label such as shared", err)
+	}
+	return feed.ID{Space: own.Space(), Name: name}, nil
+}
+
+// follower returns the one way from a source to what may be used: a follower
+// with what this home believes of the feed's Space.
+func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.Follower, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	view, err := h.View(id.Space)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &failure{code: exitUntrusted, cause: err, what: id.Space.String() + " is not trusted here",
+			hint: "get its identity file and its lineage from its people, then: airlock trust add FILE --feed " + id.Name}
+	}
+	if err != nil {
+		return nil, err
+	}
+	state, err := h.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}, nil
+}
+
+// sync follows a feed to its newest checkpoint.
+func (a *app) sync(ctx context.Context, src feed.Source, id feed.ID) (*feed.Follower, *feed.State, feed.Report, error) {
+	f, err := a.follower(ctx, src, id)
+	if err != nil {
+		return nil, nil, feed.Report{}, err
+	}
+	bar := a.progress("verifying " + id.String())
+	f.Progress = bar.set
+	state, report, err := f.Sync(ctx, id)
+	bar.end()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = hinted(err, fmt.Sprintf("there is no feed %s here", id), "airlock list shows the feeds; is --server, --store or --from the right one?")
+	}
+	if err != nil {
+		return nil, nil, report, err
+	}
+	h, err := a.home()
+	if err == nil {
+		err = h.NoteFollowed(state.Lineage, id)
+	}
+	return f, state, report, err
+}
+
+// followed returns what was seen of the feeds of a Space.
+func (a *app) followed(history *trust.History) ([]*feed.State, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	ctx := context.Background()
+	store, err := h.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names, err := h.Followed(history.Lineage())
+	if err != nil {
+		return nil, err
+	}
+	var out []*feed.State
+	for _, name := range names {
+		s, err := feed.LoadState(ctx, store, history.Lineage(), feed.ID{Space: history.Space(), Name: name})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func writePEM(w io.Writer, der []byte) {
+	pem.Encode(w, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// ed25519SPKI returns the SubjectPublicKeyInfo of a raw key.
+func ed25519SPKI(key []byte) ([]byte, error) {
+	return x509.MarshalPKIXPublicKey(ed25519.PublicKey(key))
+}

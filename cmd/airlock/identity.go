@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/signing"
+	"airlock/trust"
+)
+
+func (a *app) identityCommand() *cobra.Command {
+	var out string
+	export := &cobra.Command{
+		Use:     "export [-o FILE]",
+		Short:   "Write this Space's identity file, for whoever shall trust it",
+		Example: `  airlock identity export -o dev-qa.id`,
+		Args:    exactly(0, "no arguments"),
+		RunE:    func(*cobra.Command, []string) error { return a.exportIdentity(out) },
+	}
+	export.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
+	show := &cobra.Command{
+		Use:   "show [FILE]",
+		Short: "Show this Space's identity, or the one in a file",
+		Example: `  airlock identity show
+  airlock identity show dev-qa.id`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return a.showIdentity(args) },
+	}
+	return group("identity", "Show and hand out who this Space is", export, show)
+}
+
+func (a *app) exportIdentity(out string) error {
+	h, err := a.home()
+	if err != nil {
+		return err
+	}
+	history, err := h.Identity()
+	if err != nil {
+		return err
+	}
+	if err := a.writeOutput(out, trust.FormatFile(history)); err != nil {
+		return err
+	}
+	if out != "" {
+		a.note("wrote %s; compare the lineage over another channel: %s", out, history.Lineage())
+	}
+	return nil
+}
+
+// writeOutput writes to a file, or to standard output where path is empty or
+// "-".
+func (a *app) writeOutput(path string, b []byte) error {
+	if path == "" || path == "-" {
+		_, err := a.out.Write(b)
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
+}
+
+func (a *app) showIdentity(args []string) error {
+	history, err := a.identityOf(args)
+	if err != nil {
+		return err
+	}
+	doc, err := describeIdentity(history)
+	if err != nil {
+		return err
+	}
+	return a.show(doc, func(w io.Writer) {
+		pairs(w, [2]string{"Space", doc.Space}, [2]string{"Lineage", doc.Lineage}, [2]string{"Version", fmt.Sprint(doc.Version)},
+			[2]string{"Issuer", doc.Issuer}, [2]string{"Root key", doc.RootKey}, [2]string{"Next root", doc.NextRoot})
+		fmt.Fprintln(w)
+		var rows [][]string
+		for _, l := range doc.Leaves {
+			rows = append(rows, []string{l.Person, strings.Join(l.Roles, ","), l.NotAfter, l.Key})
+		}
+		columns(w, []string{"PERSON", "ROLES", "UNTIL", "KEY"}, rows)
+	})
+}
+
+func (a *app) identityOf(args []string) (*trust.History, error) {
+	if len(args) == 1 {
+		b, err := readFile(args[0], trust.MaxFile)
+		if err != nil {
+			return nil, err
+		}
+		history, err := trust.ParseFile(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", args[0], err)
+		}
+		return history, nil
+	}
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	return h.Identity()
+}
+
+type identityDoc struct {
+	Space    string    `json:"space"`
+	Lineage  string    `json:"lineage"`
+	Version  int       `json:"version"`
+	Issuer   string    `json:"issuer"`
+	RootKey  string    `json:"rootKey"`
+	NextRoot string    `json:"nextRoot"`
+	Leaves   []leafDoc `json:"leaves"`
+}
+
+type leafDoc struct {
+	Person   string   `json:"person"`
+	Roles    []string `json:"roles"`
+	Key      string   `json:"key"`
+	NotAfter string   `json:"notAfter"`
+}
+
+func describeIdentity(h *trust.History) (identityDoc, error) {
+	id := h.Current()
+	doc := identityDoc{Space: h.Space().String(), Lineage: h.Lineage().String(), Version: id.Version,
+		Issuer: id.Issuer, RootKey: id.RootKey().String(), NextRoot: id.Next.String()}
+	for _, l := range id.Leaves {
+		cert, err := signing.ParseCertificate(l.Certificate)
+		if err != nil {
+			return doc, err
+		}
+		leaf := leafDoc{Person: l.Person, Key: signing.KeyThumbprint(cert).String(), NotAfter: cert.NotAfter.Format(time.DateOnly)}
+		for _, r := range l.Roles {
+			leaf.Roles = append(leaf.Roles, string(r))
+		}
+		doc.Leaves = append(doc.Leaves, leaf)
+	}
+	return doc, nil
+}

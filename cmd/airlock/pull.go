@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+type pullOptions struct {
+	into, exec, from, mask string
+	kinds, names           []string
+	prune, force, dryRun   bool
+	watch, timeout         time.Duration
+}
+
+func (a *app) pullCommand() *cobra.Command {
+	var o pullOptions
+	c := &cobra.Command{
+		Use:   "pull [FEED…]",
+		Short: "Take in feeds: verify everything, then write files or run a program",
+		Long: `Follow feeds to their newest entries, verify everything, and apply the newest
+version of each package that the policy lets in: as files with --into, or by
+handing each update to a program with --exec. Without FEED all feeds of the
+trusted Spaces that the source has.
+
+What was withdrawn stays until --prune. Files that airlock did not write, or
+that were changed since, are never touched.`,
+		Example: `  airlock pull acme/dev-qa/shared --into conf
+  airlock pull acme/dev-qa/shared --into conf --dry-run
+  airlock pull acme/dev-qa/shared --into conf --watch 15s
+  airlock pull acme/dev-qa/shared --kind variable-set --version-mask 1.x --into conf
+  airlock pull acme/dev-qa/shared --exec ./apply.sh
+  airlock pull acme/dev-qa/shared --from /mnt/store --into conf`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.pull(cmd.Context(), args, o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.into, "into", "", "folder to write verified files to")
+	f.StringVar(&o.exec, "exec", "", "program to hand each update to, run by the shell")
+	f.StringVar(&o.from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
+	f.StringSliceVar(&o.kinds, "kind", nil, "only these kinds")
+	f.StringSliceVar(&o.names, "name", nil, "only these packages, exact or with a final *")
+	f.StringVar(&o.mask, "version-mask", "", "only these versions, such as 1.x")
+	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
+	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
+	f.DurationVar(&o.watch, "watch", 0, "go on, looking for news at least this often")
+	f.DurationVar(&o.timeout, "exec-timeout", 0, "how long the program may take for one update")
+	return c
+}
+
+func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
+	if o.into != "" && o.exec != "" {
+		return usage("both --into and --exec were given", "say one, and run airlock pull twice for both")
+	}
+	sel := apply.Selection{Kinds: o.kinds, Names: o.names}
+	if o.mask != "" {
+		mask, err := trust.ParseMask(o.mask)
+		if err != nil {
+			return usage("%v", "a mask is a version, or a range such as 1.x, ~1.4 or \">=2, <3\"", err)
+		}
+		sel.Versions = mask
+	}
+	c, err := a.from(ctx, o.from)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	feeds, err := a.feedsToPull(ctx, c, names)
+	if err != nil {
+		return err
+	}
+	target, err := a.target(ctx, o)
+	if err != nil {
+		return err
+	}
+	p := &puller{app: a, conn: c, target: target, sel: sel, options: o}
+	if o.watch > 0 {
+		return p.watch(ctx, feeds)
+	}
+	_, err = p.round(ctx, feeds, true)
+	return err
+}
+
+// feedsToPull reads feed names; none stands for all feeds of trusted Spaces.
+func (a *app) feedsToPull(ctx context.Context, c *conn, names []string) ([]feed.ID, error) {
+	var out []feed.ID
+	for _, n := range names {
+		id, err := a.feedID(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	if len(names) > 0 {
+		return out, nil
+	}
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Feeds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range all {
+		if _, err := h.Trusted(id.Space); err == nil {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		return nil, usage("%s has no feed of a Space that is trusted here", "name a feed, or trust its Space first: airlock trust add FILE", c.name)
+	}
+	return out, nil
+}
+
+// target opens what packages are applied to; nil where nothing is to be.
+func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
+	switch {
+	case o.into != "":
+		d, err := apply.OpenDir(o.into, a.now)
+		if err != nil {
+			return nil, err
+		}
+		d.Force = o.force
+		return d, nil
+	case o.exec != "":
+		h, err := a.home()
+		if err != nil {
+			return nil, err
+		}
+		state, err := h.State(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &apply.Exec{Command: apply.Shell(o.exec), Env: os.Environ(), State: state, Key: o.exec,
+			Timeout: o.timeout, Stdout: a.err, Stderr: a.err, Now: a.now}, nil
+	}
+	return nil, nil
+}
+
+// puller carries out one pull command.
+type puller struct {
+	*app
+	conn    *conn
+	target  apply.Target
+	sel     apply.Selection
+	options pullOptions
+}
+
+// pulledDoc is what one feed's pull shows.
+type pulledDoc struct {
+	Feed    string       `json:"feed"`
+	From    int64        `json:"from"` // entries before
+	To      int64        `json:"to"`   // entries now
+	Root    string       `json:"root"`
+	Void    []int64      `json:"void,omitempty"`    // new entries that do not count
+	Refused []refusedDoc `json:"refused,omitempty"` // by the local policy
+	Plan    []apply.Line `json:"plan"`
+	DryRun  bool         `json:"dryRun,omitempty"`
+}
+
+type refusedDoc struct {
+	Package string `json:"package"`
+	Entry   int64  `json:"entry"`
+	Reason  string `json:"reason"`
+}
+
+// round pulls every feed once. It goes on after a feed that fails, and returns
+// the first error.
+func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64, error) {
+	var first error
+	var last int64
+	docs := []pulledDoc{}
+	for _, id := range feeds {
+		doc, err := p.one(ctx, id)
+		if err != nil && first == nil {
+			first = err
+		}
+		if err == nil || doc.To > 0 {
+			docs = append(docs, doc)
+		}
+		last = doc.To
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if always || slices.ContainsFunc(docs, func(d pulledDoc) bool { return d.To > d.From || changes(d.Plan) }) {
+		if err := p.show(docs, func(w io.Writer) { p.table(w, docs) }); err != nil {
+			return last, err
+		}
+	}
+	return last, first
+}
+
+func changes(plan []apply.Line) bool {
+	return slices.ContainsFunc(plan, func(l apply.Line) bool { return l.Op != apply.Same && l.Op != apply.Retain })
+}
+
+// one follows a feed, plans and applies.
+func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
+	doc := pulledDoc{Feed: id.String(), DryRun: p.options.dryRun, Plan: []apply.Line{}}
+	f, state, report, err := p.sync(ctx, p.conn, id)
+	if err != nil {
+		return doc, err
+	}
+	doc.From, doc.To, doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
+	for i, why := range report.Void {
+		doc.Void = append(doc.Void, i)
+		p.note("%s: entry %d does not count: %v", id, i, why)
+	}
+	slices.Sort(doc.Void)
+	choice := apply.Choose(state.Index, id.Name, f.View, p.sel, p.now())
+	for _, r := range choice.Refused {
+		doc.Refused = append(doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
+	}
+	var installed []apply.Item
+	if p.target != nil {
+		if installed, err = p.target.Installed(ctx, id); err != nil {
+			return doc, err
+		}
+	}
+	plan := apply.Plan(id, choice, installed, p.options.prune)
+	doc.Plan = apply.Describe(plan)
+	if p.target == nil || p.options.dryRun {
+		return doc, nil
+	}
+	head := apply.Head{Epoch: state.Epoch, Size: state.Edge.Size(), Root: storage.Digest(state.Edge.Root()), Lineage: state.Lineage}
+	bar := p.progress("applying " + id.String())
+	defer bar.end()
+	var done int64
+	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		return f.Fetch(ctx, state, rows, func(pkg *feed.Package) error {
+			done++
+			bar.set(done, int64(len(rows)))
+			return each(pkg)
+		})
+	}
+	_, err = p.target.Apply(ctx, id, head, plan, fetch)
+	return doc, err
+}
+
+// watch pulls again and again until ctx ends: when the source says that a
+// feed grew, and at least at every interval. What is tampered with or not
+// trusted ends it; an unreachable source does not.
+func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
+	always := true
+	for {
+		size, err := p.round(ctx, feeds, always)
+		always = false
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		if code, hint := outcomeOf(err); err != nil {
+			if code >= exitBadSignature && code <= exitUnapproved {
+				return err
+			}
+			p.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)
+		}
+		p.rest(ctx, feeds, size, err != nil)
+	}
+}
+
+// rest waits for news, at the longest for the interval.
+func (p *puller) rest(ctx context.Context, feeds []feed.ID, size int64, failed bool) {
+	ctx, cancel := context.WithTimeout(ctx, p.options.watch)
+	defer cancel()
+	if len(feeds) == 1 && !failed {
+		if got, err := p.conn.Wait(ctx, feeds[0], size); err == nil && got.Size != size {
+			return
+		}
+	}
+	<-ctx.Done()
+}
+
+func (p *puller) table(w io.Writer, docs []pulledDoc) {
+	for _, d := range docs {
+		fmt.Fprintf(w, "%s: %s verified, %d new\n", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
+		for _, r := range d.Refused {
+			fmt.Fprintf(w, "  x %s: %s\n", r.Package, r.Reason)
+		}
+		shown := 0
+		for _, l := range d.Plan {
+			if l.Op == apply.Same {
+				continue
+			}
+			shown++
+			fmt.Fprintf(w, "  %s\n", l)
+		}
+		switch {
+		case p.target == nil && len(d.Plan) > 0:
+			fmt.Fprintf(w, "  nothing was applied: say --into DIR or --exec COMMAND\n")
+		case shown == 0:
+			fmt.Fprintf(w, "  nothing to do: %s up to date\n", count(len(d.Plan), "package", "packages"))
+		case d.DryRun:
+			fmt.Fprintf(w, "  nothing was changed: --dry-run\n")
+		}
+	}
+}

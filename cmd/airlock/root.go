@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// version is set by the build.
+var version = "devel"
+
+const rootExample = `  airlock init acme/dev-qa                         # make a Space
+  airlock identity export -o dev-qa.id             # for whoever shall trust it
+  airlock publish shared vars/ templates/          # sign and publish
+  airlock trust add dev-qa.id --feed shared        # on the other side
+  airlock pull acme/dev-qa/shared --into conf      # verify and write`
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "airlock",
+		Short:         "Share configuration between isolated Spaces through signed feeds",
+		Example:       rootExample,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return a.settle(cmd.Flags())
+		},
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.homePath, "home", "", "the Space's own folder: keys, trust, state (default ~/.airlock)")
+	f.StringVar(&a.server, "server", "", "URL of the server (default http://127.0.0.1:7070)")
+	f.StringVar(&a.store, "store", "", "a store instead of a server: DIR or s3://bucket/prefix")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with the read token of the server")
+	f.StringVarP(&a.format, "format", "f", "table", "form of the output: table, json or yaml")
+	f.StringVar(&a.passFile, "passphrase-file", "", "file with the passphrase of the private keys")
+	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but data and errors")
+	f.BoolVar(&a.noProgress, "no-progress", false, "show no progress on long work")
+	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "output-format" { // the name that Octopus users know
+			name = "format"
+		}
+		return pflag.NormalizedName(name)
+	})
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%v", cmd.CommandPath()+" --help lists the flags", err)
+	})
+	root.AddCommand(a.commands()...)
+	return root
+}
+
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.initCommand(), a.identityCommand(), a.trustCommand(),
+		a.publishCommand(), a.withdrawCommand(), a.pullCommand(),
+		a.serveCommand(), a.serverCommand(),
+	}
+}
+
+// settle fills in flags that were not given: from AIRLOCK_<FLAG>, then from
+// the home's config.yaml. So flag beats environment beats file beats default.
+func (a *app) settle(flags *pflag.FlagSet) error {
+	if err := a.settleFromEnv(flags); err != nil {
+		return err
+	}
+	if err := a.settleFromFile(flags); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"table", "json", "yaml"}, a.format) {
+		return usage("format %.40q is not one of table, json, yaml", "say -f table, -f json or -f yaml", a.format)
+	}
+	if a.server != "" && a.store != "" {
+		if !flags.Changed("server") {
+			a.server = "" // a flag beats what the environment says
+		} else if !flags.Changed("store") {
+			a.store = ""
+		} else {
+			return usage("both --server and --store were given", "say one: a server, or a store without any server")
+		}
+	}
+	return nil
+}
+
+func (a *app) settleFromEnv(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		if f.Changed || f.Name == "help" || f.Name == "version" {
+			return
+		}
+		name := "AIRLOCK_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value := a.getenv(name); value != "" {
+			if err := f.Value.Set(value); err != nil {
+				errs = append(errs, usage("%s: %v", "correct or unset the variable", name, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// noArgs and friends refuse arguments with a message that helps.
+func exactly(n int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usage("%s takes %s, %d given", "see "+cmd.CommandPath()+" --help", cmd.CommandPath(), names, len(args))
+		}
+		return nil
+	}
+}
+
+func atLeast(n int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return usage("%s takes %s, %d given", "see "+cmd.CommandPath()+" --help", cmd.CommandPath(), names, len(args))
+		}
+		return nil
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, RunE: func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return usage("%s has no command %q", "see "+cmd.CommandPath()+" --help", cmd.CommandPath(), args[0])
+		}
+		return cmd.Help()
+	}}
+	c.AddCommand(children...)
+	return c
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

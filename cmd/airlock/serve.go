@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed/feedhttp"
+	"airlock/internal/home"
+	"airlock/internal/server"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+type serveOptions struct {
+	listen, accessLog, auditLog, readTokens, tlsCert, tlsKey string
+	cacheMiB                                                 int64
+	window                                                   time.Duration
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var o serveOptions
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the feeds of a store over HTTP",
+		Long: `Serve the feeds of a store. Without --store the store is a folder of the home.
+
+On a loopback address reading is open. Elsewhere readers need a token from
+--read-token-file, one to a line. Who may append is decided by signatures: see
+airlock server admit.`,
+		Example: `  airlock serve
+  airlock serve --store /srv/airlock --listen 127.0.0.1:7070
+  airlock serve --store s3://bucket/airlock --listen :7070 --read-token-file tokens.txt --tls-cert c.pem --tls-key k.pem`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 chooses a free one")
+	f.StringVar(&o.readTokens, "read-token-file", "", "file with the tokens that readers need, one to a line")
+	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; - for standard error, none for nowhere")
+	f.StringVar(&o.auditLog, "audit-log", "", "file for the audit log (default audit.log in the home)")
+	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain in PEM")
+	f.StringVar(&o.tlsKey, "tls-key", "", "private key in PEM")
+	f.Int64Var(&o.cacheMiB, "cache-mib", 64, "memory for cached objects, in MiB")
+	f.DurationVar(&o.window, "commit-window", 0, "how long a commit waits for more; 20ms suits distant stores")
+	return c
+}
+
+func (a *app) serve(ctx context.Context, o serveOptions) error {
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return hinted(err, err.Error(), "is another server running? say --listen 127.0.0.1:PORT")
+	}
+	defer listener.Close()
+	tokens, err := readTokens(o.readTokens)
+	if err != nil {
+		return err
+	}
+	open := isLoopback(listener.Addr())
+	if !open && len(tokens) == 0 {
+		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
+	}
+	k, err := a.keep(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	access, closeAccess, err := a.logFile(o.accessLog)
+	if err != nil {
+		return err
+	}
+	defer closeAccess()
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, ReadTokens: tokens, Open: open,
+		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
+	if err != nil {
+		return err
+	}
+	defer handler.Close()
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+	}
+	a.note("serving %s on %s://%s", k.store.Name, scheme, listener.Addr())
+	return a.listen(ctx, feedhttp.Server(handler), listener, o)
+}
+
+// listen serves until ctx ends, and then lets running requests finish.
+func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serveOptions) error {
+	failed := make(chan error, 1)
+	go func() {
+		if o.tlsCert != "" {
+			failed <- s.ServeTLS(l, o.tlsCert, o.tlsKey)
+		} else {
+			failed <- s.Serve(l)
+		}
+	}()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	a.note("stopping: waiting for running requests")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
+	defer cancel()
+	return s.Shutdown(grace)
+}
+
+// keeper is a store with the server on it.
+type keeper struct {
+	store  *storage.Store
+	server *server.Server
+	floor  *home.Floor
+	spool  *storage.Spool
+	audit  func() error
+}
+
+// spoolBytes bounds uploads that are not complete.
+const spoolBytes = 64 << 30
+
+func (k *keeper) close() error {
+	err := k.server.Close()
+	k.floor.Close()
+	return errors.Join(err, k.spool.Close(), k.store.Close(), k.audit())
+}
+
+// keep opens the store as its operator.
+func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.logKey(h, true)
+	if err != nil {
+		return nil, err
+	}
+	store, err := storage.Open(ctx, a.storePath(h), a.getenv)
+	if err != nil {
+		return nil, err
+	}
+	if store.Exclusive != "" {
+		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
+	}
+	// An upload that was cut off is kept for a day.
+	spool, err := storage.OpenSpool(filepath.Join(h.Path(), "spool"), spoolBytes)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if _, err := spool.Sweep(a.now().AddDate(0, 0, -1)); err != nil {
+		return nil, errors.Join(err, spool.Close(), store.Close())
+	}
+	if o.auditLog == "" {
+		o.auditLog = filepath.Join(h.Path(), "audit.log")
+	}
+	audit, closeAudit, err := a.logFile(o.auditLog)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	logger := a.logger(slog.LevelInfo)
+	floor, err := h.NewFloor(ctx, logger)
+	if err != nil {
+		return nil, errors.Join(err, store.Close(), closeAudit())
+	}
+	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor,
+		Cache: storage.NewCache(max(o.cacheMiB, 1) << 20), Spool: spool, Window: o.window, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now})
+	return &keeper{store, srv, floor, spool, closeAudit}, nil
+}
+
+// storePath is --store, or a folder of the operator's home.
+func (a *app) storePath(h *home.Home) string {
+	if a.store != "" {
+		return a.store
+	}
+	return filepath.Join(h.Path(), "store")
+}
+
+// logFile opens a log: "-" is standard error, "none" and "" nowhere.
+func (a *app) logFile(path string) (io.Writer, func() error, error) {
+	nothing := func() error { return nil }
+	switch path {
+	case "-":
+		return a.err, nothing, nil
+	case "none", "":
+		return nil, nothing, nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, f.Close, nil
+}
+
+// readTokens reads the tokens of readers. Only their hashes are kept.
+func readTokens(path string) ([][sha256.Size]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	tokens, err := feedhttp.ParseTokens(path, f)
+	if err == nil && len(tokens) == 0 {
+		err = fmt.Errorf("%s: holds no token", path)
+	}
+	if err != nil {
+		return nil, usage("%v", "make tokens with: openssl rand -hex 24", err)
+	}
+	return tokens, nil
+}
+
+func isLoopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+func (a *app) serverCommand() *cobra.Command {
+	admit := &cobra.Command{
+		Use:   "admit FILE",
+		Short: "Let the Space of an identity file append to its feeds here",
+		Long: `Let a Space append to its own feeds in this store. Admitting is not trusting:
+who reads decides for itself whom to believe.`,
+		Example: `  airlock server admit dev-qa.id
+  airlock server admit dev-qa.id --store /srv/airlock`,
+		Args: exactly(1, "an identity file"),
+		RunE: func(cmd *cobra.Command, args []string) error { return a.admit(cmd.Context(), args[0]) },
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List the Spaces that were admitted",
+		Args:  exactly(0, "no arguments"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
+	}
+	return group("server", "Administer the store of a server", admit, list)
+}
+
+func (a *app) admit(ctx context.Context, file string) error {
+	b, err := readFile(file, trust.MaxFile)
+	if err != nil {
+		return err
+	}
+	k, err := a.keep(ctx, serveOptions{})
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	history, err := k.server.Admit(ctx, feedhttp.Caller{Address: "local"}, b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	a.note("admitted %s, lineage %s, to %s", history.Space(), history.Lineage(), k.store.Name)
+	return nil
+}
+
+type admittedDoc struct {
+	Space   string `json:"space"`
+	Lineage string `json:"lineage"`
+}
+
+func (a *app) listAdmitted(ctx context.Context) error {
+	k, err := a.keep(ctx, serveOptions{})
+	if err != nil {
+		return err
+	}
+	defer k.close()
+	spaces, err := k.server.Spaces(ctx)
+	if err != nil {
+		return err
+	}
+	docs, rows := []admittedDoc{}, [][]string{}
+	for _, s := range spaces {
+		docs = append(docs, admittedDoc{s.Space().String(), s.Lineage().String()})
+		rows = append(rows, []string{s.Space().String(), s.Lineage().String()})
+	}
+	return a.show(docs, func(w io.Writer) { columns(w, []string{"SPACE", "LINEAGE"}, rows) })
+}

@@ -1,0 +1,122 @@
+package apply
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"airlock/feed"
+	"airlock/trust"
+)
+
+// Selection says which packages of a feed are wanted. The zero value, and each
+// zero field, selects all.
+type Selection struct {
+	Kinds    []string // exact, or "prefix*"
+	Names    []string // likewise
+	Versions trust.Mask
+}
+
+// Match reports whether the selection takes a version.
+func (s Selection) Match(r feed.Ref) bool {
+	return matchAny(s.Kinds, r.Kind) && matchAny(s.Names, r.Name) &&
+		(s.Versions.String() == "" || s.Versions.Match(r.Version))
+}
+
+func matchAny(patterns []string, s string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool {
+		prefix, wild := strings.CutSuffix(p, "*")
+		return p == s || wild && strings.HasPrefix(s, prefix)
+	})
+}
+
+// Choice is what the index and the policy make of a selection.
+type Choice struct {
+	// Wanted holds, for each kind and name, the newest live version that the
+	// selection and the policy let in, by index. Which is newest is the
+	// source's word: the order of entries, not of version strings.
+	Wanted []feed.Row
+	// Refused holds, for each kind and name, the newest live version if the
+	// policy refuses it, and withdrawals that the policy does not let the
+	// source make. By index.
+	Refused []Refused
+	// Withdrawn holds the withdrawal of every selected version that has one.
+	Withdrawn map[feed.Ref]feed.Row
+	// Void holds the entries that do not count, by index. An installed version
+	// is among them after a revocation that reaches back.
+	Void map[int64]feed.Row
+
+	sel Selection
+}
+
+// Refused is an entry that the policy keeps out.
+type Refused struct {
+	Row feed.Row
+	Err error // a *trust.DeniedError
+}
+
+// Choose applies a selection and the policy of v to a feed. feedName is the
+// feed's own name, as policies have it.
+func Choose(x *feed.Index, feedName string, v *trust.View, sel Selection, now time.Time) Choice {
+	c := chooser{
+		Choice:  Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}},
+		ended:   map[string]feed.Row{},
+		wanted:  map[string]bool{},
+		refused: map[string]bool{},
+		authorize: func(r feed.Ref, right trust.Right) error {
+			return v.Authorize(trust.Item{Feed: feedName, Kind: r.Kind, Name: r.Name, Version: r.Version, Right: right}, now)
+		},
+	}
+	// From the newest back: the first that is let in is the one wanted, and
+	// a withdrawal is met before what it withdraws.
+	for i := x.Size() - 1; i >= 0; i-- {
+		row := x.Row(i)
+		switch {
+		case row.Void != "":
+			c.Void[i] = row
+		case !sel.Match(row.Ref):
+		case row.What == feed.IsWithdrawal:
+			c.withdrawal(row)
+		case row.What == feed.IsPublication:
+			c.publication(row)
+		}
+	}
+	slices.Reverse(c.Wanted)
+	slices.Reverse(c.Refused)
+	return c.Choice
+}
+
+type chooser struct {
+	Choice
+	ended           map[string]feed.Row // withdrawals, by kind/name@version without case
+	wanted, refused map[string]bool     // by kind/name
+	authorize       func(feed.Ref, trust.Right) error
+}
+
+func (c *chooser) withdrawal(row feed.Row) {
+	if err := c.authorize(row.Ref, trust.MayWithdraw); err != nil {
+		c.Refused = append(c.Refused, Refused{row, err})
+		return
+	}
+	c.ended[strings.ToLower(row.Ref.String())] = row
+}
+
+func (c *chooser) publication(row feed.Row) {
+	if w, ok := c.ended[strings.ToLower(row.Ref.String())]; ok {
+		c.Withdrawn[row.Ref] = w
+		return
+	}
+	name := nameOf(row.Ref)
+	if c.wanted[name] {
+		return
+	}
+	if err := c.authorize(row.Ref, trust.MayPublish); err != nil {
+		if !c.refused[name] {
+			c.refused[name] = true
+			c.Refused = append(c.Refused, Refused{row, err})
+		}
+		return
+	}
+	c.wanted[name] = true
+	c.Wanted = append(c.Wanted, row)
+}

@@ -1,0 +1,259 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"airlock/feed"
+)
+
+// Dir is a folder that verified payloads are written to, as
+// <kind>/<name>/<path in the package>. What is Airlock's there is known from
+// .airlock/index.json; nothing else is ever touched.
+//
+// A sync changes all or nothing. New files are staged under .airlock/stage,
+// checked while they are written and made durable; then .airlock/journal.json
+// names every rename and removal, and from then on the sync is carried to its
+// end, by the next process if this one dies. Then the index is swapped. A
+// reader that looks meanwhile may see some files new and some old; one that
+// must not waits for index.json.
+//
+// Several processes may use one folder, one at a time.
+type Dir struct {
+	// Force replaces and removes files of ours that were changed since.
+	// Files of others stay in any case.
+	Force bool
+	// Wait is how long to wait for another process that writes here.
+	Wait time.Duration
+
+	path string
+	now  func() time.Time
+	step func(op, name string) error // see disk
+}
+
+var _ Target = (*Dir)(nil)
+
+// Names inside the folder.
+const (
+	ownFolder   = ".airlock"
+	indexName   = ownFolder + "/index.json"
+	journalName = ownFolder + "/journal.json"
+	lockName    = ownFolder + "/lock"
+	stageFolder = ownFolder + "/stage"
+)
+
+// OpenDir returns the folder at path, which need not exist: the first Apply
+// makes it. A sync that was interrupted is brought to its end, or cleared away
+// if it had not got to the point of changing anything.
+func OpenDir(path string, now func() time.Time) (*Dir, error) {
+	d := &Dir{Wait: 10 * time.Second, path: filepath.Clean(path), now: now}
+	if err := d.resume(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// resume recovers, unless another process is at work: then it is its business.
+func (d *Dir) resume() error {
+	k, err := d.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer k.root.Close()
+	dirty, err := d.interrupted(k)
+	if err != nil || !dirty {
+		return err
+	}
+	release, err := d.tryLock(k)
+	if err != nil || release == nil {
+		return err
+	}
+	defer release()
+	return d.recover(k)
+}
+
+// interrupted reports whether a sync left anything behind.
+func (d *Dir) interrupted(k *disk) (bool, error) {
+	if journal, err := k.lstat(journalName); journal != nil || err != nil {
+		return journal != nil, err
+	}
+	entries, err := k.readDir(stageFolder)
+	if isAbsent(err) {
+		return false, nil
+	}
+	return len(entries) > 0, err
+}
+
+// open opens the folder, which must exist. Symbolic links to the folder are
+// its user's choice; below it there must be none where we write.
+func (d *Dir) open() (*disk, error) {
+	root, err := os.OpenRoot(d.path)
+	if err != nil {
+		return nil, err
+	}
+	k := &disk{root: root, step: d.step}
+	own, err := k.lstat(ownFolder)
+	if err == nil && own != nil && !own.IsDir() {
+		err = &OccupiedError{Dir: d.path, Path: ownFolder, Why: "is " + typeOf(own) + " and must be a folder of Airlock's own"}
+	}
+	if err != nil {
+		_ = root.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// openOrMake opens the folder and makes it where it does not exist.
+func (d *Dir) openOrMake() (*disk, error) {
+	if err := makeFolder(d.path); err != nil {
+		return nil, noteFull(err)
+	}
+	k, err := d.open()
+	if err != nil {
+		return nil, err
+	}
+	if err := k.mkdir(ownFolder); err == nil {
+		err = k.settle(nil, []string{"."})
+		if err != nil {
+			_ = k.root.Close()
+			return nil, err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
+		_ = k.root.Close()
+		return nil, err
+	}
+	return k, nil
+}
+
+// makeFolder makes a folder and those above it, durable on return.
+func makeFolder(name string) error {
+	err := os.Mkdir(name, dirMode)
+	switch above := filepath.Dir(name); {
+	case errors.Is(err, fs.ErrExist):
+		return nil // what it is, opening it will tell
+	case errors.Is(err, fs.ErrNotExist) && above != name:
+		if err := makeFolder(above); err != nil {
+			return err
+		}
+		return makeFolder(name)
+	case err != nil:
+		return err
+	case !foldersSync:
+		return nil
+	default:
+		f, err := os.Open(above)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	}
+}
+
+// Installed returns what the folder has of a feed.
+func (d *Dir) Installed(_ context.Context, id feed.ID) ([]Item, error) {
+	k, err := d.open()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer k.root.Close()
+	x, err := d.readIndex(k)
+	if err != nil {
+		return nil, err
+	}
+	items := x.of(id).items()
+	for i, it := range items {
+		for _, f := range it.Files {
+			// What cannot be looked at is as good as gone; Apply says why.
+			if info, err := k.lstat(filePath(it.Ref, f.Path)); err != nil || info == nil {
+				items[i].Missing++
+			}
+		}
+	}
+	return items, nil
+}
+
+// Apply carries out a plan: all of it, or nothing and an error.
+func (d *Dir) Apply(ctx context.Context, id feed.ID, to Head, plan []Action, fetch Fetch) ([]Outcome, error) {
+	k, err := d.openOrMake()
+	if err != nil {
+		return nil, err
+	}
+	defer k.root.Close()
+	release, err := d.lock(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := d.recover(k); err != nil {
+		return nil, err
+	}
+	x, err := d.readIndex(k)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.admit(x, id, to, plan); err != nil {
+		return nil, err
+	}
+	if err := d.sync(ctx, k, x, id, to, plan, fetch); err != nil {
+		return nil, err
+	}
+	outcomes := make([]Outcome, len(plan))
+	for i, a := range plan {
+		outcomes[i].Action = a
+	}
+	return outcomes, nil
+}
+
+// admit holds a plan against what is there.
+func (d *Dir) admit(x *dirIndex, id feed.ID, to Head, plan []Action) error {
+	doc := x.of(id)
+	if err := checkHead(id, doc.head(), to); err != nil {
+		return err
+	}
+	if err := checkPlan(id, plan, doc.items()); err != nil {
+		return err
+	}
+	owners := x.owners(id)
+	for _, a := range plan {
+		if other, ok := owners[nameOf(a.Ref)]; ok {
+			return &OwnedError{Dir: d.path, Ref: a.Ref, Feed: id, Other: other}
+		}
+	}
+	return nil
+}
+
+func (d *Dir) readIndex(k *disk) (*dirIndex, error) {
+	where := filepath.Join(d.path, filepath.FromSlash(indexName))
+	b, err := k.readFile(indexName)
+	if isAbsent(err) {
+		return newDirIndex(), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	return parseDirIndex(where, b)
+}
+
+// typeOf says in words what lies at a name.
+func typeOf(info fs.FileInfo) string {
+	switch {
+	case info.Mode()&fs.ModeSymlink != 0:
+		return "a symbolic link"
+	case info.IsDir():
+		return "a folder"
+	case info.Mode().IsRegular():
+		return "a file"
+	}
+	return "no regular file"
+}

@@ -1,0 +1,197 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// Exec hands each update to a program: one at a time, in the order of the
+// feed's entries. The program finds the update in its environment
+//
+//	AIRLOCK_OP         add, change or remove
+//	AIRLOCK_FEED       <organisation>/<space>/<feed>
+//	AIRLOCK_KIND       of the package
+//	AIRLOCK_NAME       likewise
+//	AIRLOCK_VERSION    the new version; for remove, the one that goes
+//	AIRLOCK_FROM       the version it took before; empty for add
+//	AIRLOCK_INDEX      the entry that is the reason
+//	AIRLOCK_STATEMENT  its statement's id
+//	AIRLOCK_MANIFEST   the digest of the package's manifest
+//	AIRLOCK_DIR        a folder with the package's files, verified, for as
+//	                   long as the program runs; empty for remove
+//	AIRLOCK_FILE       the path of the first of them
+//
+// and the same as one line of JSON on its standard input. When it exits with 0
+// the update is applied, and that is kept in the home. Otherwise the update is
+// tried again with the next sync; the others go on. A program may see an
+// update again (when this process died before it could keep what was done),
+// and never misses one.
+type Exec struct {
+	Command []string // the program and its arguments; see Shell
+	Dir     string   // where the program runs; empty for here
+	// Env is the environment to start from. Variables of ours are left out but
+	// AIRLOCK_HOME: they hold flags and passphrases.
+	Env []string
+	// State is the home's store, and Key tells the targets of a home apart,
+	// such as the command line.
+	State *storage.Store
+	Key   string
+	Temp  string // where folders for files are made; empty for the system's
+	// Timeout is how long one update may take; zero for as long as it likes.
+	Timeout time.Duration
+	// Stdout and Stderr, where set, get what the program writes.
+	Stdout, Stderr io.Writer
+	Now            func() time.Time
+}
+
+var _ Target = (*Exec)(nil)
+
+// keepEvery is how often what was done is kept while updates go on: each time
+// the whole record is written.
+const keepEvery = time.Second
+
+// Installed returns what the program took of a feed.
+func (e *Exec) Installed(ctx context.Context, id feed.ID) ([]Item, error) {
+	r, err := e.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.doc.items(), nil
+}
+
+// Apply hands over a plan. Where the program did not take all of it the error
+// is an *IncompleteError, and the outcomes say more. Any other error ends the
+// sync before its end; the outcomes are those until then.
+func (e *Exec) Apply(ctx context.Context, id feed.ID, to Head, plan []Action, fetch Fetch) ([]Outcome, error) {
+	r, err := e.load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkHead(id, r.doc.head(), to); err != nil {
+		return nil, err
+	}
+	if err := checkPlan(id, plan, r.doc.items()); err != nil {
+		return nil, err
+	}
+	if len(e.Command) == 0 {
+		return nil, errors.New("no program to hand updates to")
+	}
+	r.doc.Lineage = to.Lineage // from the first update on, see checkHead
+	u := &updater{Exec: e, id: id, record: r, plan: plan, kept: e.Now()}
+	err = u.run(ctx, fetch)
+	if err == nil && u.failed == 0 {
+		r.reached(to)
+	}
+	// What was done is kept even if people have interrupted us by now.
+	if keeping := r.keep(context.WithoutCancel(ctx), e.Now()); keeping != nil {
+		return u.outcomes, errors.Join(err, keeping)
+	}
+	if err == nil && u.failed > 0 {
+		err = &IncompleteError{ID: id, Failed: u.failed, Total: u.tried, First: u.first}
+	}
+	return u.outcomes, err
+}
+
+// updater is one Apply of an Exec.
+type updater struct {
+	*Exec
+	id     feed.ID
+	record *record
+	plan   []Action
+	kept   time.Time
+
+	outcomes      []Outcome // of plan, as far as it was done
+	tried, failed int
+	first         error
+}
+
+// run goes through the plan while packages come in.
+func (u *updater) run(ctx context.Context, fetch Fetch) error {
+	if rows := rowsToFetch(u.plan); len(rows) > 0 {
+		if err := fetch(ctx, rows, func(p *feed.Package) error { return u.upTo(ctx, p) }); err != nil {
+			return err
+		}
+	}
+	return u.upTo(ctx, nil)
+}
+
+// upTo does what of the plan comes before a package, and then the package;
+// with nil it does the rest.
+func (u *updater) upTo(ctx context.Context, p *feed.Package) error {
+	for len(u.outcomes) < len(u.plan) {
+		a := u.plan[len(u.outcomes)]
+		if a.fetches() && (p == nil || p.Row != a.Row) {
+			return fmt.Errorf("%s: did not come", a.Ref)
+		}
+		if err := u.one(ctx, a, p); err != nil {
+			return err
+		}
+		if a.fetches() {
+			return nil
+		}
+	}
+	if p != nil {
+		return fmt.Errorf("%s: came and was not asked for", p.Row.Ref)
+	}
+	return nil
+}
+
+// one carries out an action. An error ends the sync; that the program did not
+// take the update is none.
+func (u *updater) one(ctx context.Context, a Action, p *feed.Package) error {
+	if !a.changes() {
+		u.outcomes = append(u.outcomes, Outcome{Action: a})
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	job := u.update(a)
+	if a.fetches() {
+		folder, err := u.unpack(ctx, p)
+		defer os.RemoveAll(folder)
+		if err != nil {
+			return err
+		}
+		job.locate(folder, p.Manifest.Layers)
+	}
+	output, err := u.hand(ctx, job)
+	if stopped := ctx.Err(); stopped != nil && err != nil {
+		return stopped
+	}
+	if refused := (*ProgramError)(nil); err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	u.outcomes = append(u.outcomes, Outcome{Action: a, Err: err, Output: output})
+	u.note(a, p, err)
+	if now := u.Now(); now.Sub(u.kept) >= keepEvery {
+		u.kept = now
+		return u.record.keep(ctx, now)
+	}
+	return nil
+}
+
+// note puts an outcome into the record.
+func (u *updater) note(a Action, p *feed.Package, err error) {
+	u.tried++
+	switch {
+	case err != nil:
+		if u.failed++; u.first == nil {
+			u.first = err
+		}
+		u.record.fail(a, err, u.Now())
+	case a.Op == Remove:
+		u.record.set(nameOf(a.Ref), nil)
+	default:
+		it := itemOf(p)
+		it.Files = nil
+		u.record.set(nameOf(a.Ref), &it)
+	}
+}

@@ -1,0 +1,275 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// stageWorkers is how many files are read, checked and written at once. Each
+// holds one buffer, so memory does not grow with the payload.
+const stageWorkers = 8
+
+// stager prepares a sync of one feed: it writes new files to the stage, each
+// where it will lie from the folder on, and looks what is in the way.
+type stager struct {
+	dir    *Dir
+	disk   *disk // the folder
+	out    *disk // files in the stage
+	folder string
+	index  *dirIndex
+	items  map[string]Item // what the feed will have, by kind and name
+	had    map[string]Item // what it has
+	// owned holds the files that the plan may replace or remove, by path.
+	owned map[string]storage.Ref
+
+	staged sync.Map // folder in the stage → func() error that makes it once
+	above  sync.Map // folder → func() (bool, error): whether it is there
+
+	mu       sync.Mutex
+	moves    []moveDoc
+	removals []fileDoc
+	occupied []*OccupiedError
+	unsynced []string // files that settle has to make durable
+}
+
+func (d *Dir) newStager(k *disk, x *dirIndex, id feed.ID, plan []Action) *stager {
+	s := &stager{dir: d, disk: k, folder: newStage(), index: x, owned: map[string]storage.Ref{}}
+	s.had = byName(x.of(id).items())
+	s.items = byName(x.of(id).items())
+	for _, a := range plan {
+		if !a.changes() {
+			continue
+		}
+		it := s.had[nameOf(a.Ref)]
+		for _, f := range it.Files {
+			s.owned[filePath(it.Ref, f.Path)] = f.Ref
+		}
+	}
+	return s
+}
+
+// begin makes the folders of the stage.
+func (s *stager) begin() error {
+	if err := s.disk.mkdir(stageFolder); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	for _, folder := range []string{s.folder, s.files()} {
+		if err := s.disk.mkdir(folder); err != nil {
+			return err
+		}
+	}
+	root, err := s.disk.root.OpenRoot(s.files())
+	if err != nil {
+		return err
+	}
+	s.out = &disk{root: root, step: s.disk.step}
+	return nil
+}
+
+func (s *stager) close() {
+	if s.out != nil {
+		_ = s.out.root.Close()
+	}
+}
+
+// files is the folder of the stage that mirrors the folder pulled into.
+func (s *stager) files() string { return s.folder + "/files" }
+
+// plan prepares the removals of packages.
+func (s *stager) plan(plan []Action) error {
+	for _, a := range plan {
+		if a.Op != Remove {
+			continue
+		}
+		if err := s.retire(s.had[nameOf(a.Ref)], nil); err != nil {
+			return err
+		}
+		delete(s.items, nameOf(a.Ref))
+	}
+	return nil
+}
+
+// retire prepares the removal of those files of an item that are not kept.
+func (s *stager) retire(it Item, kept map[string]bool) error {
+	for _, f := range it.Files {
+		if kept[f.Path] {
+			continue
+		}
+		name := filePath(it.Ref, f.Path)
+		found, err := s.look(name, storage.Ref{})
+		if err != nil {
+			return err
+		}
+		if found.over != nil {
+			s.removals = append(s.removals, fileDoc{found.over.Digest, name, found.over.Size})
+		}
+	}
+	return nil
+}
+
+// fetch stages the packages that a plan adds or changes.
+func (s *stager) fetch(ctx context.Context, plan []Action, fetch Fetch) error {
+	rows := rowsToFetch(plan)
+	if len(rows) == 0 {
+		return nil
+	}
+	type job struct {
+		p     *feed.Package
+		layer int
+	}
+	jobs := make(chan job, stageWorkers)
+	g, ctx := errgroup.WithContext(ctx)
+	for range stageWorkers {
+		g.Go(func() error {
+			for j := range jobs {
+				if err := s.file(ctx, j.p, j.layer); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	g.Go(func() error {
+		defer close(jobs)
+		got := 0
+		err := fetch(ctx, rows, func(p *feed.Package) error {
+			if got == len(rows) || p.Row != rows[got] {
+				return fmt.Errorf("%s: came instead of what was asked for", p.Row.Ref)
+			}
+			got++
+			if err := s.accept(p); err != nil {
+				return err
+			}
+			for i := range p.Manifest.Layers {
+				select {
+				case jobs <- job{p, i}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			return nil
+		})
+		if err == nil && got < len(rows) {
+			err = fmt.Errorf("%s: did not come", rows[got].Ref)
+		}
+		return err
+	})
+	return g.Wait()
+}
+
+// accept notes a package, and what of the version before goes with it.
+func (s *stager) accept(p *feed.Package) error {
+	if err := checkPackage(p); err != nil {
+		return err
+	}
+	kept := map[string]bool{}
+	for _, l := range p.Manifest.Layers {
+		kept[l.Path] = true
+	}
+	name := nameOf(p.Row.Ref)
+	s.items[name] = itemOf(p)
+	return s.retire(s.had[name], kept)
+}
+
+// file stages one file of a package, unless it is there already.
+func (s *stager) file(ctx context.Context, p *feed.Package, i int) error {
+	layer := p.Manifest.Layers[i]
+	name := filePath(p.Row.Ref, layer.Path)
+	found, err := s.look(name, layer.Ref)
+	if err != nil || found.done || found.occupied {
+		return err
+	}
+	if err := s.makeFolder(parent(name)); err != nil {
+		return fmt.Errorf("%s: %s: %w", p.Row.Ref, layer.Path, err)
+	}
+	synced, err := s.write(ctx, p, i, name)
+	if err != nil {
+		return fmt.Errorf("%s: %s: %w", p.Row.Ref, layer.Path, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moves = append(s.moves, moveDoc{Digest: layer.Digest, Over: found.over, Path: name, Size: layer.Size})
+	if !synced {
+		s.unsynced = append(s.unsynced, s.files()+"/"+name)
+	}
+	return nil
+}
+
+// write copies a file to the stage. Large ones are synced at once.
+func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string) (synced bool, err error) {
+	body, err := p.Open(ctx, i)
+	if err != nil {
+		return false, err
+	}
+	defer body.Close()
+	f, err := s.out.create(name)
+	if err != nil {
+		return false, err
+	}
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	_, err = io.CopyBuffer(f, body, *buf)
+	if err == nil && f.n >= writebackStep {
+		synced, err = true, f.sync()
+	}
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return synced, err
+}
+
+// makeFolder makes a folder in the stage, and those above it.
+func (s *stager) makeFolder(name string) error {
+	if name == "." {
+		return nil
+	}
+	make, _ := s.staged.LoadOrStore(name, sync.OnceValue(func() error {
+		if err := s.makeFolder(parent(name)); err != nil {
+			return err
+		}
+		err := s.out.mkdir(name)
+		if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		// A system that ignores case: fine, if it is a folder.
+		if info, statErr := s.out.lstat(name); statErr == nil && info != nil && info.IsDir() {
+			return nil
+		}
+		return err
+	}))
+	return make.(func() error)()
+}
+
+// settle makes the stage durable, with further files in it.
+func (s *stager) settle(more ...string) error {
+	folders := []string{ownFolder, stageFolder, s.folder, s.files()}
+	s.staged.Range(func(name, _ any) bool {
+		folders = append(folders, s.files()+"/"+name.(string))
+		return true
+	})
+	return s.disk.settle(append(s.unsynced, more...), folders)
+}
+
+// inTheWay returns what was found in the way, and puts the lists of the
+// journal into an order that does not depend on the workers.
+func (s *stager) inTheWay() error {
+	slices.SortFunc(s.moves, func(a, b moveDoc) int { return strings.Compare(a.Path, b.Path) })
+	slices.SortFunc(s.removals, func(a, b fileDoc) int { return strings.Compare(a.Path, b.Path) })
+	if len(s.occupied) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(s.occupied, func(a, b *OccupiedError) int { return strings.Compare(a.Path, b.Path) })
+	first.More = len(s.occupied) - 1
+	return first
+}

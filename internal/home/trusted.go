@@ -1,0 +1,134 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"airlock/trust"
+)
+
+// Trusted is a Space that this one trusts: who it is, and for what.
+type Trusted struct {
+	History *trust.History
+	Policy  *trust.Policy
+}
+
+func (h *Home) trustFile(s trust.Space, suffix string) string {
+	return h.file("trust", s.Organisation+"."+s.Name+suffix)
+}
+
+// AddTrust writes the identity and the policy of a Space. One that is trusted
+// already gives fs.ErrExist.
+func (h *Home) AddTrust(history *trust.History, p *trust.Policy) error {
+	space := history.Space()
+	if _, err := os.Stat(h.trustFile(space, ".yaml")); err == nil {
+		return fmt.Errorf("%s is trusted already: %s: %w", space, h.trustFile(space, ".yaml"), fs.ErrExist)
+	}
+	policy, err := p.Format()
+	if err != nil {
+		return err
+	}
+	// The policy last: without it the identity confers nothing.
+	if err := replace(h.trustFile(space, ".id"), trust.FormatFile(history), 0o600); err != nil {
+		return err
+	}
+	return writeNew(h.trustFile(space, ".yaml"), policy, 0o600)
+}
+
+// Learn keeps a longer identity of a trusted Space.
+func (h *Home) Learn(history *trust.History) error {
+	have, err := h.Trusted(history.Space())
+	if err != nil {
+		return err
+	}
+	if have.History.Lineage() != history.Lineage() || len(have.History.Versions()) >= len(history.Versions()) {
+		return nil
+	}
+	return replace(h.trustFile(history.Space(), ".id"), trust.FormatFile(history), 0o600)
+}
+
+// Trusted returns a trusted Space; fs.ErrNotExist where it is not trusted.
+func (h *Home) Trusted(s trust.Space) (Trusted, error) {
+	file := h.trustFile(s, ".yaml")
+	raw, err := readBounded(file, trust.MaxPolicy)
+	if err != nil {
+		return Trusted{}, fmt.Errorf("%s is not trusted: %w", s, err)
+	}
+	policy, err := trust.ParsePolicy(file, raw)
+	if err != nil {
+		return Trusted{}, err
+	}
+	if policy.Space != s.String() {
+		return Trusted{}, fmt.Errorf("%s: is about %s", file, policy.Space)
+	}
+	id, err := readBounded(h.trustFile(s, ".id"), trust.MaxFile)
+	if err != nil {
+		return Trusted{}, err
+	}
+	history, err := trust.ParseFile(id)
+	if err != nil {
+		return Trusted{}, fmt.Errorf("%s: %w", h.trustFile(s, ".id"), err)
+	}
+	return Trusted{history, policy}, nil
+}
+
+// AllTrusted returns every trusted Space, in order of their names.
+func (h *Home) AllTrusted() ([]Trusted, error) {
+	entries, err := os.ReadDir(h.file("trust"))
+	if err != nil {
+		return nil, err
+	}
+	var out []Trusted
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".yaml")
+		if !ok {
+			continue
+		}
+		space, err := trust.ParseSpace(strings.Replace(name, ".", "/", 1))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", h.file("trust", e.Name()), err)
+		}
+		t, err := h.Trusted(space)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// RemoveTrust ends the trust in a Space. What was taken stays where it is.
+func (h *Home) RemoveTrust(s trust.Space) error {
+	if err := os.Remove(h.trustFile(s, ".yaml")); err != nil {
+		return fmt.Errorf("%s is not trusted: %w", s, err)
+	}
+	err := os.Remove(h.trustFile(s, ".id"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+// View returns what this home knows and believes of a Space: everything of its
+// own, and of others what their policy says. fs.ErrNotExist where the Space is
+// neither.
+func (h *Home) View(s trust.Space) (*trust.View, error) {
+	own, err := h.Identity()
+	if err != nil && !errors.Is(err, ErrNoSpace) {
+		return nil, err
+	}
+	if err == nil && own.Space() == s {
+		return trust.NewView(own, nil)
+	}
+	t, err := h.Trusted(s)
+	if err != nil {
+		return nil, err
+	}
+	return trust.NewView(t.History, t.Policy)
+}
+
+// PolicyFile is where the policy about a Space lies.
+func (h *Home) PolicyFile(s trust.Space) string { return h.trustFile(s, ".yaml") }

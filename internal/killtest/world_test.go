@@ -1,0 +1,168 @@
+package killtest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/home"
+	"airlock/storage"
+	"airlock/storage/storetest"
+	"airlock/trust"
+)
+
+// world is a built program, a Space, and a store for both to work on.
+type world struct {
+	t       *testing.T
+	program string
+	dir     string
+	store   string // as --store takes it
+	env     []string
+	own     *trust.History
+	feed    feed.ID
+
+	mu    sync.Mutex
+	acked []ack
+}
+
+// ack is a publication that the program said is in.
+type ack struct {
+	name  string
+	entry int64
+	id    string
+}
+
+func newWorld(t *testing.T, store string, env []string) *world {
+	w := &world{t: t, program: build(t), dir: t.TempDir(), store: store, env: env}
+	if w.store == "" {
+		w.store = filepath.Join(w.dir, "store")
+	}
+	space := trust.Space{Organisation: "acme", Name: "dev-qa"}
+	w.feed = feed.ID{Space: space, Name: "shared"}
+	h, err := home.Open(w.home(0))
+	must(t, err)
+	w.own, err = h.Init(t.Context(), home.NewSpace{Space: space, Issuer: "https://acme.example", Person: "Killed", Now: time.Now()})
+	must(t, err)
+	_, _, err = h.EnsureLogKey()
+	must(t, err)
+	must(t, os.WriteFile(w.file("space.id"), trust.FormatFile(w.own), 0o600))
+	for n := 1; n < clients; n++ {
+		w.copyHome(n)
+	}
+	return w
+}
+
+func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
+func (w *world) home(n int) string       { return w.file(fmt.Sprintf("home-%d", n)) }
+
+// copyHome gives a client its own home with the same keys: several machines of
+// one Space.
+func (w *world) copyHome(n int) {
+	must(w.t, os.CopyFS(w.home(n), os.DirFS(w.home(0))))
+	for _, key := range []string{"root-1.key", "root-2.key", "publisher-1.key", "log.key"} {
+		must(w.t, os.Chmod(filepath.Join(w.home(n), "keys", key), 0o600))
+	}
+}
+
+var build = func() func(t *testing.T) string {
+	var once sync.Once
+	var dir string
+	return func(t *testing.T) string {
+		once.Do(func() {
+			var err error
+			dir, err = os.MkdirTemp("", "airlock-killtest-")
+			must(t, err)
+			out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "airlock"), "airlock/cmd/airlock").CombinedOutput()
+			if err != nil {
+				t.Fatalf("go build: %v\n%s", err, out)
+			}
+		})
+		return filepath.Join(dir, "airlock")
+	}
+}()
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// command returns a run of the program with the environment of the world only.
+func (w *world) command(ctx context.Context, homeDir string, args ...string) *exec.Cmd {
+	c := exec.CommandContext(ctx, w.program, append([]string{"--home", homeDir}, args...)...)
+	c.Env = append([]string{"PATH=" + os.Getenv("PATH")}, w.env...)
+	return c
+}
+
+// process is a running airlock serve.
+type process struct {
+	cmd *exec.Cmd
+	log *strings.Builder
+}
+
+// serve starts the server on an address and waits until it listens.
+func (w *world) serve(address string) *process {
+	s := &process{cmd: w.command(context.Background(), w.home(0), "serve", "--store", w.store, "--listen", address, "--access-log", "none"), log: &strings.Builder{}}
+	pipe, err := s.cmd.StderrPipe()
+	must(w.t, err)
+	must(w.t, s.cmd.Start())
+	lines := bufio.NewScanner(pipe)
+	for lines.Scan() {
+		fmt.Fprintln(s.log, lines.Text())
+		if strings.HasPrefix(lines.Text(), "serving ") {
+			go io.Copy(io.Discard, pipe)
+			return s
+		}
+	}
+	w.t.Fatalf("the server did not start: %v\n%s", s.cmd.Wait(), s.log)
+	return nil
+}
+
+// kill ends the server as a power switch would end a process.
+func (s *process) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// s3World is a world on a real S3 server behind a proxy that loses answers.
+func s3World(t *testing.T) *world {
+	cfg := storetest.VersityGW(t)
+	_, lossy := storetest.NewLossyProxy(t, cfg, storetest.LoseShare(1, lostAnswers))
+	env := []string{"AIRLOCK_S3_ENDPOINT=" + lossy.Endpoint, "AIRLOCK_S3_ACCESS_KEY=" + lossy.AccessKey,
+		"AIRLOCK_S3_SECRET_KEY=" + lossy.SecretKey, "AIRLOCK_S3_REGION=" + lossy.Region}
+	return newWorld(t, "s3://"+lossy.Bucket+"/killtest", env)
+}
+
+// openStore opens the world's store in this process.
+func (w *world) openStore() *storage.Store {
+	s, err := storage.Open(w.t.Context(), w.store, func(name string) string {
+		for _, e := range w.env {
+			if value, ok := strings.CutPrefix(e, name+"="); ok {
+				return value
+			}
+		}
+		return ""
+	})
+	must(w.t, err)
+	w.t.Cleanup(func() { s.Close() })
+	return s
+}

@@ -1,0 +1,120 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/storage"
+)
+
+// Local reads and publishes through a server in the same process: what
+// commands use with --store. It passes the same doors as HTTP.
+type Local struct {
+	server *Server
+	caller feedhttp.Caller
+}
+
+var (
+	_ feed.Source    = (*Local)(nil)
+	_ feed.Packs     = (*Local)(nil)
+	_ feed.Tiles     = (*Local)(nil)
+	_ feed.Waiter    = (*Local)(nil)
+	_ feed.Publisher = (*Local)(nil)
+)
+
+// Local returns the in-process ends of the server.
+func (s *Server) Local() *Local {
+	return &Local{s, feedhttp.Caller{Address: "local", MayRead: true}}
+}
+
+// Checkpoint returns the newest checkpoint.
+func (l *Local) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, error) {
+	c, _, err := l.server.Head(ctx, l.caller, id)
+	return c, err
+}
+
+// Segments yields the segments that cover [from, to).
+func (l *Local) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
+	return func(yield func(feed.Segment, error) bool) {
+		for n := from / feed.SegmentSize; n*feed.SegmentSize < to; n++ {
+			start := n * feed.SegmentSize
+			width := int(min(to-start, feed.SegmentSize))
+			// Not through the cache: a follower reads each segment once.
+			b, err := l.server.part(ctx, id, feedhttp.Part{Kind: feedhttp.Segment, N: n, Width: width})
+			var s feed.Segment
+			if err == nil {
+				s, err = feed.ParseSegment(b, start, width)
+			}
+			if !yield(s, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Object opens an object at an offset.
+func (l *Local) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	o, err := l.server.Object(ctx, l.caller, id, d, off)
+	if err != nil {
+		return nil, err
+	}
+	if o.ReadCloser != nil {
+		return o.ReadCloser, nil
+	}
+	if off > o.Size {
+		return nil, storage.ErrRange
+	}
+	return io.NopCloser(bytes.NewReader(o.Bytes[off:])), nil
+}
+
+// Pack returns the small objects of a segment.
+func (l *Local) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
+	b, err := l.server.Part(ctx, l.caller, id, feedhttp.Part{Kind: feedhttp.Pack, N: start / feed.SegmentSize, Width: width})
+	if err != nil {
+		return nil, err
+	}
+	return feed.ParsePack(b)
+}
+
+// Tile returns a hash tile.
+func (l *Local) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
+	return l.server.Part(ctx, l.caller, id, feedhttp.Part{Kind: feedhttp.Tile, Level: level, N: n, Width: width})
+}
+
+// lookAgain is how often Wait looks for commits of other processes.
+const lookAgain = 250 * time.Millisecond
+
+// Wait returns when the feed is no longer of that size.
+func (l *Local) Wait(ctx context.Context, id feed.ID, size int64) (feed.Checkpoint, error) {
+	for {
+		c, changed, err := l.server.Head(ctx, l.caller, id)
+		if err != nil || c.Size != size {
+			return c, err
+		}
+		t := time.NewTimer(lookAgain)
+		select {
+		case <-changed:
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return c, nil
+		}
+		t.Stop()
+	}
+}
+
+// LogKey returns the operator's public log key.
+func (l *Local) LogKey(ctx context.Context) ([]byte, error) { return l.server.LogKey(ctx) }
+
+// Publish commits a batch.
+func (l *Local) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, error) {
+	return l.server.Publish(ctx, l.caller, b)
+}
+
+// Feeds lists the feeds of the store.
+func (l *Local) Feeds(ctx context.Context) ([]feed.ID, error) { return l.server.Feeds(ctx, l.caller) }

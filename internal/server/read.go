@@ -1,0 +1,152 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/feed/log"
+	"airlock/storage"
+)
+
+// maxCached bounds an object that is kept in memory, in bytes.
+const maxCached = 1 << 20
+
+// mayRead is the access rule of every read. What a caller may not read does
+// not exist for it.
+func mayRead(c feedhttp.Caller, id feed.ID) error {
+	if !c.MayRead {
+		return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
+	}
+	return nil
+}
+
+// LogKey returns the operator's public log key.
+func (s *Server) LogKey(context.Context) ([]byte, error) {
+	if s.config.LogKey.IsZero() {
+		return nil, log.ErrForeignKey
+	}
+	return s.config.LogKey.Public(), nil
+}
+
+// Feeds lists the feeds that the caller may read.
+func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
+	all, err := s.logs.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []feed.ID{}
+	for _, id := range all {
+		if mayRead(c, id) == nil {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// Head returns the newest checkpoint and a channel that is closed when there
+// is a newer one.
+func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
+	if err := mayRead(c, id); err != nil {
+		return feed.Checkpoint{}, nil, err
+	}
+	l := s.logs.Feed(id)
+	_, changed := l.Changed()
+	h, err := l.Head(ctx)
+	if err != nil {
+		return feed.Checkpoint{}, nil, err
+	}
+	return h.Checkpoint, changed, nil
+}
+
+// Part returns a part of the log.
+func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feedhttp.Part) ([]byte, error) {
+	if err := mayRead(c, id); err != nil {
+		return nil, err
+	}
+	b, err := s.cached(ctx, fmt.Sprintf("part/%s/%d/%d/%d/%d", id, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
+		return s.part(ctx, id, p)
+	})
+	if errors.Is(err, log.ErrNotYet) {
+		return nil, fmt.Errorf("feed %s: %w: %w", id, err, fs.ErrNotExist)
+	}
+	return b, err
+}
+
+func (s *Server) part(ctx context.Context, id feed.ID, p feedhttp.Part) ([]byte, error) {
+	l := s.logs.Feed(id)
+	switch p.Kind {
+	case feedhttp.Segment:
+		return l.Segment(ctx, p.N, p.Width)
+	case feedhttp.Pack:
+		return l.Pack(ctx, p.N, p.Width)
+	case feedhttp.Tile:
+		return l.Tile(ctx, p.Level, p.N, p.Width)
+	case feedhttp.Entries:
+		return l.Entries(ctx, p.N, p.Width)
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (s *Server) cached(ctx context.Context, key string, fill func(context.Context) ([]byte, error)) ([]byte, error) {
+	if s.config.Cache == nil {
+		return fill(ctx)
+	}
+	return s.config.Cache.Bytes(ctx, key, fill)
+}
+
+// errLarge ends a fill of the cache for an object that is streamed instead.
+var errLarge = errors.New("too large to keep in memory")
+
+// Object opens an object of the feed's Space. Small ones come from memory.
+func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
+	if err := mayRead(c, id); err != nil {
+		return feedhttp.Object{}, err
+	}
+	if d == storage.DigestOf(feed.EmptyConfig) {
+		return feedhttp.Object{Bytes: feed.EmptyConfig, Size: int64(len(feed.EmptyConfig))}, nil
+	}
+	objects := s.config.Store.Objects(id.Space.String())
+	if s.config.Cache != nil {
+		b, err := s.config.Cache.Bytes(ctx, objectCacheKey(id, d), func(ctx context.Context) ([]byte, error) {
+			return smallObject(ctx, objects, d)
+		})
+		if !errors.Is(err, errLarge) {
+			return feedhttp.Object{Bytes: b, Size: int64(len(b))}, err
+		}
+	}
+	info, err := objects.Stat(ctx, d)
+	if err != nil {
+		return feedhttp.Object{}, err
+	}
+	r, err := objects.Get(ctx, d, off)
+	if err != nil {
+		return feedhttp.Object{}, err
+	}
+	return feedhttp.Object{ReadCloser: r, Size: info.Size}, nil
+}
+
+// objectCacheKey keeps Spaces apart: knowing a digest opens nothing.
+func objectCacheKey(id feed.ID, d storage.Digest) string {
+	return "object/" + id.Space.String() + "/" + string(d[:])
+}
+
+func smallObject(ctx context.Context, o storage.Objects, d storage.Digest) ([]byte, error) {
+	info, err := o.Stat(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size > maxCached {
+		return nil, errLarge
+	}
+	r, err := o.Get(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}

@@ -1,0 +1,198 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/feed/log"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Config is what a server works with.
+type Config struct {
+	Store *storage.Store
+	// LogKey signs checkpoints. Without one the server only reads.
+	LogKey feed.LogKey
+	// Floor keeps the highest heads outside the store; see log.Config.
+	Floor log.Floor
+	// Cache stands before the store, nil for none.
+	Cache Cache
+	// Spool keeps uploads that are not complete, nil to take none.
+	Spool Spool
+	// Window and Fresh are those of log.Config.
+	Window, Fresh time.Duration
+	// Audit gets one line for each operation, Logger what operators need.
+	Audit, Logger *slog.Logger
+	Now           func() time.Time
+}
+
+// Cache keeps bytes in memory. One fill runs for a key at a time; a fill that
+// fails is not kept.
+type Cache interface {
+	Bytes(ctx context.Context, key string, fill func(context.Context) ([]byte, error)) ([]byte, error)
+}
+
+// Spool keeps uploads until they are complete, across restarts.
+type Spool interface {
+	// Offset returns how many bytes of an upload are there.
+	Offset(space string, ref storage.Ref) (int64, error)
+	// Append adds bytes at an offset and returns how many are there then.
+	Append(ctx context.Context, space string, ref storage.Ref, off int64, r io.Reader) (int64, error)
+	// Commit moves a complete upload into objects.
+	Commit(ctx context.Context, space string, ref storage.Ref, to storage.Objects) error
+}
+
+// Server keeps feeds. It may be used concurrently.
+type Server struct {
+	config   Config
+	logs     *log.Logs
+	expected expected
+
+	mu     sync.Mutex
+	spaces map[trust.Space]*trust.History
+	views  map[feed.ID]*feedView
+}
+
+var (
+	_ feedhttp.Reader = (*Server)(nil)
+	_ feedhttp.Writer = (*Server)(nil)
+)
+
+// New returns a server on a store. Close it.
+func New(c Config) *Server {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	discard := slog.New(slog.DiscardHandler)
+	if c.Audit == nil {
+		c.Audit = discard
+	}
+	if c.Logger == nil {
+		c.Logger = discard
+	}
+	return &Server{
+		config: c,
+		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
+			Fresh: c.Fresh, Logger: c.Logger, Now: c.Now}),
+		expected: expected{objects: map[objectKey]expectation{}},
+		spaces:   map[trust.Space]*trust.History{},
+		views:    map[feed.ID]*feedView{},
+	}
+}
+
+// Close finishes what is being committed.
+func (s *Server) Close() error { return s.logs.Close() }
+
+// ErrNotAdmitted reports a Space that may not append here.
+var ErrNotAdmitted = errors.New("the Space is not admitted here")
+
+// admissionKey is the file that holds the identity file of an admitted Space.
+// It is written once: a name cannot pass to another lineage.
+func admissionKey(s trust.Space) string { return admissionPrefix + s.String() }
+
+const admissionPrefix = "spaces/"
+
+// Admit lets a Space append. Admitting it again is harmless; another lineage
+// under a name that was admitted is refused.
+func (s *Server) Admit(ctx context.Context, c feedhttp.Caller, file []byte) (*trust.History, error) {
+	h, err := trust.ParseFile(file)
+	if err != nil {
+		return nil, err
+	}
+	err = s.config.Store.Files.Create(ctx, admissionKey(h.Space()), file)
+	if errors.Is(err, storage.ErrExists) {
+		have, loadErr := s.admitted(ctx, h.Space())
+		if loadErr != nil {
+			return nil, loadErr
+		}
+		if have.Lineage() != h.Lineage() {
+			return nil, &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", Thing: h.Space().String(),
+				Why: fmt.Sprintf("the name is admitted for lineage %s, this is %s", have.Lineage(), h.Lineage())}
+		}
+		err = nil
+	}
+	s.audit(ctx, c, "admit", h.Space().String(), err, "lineage", h.Lineage().String())
+	return h, err
+}
+
+// Spaces returns the Spaces that were admitted.
+func (s *Server) Spaces(ctx context.Context) ([]*trust.History, error) {
+	var out []*trust.History
+	for key, err := range s.config.Store.Files.List(ctx, admissionPrefix, "") {
+		if err != nil {
+			return nil, err
+		}
+		space, err := trust.ParseSpace(key[len(admissionPrefix):])
+		if err != nil {
+			return nil, fmt.Errorf("store: key %q: %w", key, err)
+		}
+		h, err := s.admitted(ctx, space)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+// admitted returns the identity under which a Space was admitted.
+func (s *Server) admitted(ctx context.Context, space trust.Space) (*trust.History, error) {
+	s.mu.Lock()
+	h, ok := s.spaces[space]
+	s.mu.Unlock()
+	if ok {
+		return h, nil
+	}
+	file, err := s.config.Store.Files.Get(ctx, admissionKey(space))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %w", space, ErrNotAdmitted)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if h, err = trust.ParseFile(file); err != nil {
+		return nil, fmt.Errorf("store: admission of %s: %w", space, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spaces[space] = h
+	return h, nil
+}
+
+// audit writes the line of an operation: who asked for what, and how it ended.
+func (s *Server) audit(ctx context.Context, c feedhttp.Caller, operation, thing string, err error, more ...any) {
+	args := append([]any{"operation", operation, "thing", thing, "address", c.Address, "request", c.Request}, more...)
+	if err != nil {
+		s.config.Audit.LogAttrs(ctx, slog.LevelWarn, "refused", toAttrs(append(args, "error", err.Error()))...)
+		return
+	}
+	s.config.Audit.LogAttrs(ctx, slog.LevelInfo, "done", toAttrs(args)...)
+}
+
+func toAttrs(args []any) []slog.Attr {
+	out := make([]slog.Attr, 0, len(args)/2)
+	for i := 0; i+1 < len(args); i += 2 {
+		key, _ := args[i].(string)
+		out = append(out, slog.Any(key, args[i+1]))
+	}
+	return out
+}
+
+// AdmitSelf admits the operator's own Space, for commands that work on a store
+// without a server.
+func (s *Server) AdmitSelf(ctx context.Context, h *trust.History) error {
+	if have, err := s.admitted(ctx, h.Space()); err == nil && have.Lineage() == h.Lineage() {
+		return nil
+	}
+	_, err := s.Admit(ctx, feedhttp.Caller{Address: "local"}, trust.FormatFile(h))
+	return err
+}

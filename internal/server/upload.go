@@ -1,0 +1,127 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/feed/log"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Bounds on what is expected: how long, and how many objects at once.
+const (
+	expectFor   = time.Hour
+	maxExpected = 100_000
+)
+
+// expected is what checked statements named and the store does not have: only
+// these objects may be uploaded. It is held in memory; after a restart the
+// publisher asks again.
+type expected struct {
+	mu      sync.Mutex
+	objects map[objectKey]expectation
+}
+
+type objectKey struct {
+	space  trust.Space
+	digest storage.Digest
+}
+
+type expectation struct {
+	size  int64
+	until time.Time
+}
+
+func (e *expected) add(space trust.Space, refs []storage.Ref, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, v := range e.objects {
+		if now.After(v.until) {
+			delete(e.objects, k)
+		}
+	}
+	if len(e.objects)+len(refs) > maxExpected {
+		return log.ErrBusy
+	}
+	for _, r := range refs {
+		e.objects[objectKey{space, r.Digest}] = expectation{r.Size, now.Add(expectFor)}
+	}
+	return nil
+}
+
+func (e *expected) size(space trust.Space, d storage.Digest, now time.Time) (int64, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	x, ok := e.objects[objectKey{space, d}]
+	return x.size, ok && !now.After(x.until)
+}
+
+// Expect checks statements and returns which of the objects that they name
+// must be uploaded first.
+func (s *Server) Expect(ctx context.Context, c feedhttp.Caller, id feed.ID, statements []signing.Attestation, manifests [][]byte) ([]storage.Ref, error) {
+	b := feed.Batch{Feed: id, Epoch: 1, Statements: statements}
+	for _, m := range manifests {
+		b.Objects = append(b.Objects, feed.ContentOf(m))
+	}
+	missing, err := s.expect(ctx, b)
+	s.audit(ctx, c, "expect", id.String(), err, "objects", len(missing))
+	return missing, err
+}
+
+func (s *Server) expect(ctx context.Context, b feed.Batch) ([]storage.Ref, error) {
+	in, err := s.check(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := in.missing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return missing, s.expected.add(b.Feed.Space, missing, s.config.Now())
+}
+
+// expectedRef returns the size of an object that may be uploaded.
+func (s *Server) expectedRef(id feed.ID, d storage.Digest) (storage.Ref, error) {
+	size, ok := s.expected.size(id.Space, d, s.config.Now())
+	if !ok || s.config.Spool == nil {
+		return storage.Ref{}, fmt.Errorf("feed %s: upload of %s is not expected: %w", id, d, fs.ErrNotExist)
+	}
+	return storage.Ref{Digest: d, Size: size}, nil
+}
+
+// Offset returns how much of an upload has arrived.
+func (s *Server) Offset(ctx context.Context, _ feedhttp.Caller, id feed.ID, d storage.Digest) (int64, error) {
+	ref, err := s.expectedRef(id, d)
+	if err != nil {
+		return 0, err
+	}
+	if info, err := s.config.Store.Objects(id.Space.String()).Stat(ctx, d); err == nil {
+		return info.Size, nil
+	}
+	return s.config.Spool.Offset(id.Space.String(), ref)
+}
+
+// Upload adds bytes to an expected object; once all are there it is stored.
+func (s *Server) Upload(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64, r io.Reader) (int64, error) {
+	ref, err := s.expectedRef(id, d)
+	if err != nil {
+		return 0, err
+	}
+	space := id.Space.String()
+	n, err := s.config.Spool.Append(ctx, space, ref, off, r)
+	if err == nil && n == ref.Size {
+		err = s.config.Spool.Commit(ctx, space, ref, s.config.Store.Objects(space))
+	}
+	if err != nil || n == ref.Size {
+		s.audit(ctx, c, "upload", id.String(), err, "object", d.String(), "bytes", n)
+	}
+	return n, err
+}
