@@ -1,0 +1,124 @@
+# Airlock: what a developer, an operator trying it out and CI all call.
+# `make` alone lists the targets. Tools are built, pinned, into .tools/ and
+# kept there between runs; a new version of a pin rebuilds that one tool.
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test unit fuzz-short check fuzz bench interop mutate tools bench-peers clean
+SHELL := /bin/sh
+
+ROOT  := $(CURDIR)
+TOOLS := $(ROOT)/.tools
+BIN   := $(TOOLS)/bin
+STAMP := $(TOOLS)/stamp
+# Tests, benchmarks and interop find the tools by name, ours before others.
+export PATH := $(BIN):$(PATH):/usr/sbin
+
+# name@version of everything that is not in go.mod.
+VERSITYGW   := versitygw@v1.8.0
+COSIGN      := cosign@v3.1.3
+STATICCHECK := staticcheck@v0.8.2
+GOVULNCHECK := govulncheck@v1.9.0
+REGISTRY    := registry@v3.1.2
+
+# How long each fuzz target runs, in `make test` and in `make fuzz`.
+FUZZTIME_SHORT ?= 2s
+FUZZTIME       ?= 30s
+
+# The race detector needs a C compiler; without one the tests still run.
+RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
+# Nothing waits for ever: downloads and builds of tools are cut off.
+LIMIT := $(shell command -v timeout >/dev/null 2>&1 && echo timeout -k 10 1200)
+
+say = @printf '== %s\n' "$(1)"
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/airlock
+	$(call say,build bin/airlock)
+	@mkdir -p bin
+	@go build -trimpath -o bin/airlock ./cmd/airlock
+
+demo: build ## two Spaces and a server in a folder of their own, a forger refused
+	@AIRLOCK_BIN="$(ROOT)/bin/airlock" sh internal/demo/demo.sh
+
+test: unit fuzz-short ## all tests with the race detector, then each fuzz target briefly
+
+unit: $(STAMP)/$(VERSITYGW)
+	$(call say,go test $(or $(RACE),(no C compiler: without the race detector)) ./...)
+	@go test $(RACE) -timeout 20m ./...
+
+fuzz-short:
+	$(call say,every fuzz target for $(FUZZTIME_SHORT))
+	@sh internal/check/fuzz.sh $(FUZZTIME_SHORT)
+
+fuzz: ## every fuzz target for FUZZTIME each (30s)
+	$(call say,every fuzz target for $(FUZZTIME))
+	@sh internal/check/fuzz.sh $(FUZZTIME)
+
+check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticcheck, imports, known vulnerabilities, modules
+	$(call say,gofmt)
+	@sh internal/check/gofmt.sh
+	$(call say,go vet)
+	@go vet ./...
+	@go vet -tags interop ./internal/interop/...
+	@cd internal/bench/peers/oras && go vet ./...
+	$(call say,staticcheck)
+	@staticcheck ./...
+	@staticcheck -tags interop ./internal/interop/...
+	$(call say,imports go one way and other rules of the repository)
+	@go test -count=1 ./internal/check
+	$(call say,govulncheck)
+	@sh internal/check/vuln.sh
+	$(call say,modules)
+	@go mod verify
+	@go mod tidy -diff
+
+bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers in one run, write docs/benchmarks.md
+	$(call say,bench)
+	@go run ./internal/bench -o docs/benchmarks.md
+
+interop: build $(STAMP)/$(COSIGN) ## strangers' tools verify our output: cosign, openssl, torchwood
+	$(call say,interop)
+	@go test -tags interop -count=1 -timeout 15m ./internal/interop/...
+
+mutate: $(STAMP)/$(VERSITYGW) ## disable each guard in turn; the test named for it must fail
+	$(call say,mutate)
+	@go run ./internal/mutate $(if $(RUN),-run '$(RUN)') internal/mutate/guards.txt
+
+tools: $(foreach t,$(VERSITYGW) $(COSIGN) $(STATICCHECK) $(GOVULNCHECK) $(REGISTRY),$(STAMP)/$(t)) ## build every pinned tool into .tools/
+
+clean: ## remove what was built; the tools stay (rm -r .tools removes them)
+	@rm -rf bin
+
+# install PACKAGE: one tool at the version its stamp names.
+define install
+	$(call say,install $(notdir $@))
+	@mkdir -p $(BIN) $(STAMP)
+	@GOBIN=$(BIN) $(LIMIT) go install $(1)@$(lastword $(subst @, ,$(notdir $@)))
+	@rm -f $(STAMP)/$(firstword $(subst @, ,$(notdir $@)))@* && touch $@
+endef
+
+$(STAMP)/$(VERSITYGW):
+	$(call install,github.com/versity/versitygw/cmd/versitygw)
+
+$(STAMP)/$(COSIGN):
+	$(call install,github.com/sigstore/cosign/v3/cmd/cosign)
+
+$(STAMP)/$(STATICCHECK):
+	$(call install,honnef.co/go/tools/cmd/staticcheck)
+
+$(STAMP)/$(REGISTRY):
+	$(call install,github.com/distribution/distribution/v3/cmd/registry)
+
+# govulncheck needs a replaced dependency, so it is a module of its own.
+$(STAMP)/$(GOVULNCHECK): internal/tools/govulncheck/go.mod internal/tools/govulncheck/go.sum
+	$(call say,install $(notdir $@))
+	@mkdir -p $(BIN) $(STAMP)
+	@cd internal/tools/govulncheck && $(LIMIT) go build -o $(BIN)/govulncheck golang.org/x/vuln/cmd/govulncheck
+	@rm -f $(STAMP)/govulncheck@* && touch $@
+
+# The peers of the benchmark: system packages, and an OCI client of our own.
+bench-peers:
+	@sh internal/bench/peers/system.sh
+	@cd internal/bench/peers/oras && go build -o $(BIN)/oras .
