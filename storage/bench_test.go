@@ -60,10 +60,8 @@ func BenchmarkPutBig(b *testing.B) {
 			defer f.Close()
 			return s.Objects("acme/bench").Put(b.Context(), ref, f)
 		})
-		if err := os.RemoveAll(filepath.Join(dir, "store", "objects", "acme", "bench", ref.Digest.Hex()[:2])); err != nil {
-			b.Fatal(err)
-		}
-		if err := os.Mkdir(filepath.Join(dir, "store", "objects", "acme", "bench", ref.Digest.Hex()[:2]), 0o770); err != nil {
+		digits := ref.Digest.Hex()
+		if err := os.Remove(filepath.Join(dir, "store", "objects", "acme", "bench", digits[:2], digits)); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -65,6 +65,9 @@ func (c *Cache) bytes(ctx context.Context, key cacheKey, fill func(ctx context.C
 	}
 	c.misses.Add(1)
 	return c.flights.do(ctx, key, func(ctx context.Context) ([]byte, error) {
+		if value, ok := c.held.get(key); ok {
+			return value, nil // another flight landed since we looked
+		}
 		value, err := fill(ctx)
 		if err == nil {
 			c.held.add(key, value)

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"sync"
-	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -67,67 +65,6 @@ func TestCacheObjects(t *testing.T) {
 			t.Errorf("after Forget: fetched %d times, %v", gets, err)
 		}
 	}
-}
-
-// However many ask at once, the store is asked once; who goes does not take the
-// others along, and when all have gone the fill ends.
-func TestCacheAtOnce(t *testing.T) {
-	cache := storage.NewCache(1 << 20)
-	begun, finish := make(chan struct{}), make(chan struct{})
-	var fills atomic.Int32
-	fill := func(ctx context.Context) ([]byte, error) {
-		if fills.Add(1) == 1 {
-			close(begun)
-		}
-		select {
-		case <-finish:
-			return []byte("value"), nil
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	left := make(chan error)
-	go func() {
-		_, err := cache.Bytes(ctx, "k", fill)
-		left <- err
-	}()
-	<-begun
-	var wg, joined sync.WaitGroup
-	for range 8 {
-		joined.Add(1)
-		wg.Go(func() {
-			joined.Done()
-			if got, err := cache.Bytes(t.Context(), "k", fill); err != nil || string(got) != "value" {
-				t.Errorf("got %q, %v", got, err)
-			}
-		})
-	}
-	joined.Wait()
-	for cache.Stats().Misses < 9 { // until all wait
-	}
-	cancel()
-	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("who left got %v", err)
-	}
-	close(finish)
-	wg.Wait()
-	if n := fills.Load(); n != 1 {
-		t.Errorf("filled %d times", n)
-	}
-
-	ctx, cancel = context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	_, err := cache.Bytes(ctx, "alone", func(fillCtx context.Context) ([]byte, error) {
-		cancel()
-		<-fillCtx.Done()
-		close(ended)
-		return nil, fillCtx.Err()
-	})
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
-	<-ended
 }
 
 func TestCacheFailedFill(t *testing.T) {

@@ -30,6 +30,7 @@ func openS3(t *testing.T, cfg storage.S3Config) *storage.Store {
 
 // Objects over 16 MiB go in parts.
 func TestS3Parts(t *testing.T) {
+	t.Parallel()
 	s := openS3(t, storetest.VersityGW(t))
 	o := s.Objects("acme/dev")
 	for _, size := range []int{16<<20 - 1, 16 << 20, 16<<20 + 1, 32 << 20} {
@@ -65,6 +66,7 @@ func TestS3Parts(t *testing.T) {
 
 // A store that ignores conditions is found out, and one process is still safe.
 func TestS3IgnoresConditions(t *testing.T) {
+	t.Parallel()
 	plan := func(*http.Request) storetest.Trouble { return storetest.Trouble{Unconditional: true} }
 	_, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), plan)
 	n := 0
@@ -83,14 +85,15 @@ func TestS3IgnoresConditions(t *testing.T) {
 // loses answers or turns them into errors after the work was done. Each
 // acknowledged count is in the sum, and no conflict is false.
 func TestS3LostAnswers(t *testing.T) {
+	t.Parallel()
 	draw := rand.New(rand.NewPCG(1, 2))
 	plan := func(*http.Request) storetest.Trouble {
 		switch p := draw.Float64(); {
-		case p < 0.10:
+		case p < 0.06:
 			return storetest.Trouble{Lose: true}
-		case p < 0.15:
+		case p < 0.09:
 			return storetest.Trouble{StatusAfter: http.StatusInternalServerError}
-		case p < 0.20:
+		case p < 0.12:
 			return storetest.Trouble{Status: http.StatusServiceUnavailable}
 		}
 		return storetest.Trouble{}
@@ -151,6 +154,7 @@ func count(t *testing.T, cells storage.Cells, w, i byte) {
 
 // One lost answer is settled by reading back: no error, no second write.
 func TestS3ReadBack(t *testing.T) {
+	t.Parallel()
 	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
 	s := openS3(t, cfg)
 	lost := false
@@ -176,28 +180,35 @@ func TestS3ReadBack(t *testing.T) {
 
 // A lost answer that cannot be settled is unclear, never a conflict.
 func TestS3Unclear(t *testing.T) {
-	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
-	cfg.Timeout = 200 * time.Millisecond
-	s := openS3(t, cfg)
+	t.Parallel()
+	gateway := storetest.VersityGW(t)
 	for name, trouble := range map[string]storetest.Trouble{
 		"lost":         {Lose: true},
 		"500":          {Status: http.StatusInternalServerError},
 		"500 after it": {StatusAfter: http.StatusInternalServerError},
 		"hangs":        {Hang: true},
 	} {
-		proxy.SetPlan(func(*http.Request) storetest.Trouble { return trouble })
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-		if _, err := s.Cells.Swap(ctx, "a", "", nil); !errors.Is(err, storage.ErrUnclear) || errors.Is(err, storage.ErrConflict) {
-			t.Errorf("%s: got %v, want ErrUnclear", name, err)
-		}
-		if _, _, err := s.Cells.Load(ctx, "a"); err == nil || errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: load gives %v", name, err)
-		}
-		cancel()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			proxy, cfg := storetest.NewLossyProxy(t, gateway, storetest.NoTrouble)
+			cfg.Timeout = time.Second
+			s := openS3(t, cfg)
+			proxy.SetPlan(func(*http.Request) storetest.Trouble { return trouble })
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			key := strings.ReplaceAll(name, " ", "-")
+			if _, err := s.Cells.Swap(ctx, key, "", nil); !errors.Is(err, storage.ErrUnclear) || errors.Is(err, storage.ErrConflict) {
+				t.Errorf("swap: got %v, want ErrUnclear", err)
+			}
+			if _, _, err := s.Cells.Load(ctx, key); err == nil || errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("load: %v", err)
+			}
+		})
 	}
 }
 
 func TestS3Full(t *testing.T) {
+	t.Parallel()
 	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
 	s := openS3(t, cfg)
 	proxy.SetPlan(func(*http.Request) storetest.Trouble {
@@ -217,6 +228,7 @@ func TestS3Full(t *testing.T) {
 
 // The bytes under a marker, and what no version wrote.
 func TestS3Format(t *testing.T) {
+	t.Parallel()
 	cfg := storetest.VersityGW(t)
 	openS3(t, cfg)
 	openS3(t, cfg) // a second time
@@ -276,6 +288,7 @@ func TestS3FromEnv(t *testing.T) {
 
 // Wrong credentials are one clear error that does not show them.
 func TestS3Refused(t *testing.T) {
+	t.Parallel()
 	cfg := storetest.VersityGW(t)
 	cfg.SecretKey = "not-the-secret"
 	if _, err := storage.OpenS3(t.Context(), cfg); err == nil || strings.Contains(err.Error(), cfg.SecretKey) {

@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -38,8 +39,19 @@ func (d *Date) UnmarshalText(b []byte) error {
 // Duration is a time span in Go's notation, such as 72h. Zero means none.
 type Duration time.Duration
 
-// MarshalText writes Go's notation.
-func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
+// String writes Go's notation without the zeros at its end: 72h, not 72h0m0s.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	for _, end := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, end) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
+
+// MarshalText writes the form of String.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads Go's notation; negative spans are refused.
 func (d *Duration) UnmarshalText(b []byte) error {

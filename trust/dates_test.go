@@ -20,9 +20,9 @@ func TestDate(t *testing.T) {
 }
 
 func TestDuration(t *testing.T) {
-	for text, want := range map[string]time.Duration{"72h": 72 * time.Hour, "1h30m": 90 * time.Minute, "0s": 0} {
+	for text, want := range map[string]time.Duration{"72h": 72 * time.Hour, "1h30m": 90 * time.Minute, "0s": 0, "1h0m5s": time.Hour + 5*time.Second, "10m": 10 * time.Minute, "1.5s": 1500 * time.Millisecond} {
 		var d trust.Duration
-		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want {
+		if err := d.UnmarshalText([]byte(text)); err != nil || time.Duration(d) != want || d.String() != text {
 			t.Errorf("%s: %v, %v", text, time.Duration(d), err)
 		}
 	}

@@ -53,8 +53,9 @@ func (h *History) vouched(id *Identity, a signing.Attestation) error {
 	return err
 }
 
-// IdentityPredicate is the predicate of an identity statement. It names no
-// feed: the same statement stands in every feed of the Space.
+// IdentityPredicate is the predicate of an identity statement, of which
+// testdata/identity-statement.json is one. It names no feed: the same statement
+// stands in every feed of the Space.
 type IdentityPredicate struct {
 	Lineage *storage.Digest `json:"lineage,omitempty"` // absent in version 1, whose digest it is
 	// Root is the SHA-256 of the certificate of the root that signs. Without

@@ -94,7 +94,7 @@ func ParsePolicy(file string, b []byte) (*Policy, error) {
 	dec.KnownFields(true)
 	p := &Policy{file: file}
 	if err := dec.Decode(p); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", file, shorten(err))
 	}
 	if err := p.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)

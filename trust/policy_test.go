@@ -41,6 +41,10 @@ func TestParsePolicyRefuses(t *testing.T) {
 		return strings.Replace(goodPolicy, old, with, 1)
 	}
 	bomb := "x: &a [" + strings.Repeat("a,", 1000) + "a]\ny: &b [" + strings.Repeat("*a,", 1000) + "*a]\nz: [" + strings.Repeat("*b,", 1000) + "*b]\n"
+	var manyMembers strings.Builder
+	for i := range 31 {
+		fmt.Fprintf(&manyMembers, "x%d: 1\n", i)
+	}
 	for name, test := range map[string]struct{ file, want string }{
 		"as it should be":      {goodPolicy, ""},
 		"comment":              {"# for shop\n" + goodPolicy, ""},
@@ -68,6 +72,8 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"names empty":          {swap("names: [shop-*]", "names: []"), "leave the list out"},
 		"versions empty":       {swap("versions: [1.x]", "versions: []"), "leave the list out"},
 		"name null":            {swap("[shop-*]", "[shop-*, null]"), "has no value"},
+		"too many members":     {goodPolicy + manyMembers.String(), "39 members"},
+		"too many errors":      {"allow:\n" + strings.Repeat("  - {a: 1}\n", 1000), "and 995 more"},
 		"nested":               {strings.Repeat("[", 100_000), "yaml"},
 		"tab":                  {swap("    kinds", "\tkinds"), "yaml"},
 		"not UTF-8":            {swap("shop-*", "\xff\xfe"), "yaml"},

@@ -84,6 +84,9 @@ func (a ApprovalRule) check() error {
 	return checkPatterns(a.Kinds)
 }
 
+// maxMembers bounds a mapping: to find duplicates takes the square of its size.
+const maxMembers = 32
+
 // checkPlain refuses what YAML has beyond plain values. Aliases and merge keys
 // can make a small file large and a rule come from elsewhere in it; null, which
 // YAML reads out of an empty place, would stand for "no limit".
@@ -109,6 +112,8 @@ func checkNode(n *yaml.Node) error {
 		return fmt.Errorf("line %d: tags such as %.40s are not allowed", n.Line, n.Tag)
 	case n.Tag == "!!null":
 		return fmt.Errorf("line %d: has no value; leave the member out instead", n.Line)
+	case n.Kind == yaml.MappingNode && len(n.Content)/2 > maxMembers:
+		return fmt.Errorf("line %d: %d members, at most %d are allowed", n.Line, len(n.Content)/2, maxMembers)
 	}
 	for _, child := range n.Content {
 		if err := checkNode(child); err != nil {
@@ -116,4 +121,12 @@ func checkNode(n *yaml.Node) error {
 		}
 	}
 	return nil
+}
+
+// shorten keeps the first few of what the decoder finds wrong.
+func shorten(err error) error {
+	if all, ok := errors.AsType[*yaml.TypeError](err); ok && len(all.Errors) > 5 {
+		return fmt.Errorf("%w and %d more", &yaml.TypeError{Errors: all.Errors[:5]}, len(all.Errors)-5)
+	}
+	return err
 }

@@ -52,7 +52,7 @@ func (a *app) settleFromFile(flags *pflag.FlagSet) error {
 	slices.Sort(names)
 	for _, name := range names {
 		f := flags.Lookup(name)
-		if f == nil || f.Changed || f.Value.String() != f.DefValue || name == "home" {
+		if f == nil || f.Changed || f.Annotations[ownMeaning] != nil || f.Value.String() != f.DefValue || name == "home" {
 			continue // another command's flag, or already said more loudly
 		}
 		if err := f.Value.Set(c.Flags[name]); err != nil {

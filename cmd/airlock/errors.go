@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"strings"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/feed/kind"
 	"airlock/feed/log"
 	"airlock/internal/apply"
@@ -77,17 +79,19 @@ var outcomes = []struct {
 	hint  string
 }{
 	{as[*apply.IncompleteError], exitIncomplete, "look at what the program wrote, and pull again: what it did not take is handed to it again"},
+	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
+	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{is(storage.ErrNoSpace), exitNoRoom, "make room and run the same command again; nothing was changed"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
-	{is(log.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy, or open a new epoch"},
+	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy, or open a new epoch"},
 	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},
 	{is(feed.ErrCheckpoint), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{is(feed.ErrRoot), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{as[*storage.DigestError], exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
 	{as[*storage.SizeError], exitBadSignature, "the bytes were cut or added to: fetch them again from another source"},
-	{is(server.ErrNotAdmitted), exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
+	{notAdmitted, exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
 	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; airlock explain shows which rule decided"},
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
 	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init"},
@@ -98,8 +102,10 @@ var outcomes = []struct {
 	{as[*feed.CriticalError], exitFailed, "update airlock: the publisher requires a newer version"},
 	{as[*storage.FormatError], exitFailed, "this is of another version of airlock, or not airlock's: check the path, or update"},
 	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
-	{is(log.ErrForeignKey), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
-	{is(log.ErrBusy), exitFailed, "try again in a moment"},
+	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
+	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
+	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a read token and say --token-file FILE"},
+	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode"},
 }
 
@@ -107,9 +113,18 @@ func is(target error) func(error) bool {
 	return func(err error) bool { return errors.Is(err, target) }
 }
 
+func either(a, b error) func(error) bool {
+	return func(err error) bool { return errors.Is(err, a) || errors.Is(err, b) }
+}
+
 func as[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+func notAdmitted(err error) bool {
+	denied, ok := errors.AsType[*trust.DeniedError](err)
+	return ok && denied.Rule == server.RuleAdmission
 }
 
 // outcomeOf returns the exit code and the hint for an error.

@@ -44,6 +44,7 @@ version never changes its content.`,
 	f.StringVar(&o.Name, "name", "", "the package's name, instead of one made from its title")
 	f.StringVar(&o.Title, "title", "", "the package's title, where the file has none")
 	f.StringVar(&o.Version, "version", "", "the package's version, where the file has none")
+	f.SetAnnotation("version", ownMeaning, []string{"version of the package"})
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "leave out files that are refused, publish the rest and exit with 3")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be published and sign nothing")
 	return c

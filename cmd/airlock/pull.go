@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -231,8 +232,9 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 	}
 	plan := apply.Plan(id, choice, installed, p.options.prune)
 	doc.Plan = apply.Describe(plan)
+	waiting := waitingForApproval(choice.Refused)
 	if p.target == nil || p.options.dryRun {
-		return doc, nil
+		return doc, waiting
 	}
 	head := apply.Head{Epoch: state.Epoch, Size: state.Edge.Size(), Root: storage.Digest(state.Edge.Root()), Lineage: state.Lineage}
 	bar := p.progress("applying " + id.String())
@@ -245,8 +247,21 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 			return each(pkg)
 		})
 	}
-	_, err = p.target.Apply(ctx, id, head, plan, fetch)
-	return doc, err
+	if _, err = p.target.Apply(ctx, id, head, plan, fetch); err != nil {
+		return doc, err
+	}
+	return doc, waiting
+}
+
+// waitingForApproval returns the first refusal that approvals would lift. What
+// the policy keeps out for good is no error: it was asked for.
+func waitingForApproval(refused []apply.Refused) error {
+	for _, r := range refused {
+		if errors.Is(r.Err, trust.ErrUnapproved) {
+			return r.Err
+		}
+	}
+	return nil
 }
 
 // watch pulls again and again until ctx ends: when the source says that a
@@ -286,7 +301,7 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 	for _, d := range docs {
 		fmt.Fprintf(w, "%s: %s verified, %d new\n", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
 		for _, r := range d.Refused {
-			fmt.Fprintf(w, "  x %s: %s\n", r.Package, r.Reason)
+			fmt.Fprintf(w, "  x %s\n", r.Reason)
 		}
 		shown := 0
 		for _, l := range d.Plan {

@@ -65,6 +65,10 @@ func (a *app) commands() []*cobra.Command {
 	}
 }
 
+// ownMeaning marks a flag that shares only its name with a common one, so the
+// common one's environment variable and default are not for it.
+const ownMeaning = "own-meaning"
+
 // settle fills in flags that were not given: from AIRLOCK_<FLAG>, then from
 // the home's config.yaml. So flag beats environment beats file beats default.
 func (a *app) settle(flags *pflag.FlagSet) error {
@@ -92,7 +96,7 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 func (a *app) settleFromEnv(flags *pflag.FlagSet) error {
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
-		if f.Changed || f.Name == "help" || f.Name == "version" {
+		if f.Changed || f.Name == "help" || f.Name == "version" || f.Annotations[ownMeaning] != nil {
 			return
 		}
 		name := "AIRLOCK_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))

@@ -25,6 +25,7 @@ import (
 type serveOptions struct {
 	listen, accessLog, auditLog, readTokens, tlsCert, tlsKey string
 	cacheMiB                                                 int64
+	uploads                                                  bool // take large objects
 	window                                                   time.Duration
 }
 
@@ -70,6 +71,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if !open && len(tokens) == 0 {
 		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
 	}
+	o.uploads = true
 	k, err := a.keep(ctx, o)
 	if err != nil {
 		return err
@@ -124,13 +126,22 @@ type keeper struct {
 	audit  func() error
 }
 
-// spoolBytes bounds uploads that are not complete.
-const spoolBytes = 64 << 30
-
+// close ends what was opened, in the order in which it uses each other.
 func (k *keeper) close() error {
-	err := k.server.Close()
-	k.floor.Close()
-	return errors.Join(err, k.spool.Close(), k.store.Close(), k.audit())
+	var errs []error
+	if k.server != nil {
+		errs = append(errs, k.server.Close())
+	}
+	if k.floor != nil {
+		k.floor.Close()
+	}
+	if k.spool != nil {
+		errs = append(errs, k.spool.Close())
+	}
+	if k.audit != nil {
+		errs = append(errs, k.audit())
+	}
+	return errors.Join(append(errs, k.store.Close())...)
 }
 
 // keep opens the store as its operator.
@@ -150,29 +161,47 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	if store.Exclusive != "" {
 		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
 	}
-	// An upload that was cut off is kept for a day.
-	spool, err := storage.OpenSpool(filepath.Join(h.Path(), "spool"), spoolBytes)
-	if err != nil {
-		return nil, errors.Join(err, store.Close())
-	}
-	if _, err := spool.Sweep(a.now().AddDate(0, 0, -1)); err != nil {
-		return nil, errors.Join(err, spool.Close(), store.Close())
+	k := &keeper{store: store}
+	if o.uploads {
+		if k.spool, err = a.openSpool(h); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
 	}
 	if o.auditLog == "" {
 		o.auditLog = filepath.Join(h.Path(), "audit.log")
 	}
 	audit, closeAudit, err := a.logFile(o.auditLog)
 	if err != nil {
-		return nil, errors.Join(err, store.Close())
+		return nil, errors.Join(err, k.close())
 	}
+	k.audit = closeAudit
 	logger := a.logger(slog.LevelInfo)
-	floor, err := h.NewFloor(ctx, logger)
-	if err != nil {
-		return nil, errors.Join(err, store.Close(), closeAudit())
+	if k.floor, err = h.NewFloor(ctx, logger); err != nil {
+		return nil, errors.Join(err, k.close())
 	}
-	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor,
-		Cache: storage.NewCache(max(o.cacheMiB, 1) << 20), Spool: spool, Window: o.window, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now})
-	return &keeper{store, srv, floor, spool, closeAudit}, nil
+	c := server.Config{Store: store, LogKey: key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
+		Window: o.window, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
+	if k.spool != nil {
+		c.Spool = k.spool
+	}
+	k.server = server.New(c)
+	return k, nil
+}
+
+// spoolBytes bounds uploads that are not complete.
+const spoolBytes = 64 << 30
+
+// openSpool opens the folder of uploads that are not complete. One that was
+// cut off is kept for a day.
+func (a *app) openSpool(h *home.Home) (*storage.Spool, error) {
+	s, err := storage.OpenSpool(filepath.Join(h.Path(), "spool"), spoolBytes)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Sweep(a.now().AddDate(0, 0, -1)); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // storePath is --store, or a folder of the operator's home.

@@ -319,6 +319,7 @@ for a publication:
 	// The name --format is the one of design and habit for this command; the
 	// form of listings is not asked for here.
 	c.Flags().StringVar(&form, "format", "sigstore", "sigstore or pem")
+	c.Flags().SetAnnotation("format", ownMeaning, []string{"form of the trust root"})
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
 	return c
 }

@@ -29,6 +29,9 @@ type ClientConfig struct {
 	// Patience is how long the server may take without a byte in either
 	// direction; 60 s.
 	Patience time.Duration
+	// Compress asks for zstd from this machine too, where it costs more than it
+	// saves unless the address is the end of a tunnel.
+	Compress bool
 	// Ahead is how many segments are fetched before they are asked for; 3.
 	Ahead int
 }
@@ -80,7 +83,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		retry: c.Retry.withDefaults(), patience: cmp.Or(c.Patience, time.Minute), ahead: cmp.Or(c.Ahead, 3),
 		coding: "zstd", heads: map[feed.ID]feed.Checkpoint{},
 	}
-	if isLoopback(base.Hostname()) {
+	if isLoopback(base.Hostname()) && !c.Compress {
 		out.coding = "identity"
 	}
 	return out, nil

@@ -22,7 +22,7 @@
 //
 // # Writing
 //
-//	POST {F}/entries        a batch, see EncodeBatch → the Accepted document
+//	POST {F}/entries        a batch, see BatchMediaType → the Accepted document
 //	POST {F}/uploads        statements and manifests → {"missing":[…]}
 //	HEAD {F}/uploads/<hex>  → Upload-Offset
 //	PATCH {F}/uploads/<hex> with Upload-Offset and the bytes from there

@@ -1,9 +1,13 @@
 package feedhttp_test
 
 import (
+	"bufio"
 	"context"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,9 +20,9 @@ import (
 // headBackend has one feed whose head the test moves.
 type headBackend struct {
 	*backend
+	mu      sync.Mutex
 	head    feed.Checkpoint
 	changed chan struct{}
-	asked   int
 }
 
 func newHeadBackend(t *testing.T) *headBackend {
@@ -37,8 +41,21 @@ func sign(t *testing.T, size int64) feed.Checkpoint {
 }
 
 func (b *headBackend) Head(context.Context, feedhttp.Caller, feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
-	b.asked++
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.head, b.changed, nil
+}
+
+// grow moves the head; where nobody is told it is as if another server had.
+func (b *headBackend) grow(t *testing.T, tell bool) {
+	head := sign(t, 8)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.head = head
+	if tell {
+		close(b.changed)
+		b.changed = make(chan struct{})
+	}
 }
 
 // poll starts a long poll and returns where its answer comes.
@@ -72,8 +89,7 @@ func TestLongPoll(t *testing.T) {
 			b, start := newHeadBackend(t), time.Now()
 			answer := poll(t.Context(), handlerOf(t, b, config), "wait=55&size=7", "If-None-Match", `"7-0700000000000000"`)
 			time.Sleep(10 * time.Second)
-			b.head = sign(t, 8)
-			close(b.changed)
+			b.grow(t, true)
 			if w := <-answer; w.Code != 200 || w.Header().Get("Etag") != `"8-0800000000000000"` || time.Since(start) != 10*time.Second {
 				t.Errorf("%d %v after %s", w.Code, w.Header(), time.Since(start))
 			}
@@ -84,7 +100,7 @@ func TestLongPoll(t *testing.T) {
 			b, start := newHeadBackend(t), time.Now()
 			answer := poll(t.Context(), handlerOf(t, b, func(c *feedhttp.Config) { c.Limits.Recheck = 2 * time.Second }), "wait=55&size=7")
 			time.Sleep(3 * time.Second)
-			b.head = sign(t, 8) // and nobody says so
+			b.grow(t, false)
 			if w := <-answer; w.Code != 200 || time.Since(start) != 4*time.Second {
 				t.Errorf("%d after %s", w.Code, time.Since(start))
 			}
@@ -152,6 +168,25 @@ func handlerOf(t *testing.T, b feedhttp.Reader, change func(*feedhttp.Config)) *
 	}
 	t.Cleanup(func() { h.Close() })
 	return h
+}
+
+// TestShutdownWakes holds that a server can end while readers wait.
+func TestShutdownWakes(t *testing.T) {
+	var start time.Time
+	onPipes(t, feedhttp.Limits{}, func(t *testing.T, b *backend, dial func() net.Conn) {
+		b.fill(t, feedtest.NewAuthor(t, "acme/dev-qa/shared"), 1)
+		conn := dial()
+		go func() {
+			fmt.Fprintf(conn, "GET %s/checkpoint?wait=55&size=3 HTTP/1.1\r\nHost: x\r\n\r\n", shared)
+			r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if took := time.Since(start); err != nil || r.StatusCode != 200 || took > time.Second {
+				t.Errorf("%v, %v after %s", r, err, took)
+			}
+			conn.Close()
+		}()
+		synctest.Wait()
+		start = time.Now() // and onPipes shuts the server down
+	})
 }
 
 // TestClientWait waits for a feed to grow, over the wire.

@@ -17,7 +17,10 @@ const (
 	// maxInlineTotal bounds the objects that a client puts inside one batch, in
 	// bytes; the others are uploaded before.
 	maxInlineTotal = 48 << 20
-	maxAccepted    = 4 << 20 // bytes of the answer to a batch
+	// maxManifestsTotal bounds the manifests that go with the question what is
+	// missing; those left out are missing objects themselves.
+	maxManifestsTotal = 16 << 20
+	maxAccepted       = 4 << 20 // bytes of the answer to a batch
 	// maxRounds bounds how often objects that a server misses are uploaded.
 	maxRounds = 3
 )
@@ -30,7 +33,11 @@ func (c *Client) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, erro
 	if n := len(b.Statements); n < 1 || n > MaxStatements {
 		return feed.Accepted{}, fmt.Errorf("feed %s: %d statements in a batch, want 1 to %d", b.Feed, n, MaxStatements)
 	}
-	inline, large := divide(b.Objects)
+	room := int64(MaxBatch) - int64(len(appendStatements(nil, b.Epoch, b.Statements)))
+	if room < 0 {
+		return feed.Accepted{}, fmt.Errorf("feed %s: %w", b.Feed, &LimitError{"batch", MaxBatch})
+	}
+	inline, large := divide(b.Objects, min(room, maxInlineTotal))
 	if len(large) > 0 {
 		if err := c.uploadMissing(ctx, b, large); err != nil {
 			return feed.Accepted{}, err
@@ -53,8 +60,9 @@ func (c *Client) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, erro
 	}
 }
 
-// divide tells the objects that go inside a batch from those that do not.
-func divide(objects []feed.Content) (inline, large []feed.Content) {
+// divide tells the objects that go inside a batch from those that do not. room
+// is what there is for them, in bytes.
+func divide(objects []feed.Content, room int64) (inline, large []feed.Content) {
 	total := int64(0)
 	seen := map[storage.Digest]bool{}
 	for _, o := range objects {
@@ -62,7 +70,7 @@ func divide(objects []feed.Content) (inline, large []feed.Content) {
 			continue
 		}
 		seen[o.Digest] = true
-		if o.Size <= MaxInline && total+o.Size+int64(inlineHeader) <= maxInlineTotal {
+		if o.Size <= MaxInline && total+o.Size+int64(inlineHeader) <= room {
 			total += o.Size + int64(inlineHeader)
 			inline = append(inline, o)
 		} else {
@@ -102,7 +110,7 @@ func (c *Client) commit(ctx context.Context, b feed.Batch, inline []feed.Content
 
 // uploadMissing uploads those objects that the server says it does not have.
 func (c *Client) uploadMissing(ctx context.Context, b feed.Batch, objects []feed.Content) error {
-	manifests, _ := divide(pick(b.Objects, subjects(b.Statements)))
+	manifests, _ := divide(pick(b.Objects, subjects(b.Statements)), maxManifestsTotal)
 	got, err := c.fetch(ctx, batchRequest(b, "/uploads", manifests, maxDocument))
 	if err != nil {
 		return err

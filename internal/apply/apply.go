@@ -10,7 +10,6 @@ package apply
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -146,18 +145,9 @@ func checkPackage(p *feed.Package) error {
 	if err := p.Row.Ref.Check(); err != nil {
 		return fmt.Errorf("%s: %w", p.Row.Ref, err)
 	}
-	paths := map[string]bool{}
 	for _, l := range p.Manifest.Layers {
 		if err := feed.CheckPath(l.Path); err != nil {
 			return fmt.Errorf("%s: %w", p.Row.Ref, err)
-		}
-		paths[strings.ToLower(l.Path)] = true
-	}
-	for _, l := range p.Manifest.Layers {
-		for _, folder := range foldersOf(strings.ToLower(l.Path)) {
-			if paths[folder] {
-				return fmt.Errorf("%s: path %q lies in %q, which is a file", p.Row.Ref, l.Path, folder)
-			}
 		}
 	}
 	return nil

@@ -351,10 +351,8 @@ func TestDirBadPackages(t *testing.T) {
 		layers []feed.Layer
 		want   string
 	}{
-		"file is a folder too": {[]feed.Layer{layer("a", "good"), layer("a/b", "good")}, "which is a file"},
-		"by case":              {[]feed.Layer{layer("A", "good"), layer("a/b", "good")}, "which is a file"},
-		"content missing":      {[]feed.Layer{layer("a", "good"), layer("b", "missing")}, "bad@1"},
-		"content too long":     {[]feed.Layer{{Ref: storage.Ref{Digest: storage.DigestOf([]byte("good")), Size: 3}, Path: "a", MediaType: "x"}}, "bytes"},
+		"content missing":  {[]feed.Layer{layer("a", "good"), layer("b", "missing")}, "bad@1"},
+		"content too long": {[]feed.Layer{{Ref: storage.Ref{Digest: storage.DigestOf([]byte("good")), Size: 3}, Path: "a", MediaType: "x"}}, "bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -369,6 +367,24 @@ func TestDirBadPackages(t *testing.T) {
 				t.Errorf("the folder holds %v", got)
 			}
 		})
+	}
+}
+
+// TestCheckPackage: names are looked at again where they become names of files.
+func TestCheckPackage(t *testing.T) {
+	good := feed.Package{Row: feed.Row{Ref: parseRef("k/n@1")}, Manifest: feed.Manifest{Layers: []feed.Layer{{Path: "a/b"}}}}
+	ok(t, checkPackage(&good))
+	for _, path := range []string{"", "/etc/x", "../x", "a/../../x", "con.txt", "a\\b", ".airlock/index.json"} {
+		bad := good
+		bad.Manifest.Layers = []feed.Layer{{Path: path}}
+		if checkPackage(&bad) == nil {
+			t.Errorf("path %q is let in", path)
+		}
+	}
+	bad := good
+	bad.Row.Ref.Name = ".."
+	if checkPackage(&bad) == nil {
+		t.Error("the name .. is let in")
 	}
 }
 

@@ -15,18 +15,18 @@ import (
 // Exec hands each update to a program: one at a time, in the order of the
 // feed's entries. The program finds the update in its environment
 //
-//	AIRLOCK_OP         add, change or remove
-//	AIRLOCK_FEED       <organisation>/<space>/<feed>
-//	AIRLOCK_KIND       of the package
-//	AIRLOCK_NAME       likewise
-//	AIRLOCK_VERSION    the new version; for remove, the one that goes
-//	AIRLOCK_FROM       the version it took before; empty for add
-//	AIRLOCK_INDEX      the entry that is the reason
-//	AIRLOCK_STATEMENT  its statement's id
-//	AIRLOCK_MANIFEST   the digest of the package's manifest
-//	AIRLOCK_DIR        a folder with the package's files, verified, for as
+//	AIRLOCK_UPDATE_OP         add, change or remove
+//	AIRLOCK_UPDATE_FEED       <organisation>/<space>/<feed>
+//	AIRLOCK_UPDATE_KIND       of the package
+//	AIRLOCK_UPDATE_NAME       likewise
+//	AIRLOCK_UPDATE_VERSION    the new version; for remove, the one that goes
+//	AIRLOCK_UPDATE_FROM       the version it took before; empty for add
+//	AIRLOCK_UPDATE_INDEX      the entry that is the reason
+//	AIRLOCK_UPDATE_STATEMENT  its statement's id
+//	AIRLOCK_UPDATE_MANIFEST   the digest of the package's manifest
+//	AIRLOCK_UPDATE_DIR        a folder with the package's files, verified, for as
 //	                   long as the program runs; empty for remove
-//	AIRLOCK_FILE       the path of the first of them
+//	AIRLOCK_UPDATE_FILE       the path of the first of them
 //
 // and the same as one line of JSON on its standard input. When it exits with 0
 // the update is applied, and that is kept in the home. Otherwise the update is

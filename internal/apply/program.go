@@ -2,6 +2,7 @@ package apply
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,10 @@ func (u *updater) hand(ctx context.Context, job *update) (string, error) {
 		limited, cancel = context.WithTimeout(ctx, u.Timeout)
 	}
 	defer cancel()
-	out := new(tail)
+	out, complaints := new(tail), new(tail)
 	cmd := exec.CommandContext(limited, u.Command[0], u.Command[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdin = u.Dir, job.environ(u.Env), bytes.NewReader(line)
-	cmd.Stdout, cmd.Stderr = tee(out, u.Stdout), tee(out, u.Stderr)
+	cmd.Stdout, cmd.Stderr = tee(out, u.Stdout), tee(io.MultiWriter(out, complaints), u.Stderr)
 	stop := ownGroup(cmd)
 	cmd.WaitDelay = stopGrace
 	err = cmd.Run()
@@ -71,7 +72,7 @@ func (u *updater) hand(ctx context.Context, job *update) (string, error) {
 	if cmd.Process == nil {
 		return output, fmt.Errorf("program: %w", err)
 	}
-	failed := &ProgramError{Ref: feed.Ref{Kind: job.Kind, Name: job.Name, Version: job.Version}, Op: job.Op, Why: err.Error(), Last: lastLine(output)}
+	failed := &ProgramError{Ref: feed.Ref{Kind: job.Kind, Name: job.Name, Version: job.Version}, Op: job.Op, Why: err.Error(), Last: lastLine(cmp.Or(complaints.String(), output))}
 	if limited.Err() != nil && ctx.Err() == nil {
 		failed.Why = fmt.Sprintf("run took longer than %s", u.Timeout)
 	}
@@ -109,7 +110,7 @@ func (t *tail) String() string {
 	return string(t.buf)
 }
 
-func tee(keep *tail, pass io.Writer) io.Writer {
+func tee(keep, pass io.Writer) io.Writer {
 	if pass == nil {
 		return keep
 	}

@@ -71,7 +71,7 @@ func (j *update) environ(base []string) []string {
 		{"OP", string(j.Op)}, {"FEED", j.Feed}, {"KIND", j.Kind}, {"NAME", j.Name}, {"VERSION", j.Version}, {"FROM", j.From},
 		{"INDEX", strconv.FormatInt(j.Index, 10)}, {"STATEMENT", j.Statement}, {"MANIFEST", j.Manifest}, {"DIR", j.Dir}, {"FILE", j.File},
 	} {
-		env = append(env, "AIRLOCK_"+v[0]+"="+v[1])
+		env = append(env, "AIRLOCK_UPDATE_"+v[0]+"="+v[1])
 	}
 	return env
 }

@@ -23,7 +23,7 @@ fi
 failed=0
 for target in $targets; do
 	package=${target%%:*} name=${target##*:}
-	if go test -run '^$' -fuzz "^$name\$" -fuzztime "$fuzztime" -parallel 2 -timeout 30m "$package" >"$output" 2>&1; then
+	if go test -run '^$' -fuzz "^$name\$" -fuzzminimizetime 10x -fuzztime "$fuzztime" -parallel 2 -timeout 30m "$package" >"$output" 2>&1; then
 		printf '%-28s %s\n' "$name" "$(tail -n 1 "$output")"
 	else
 		cat "$output" >&2

@@ -103,8 +103,17 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 	if err != nil {
 		return nil, err
 	}
+	asked := state == nil
 	for range maxTries {
 		results, todo, err := p.split(state, packages)
+		if len(todo) < len(packages) && !asked {
+			// What is known may be old: a version may have been withdrawn since.
+			if state, err = p.Sync(ctx); err != nil {
+				return nil, err
+			}
+			asked = true
+			continue
+		}
 		if err != nil || len(todo) == 0 {
 			return results, err
 		}
@@ -128,6 +137,7 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 		if state, err = p.Sync(ctx); err != nil {
 			return nil, err
 		}
+		asked = true
 	}
 	return nil, fmt.Errorf("feed %s: others of the Space published each time: %w", p.Feed, errAlready)
 }

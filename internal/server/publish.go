@@ -22,6 +22,7 @@ const maxInMemory = 1 << 20
 // that they name, and only these, are made durable, and then the log commits.
 func (s *Server) Publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (feed.Accepted, error) {
 	accepted, err := s.publish(ctx, b)
+	err = outward(err)
 	s.audit(ctx, c, "publish", b.Feed.String(), err, "statements", len(b.Statements), "added", accepted.Added)
 	return accepted, err
 }
@@ -64,7 +65,7 @@ type incoming struct {
 // check verifies the statements of a batch and collects what they name.
 func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
 	if len(b.Statements) == 0 || len(b.Statements) > log.MaxBatch {
-		return nil, fmt.Errorf("feed %s: a batch of %d statements, want 1 to %d", b.Feed, len(b.Statements), log.MaxBatch)
+		return nil, &feedhttp.RequestError{Why: fmt.Sprintf("a batch of %d statements, want 1 to %d", len(b.Statements), log.MaxBatch)}
 	}
 	view, err := s.view(ctx, b.Feed)
 	if err != nil {
@@ -85,8 +86,8 @@ func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
 		return nil, err
 	}
 	for _, sub := range in.submissions {
-		if err := in.collect(ctx, sub.Entry); err != nil {
-			return nil, fmt.Errorf("feed %s: %w", b.Feed, err)
+		if err := in.collect(ctx, b.Feed, sub.Entry); err != nil {
+			return nil, err
 		}
 	}
 	return in, nil
@@ -143,7 +144,7 @@ func malformed(id feed.ID, err error) error {
 }
 
 // collect adds what an entry names to the objects that must be there.
-func (in *incoming) collect(ctx context.Context, e feed.Entry) error {
+func (in *incoming) collect(ctx context.Context, id feed.ID, e feed.Entry) error {
 	if e.What != feed.IsPublication {
 		return nil
 	}
@@ -157,10 +158,10 @@ func (in *incoming) collect(ctx context.Context, e feed.Entry) error {
 	}
 	m, err := feed.ParseManifest(raw)
 	if err != nil {
-		return fmt.Errorf("%s: %w", e.Ref, err)
+		return malformed(id, fmt.Errorf("%s: %w", e.Ref, err))
 	}
 	if m.Kind != e.Ref.Kind || m.Version != e.Ref.Version {
-		return fmt.Errorf("%s: the manifest is of kind %s, version %s", e.Ref, m.Kind, m.Version)
+		return malformed(id, fmt.Errorf("%s: the manifest is of kind %s, version %s", e.Ref, m.Kind, m.Version))
 	}
 	in.manifests[e.Manifest] = raw
 	for _, l := range m.Layers {
@@ -213,7 +214,7 @@ func (in *incoming) store(ctx context.Context) error {
 	for d, c := range in.given {
 		size, ok := in.named[d]
 		if !ok {
-			return fmt.Errorf("object %s is named by no statement of the batch", d)
+			return &feedhttp.RequestError{Why: fmt.Sprintf("object %s is named by no statement of the batch", d)}
 		}
 		if size >= 0 && size != c.Size {
 			return &storage.SizeError{Digest: d, Want: size, Got: c.Size}

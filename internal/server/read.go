@@ -28,7 +28,7 @@ func mayRead(c feedhttp.Caller, id feed.ID) error {
 // LogKey returns the operator's public log key.
 func (s *Server) LogKey(context.Context) ([]byte, error) {
 	if s.config.LogKey.IsZero() {
-		return nil, log.ErrForeignKey
+		return nil, outward(log.ErrForeignKey)
 	}
 	return s.config.LogKey.Public(), nil
 }
@@ -58,7 +58,7 @@ func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.
 	_, changed := l.Changed()
 	h, err := l.Head(ctx)
 	if err != nil {
-		return feed.Checkpoint{}, nil, err
+		return feed.Checkpoint{}, nil, outward(err)
 	}
 	return h.Checkpoint, changed, nil
 }
@@ -74,7 +74,7 @@ func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feed
 	if errors.Is(err, log.ErrNotYet) {
 		return nil, fmt.Errorf("feed %s: %w: %w", id, err, fs.ErrNotExist)
 	}
-	return b, err
+	return b, outward(err)
 }
 
 func (s *Server) part(ctx context.Context, id feed.ID, p feedhttp.Part) ([]byte, error) {

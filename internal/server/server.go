@@ -92,14 +92,15 @@ func New(c Config) *Server {
 // Close finishes what is being committed.
 func (s *Server) Close() error { return s.logs.Close() }
 
-// ErrNotAdmitted reports a Space that may not append here.
-var ErrNotAdmitted = errors.New("the Space is not admitted here")
-
 // admissionKey is the file that holds the identity file of an admitted Space.
 // It is written once: a name cannot pass to another lineage.
 func admissionKey(s trust.Space) string { return admissionPrefix + s.String() }
 
 const admissionPrefix = "spaces/"
+
+// RuleAdmission is the rule of a *trust.DeniedError about a Space that was not
+// admitted.
+const RuleAdmission = "admission"
 
 // Admit lets a Space append. Admitting it again is harmless; another lineage
 // under a name that was admitted is refused.
@@ -154,7 +155,7 @@ func (s *Server) admitted(ctx context.Context, space trust.Space) (*trust.Histor
 	}
 	file, err := s.config.Store.Files.Get(ctx, admissionKey(space))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: %w", space, ErrNotAdmitted)
+		return nil, &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleAdmission, Thing: space.String(), Why: "is not admitted here"}
 	}
 	if err != nil {
 		return nil, err

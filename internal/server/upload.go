@@ -106,7 +106,8 @@ func (s *Server) Offset(ctx context.Context, _ feedhttp.Caller, id feed.ID, d st
 	if info, err := s.config.Store.Objects(id.Space.String()).Stat(ctx, d); err == nil {
 		return info.Size, nil
 	}
-	return s.config.Spool.Offset(id.Space.String(), ref)
+	n, err := s.config.Spool.Offset(id.Space.String(), ref)
+	return n, outward(err)
 }
 
 // Upload adds bytes to an expected object; once all are there it is stored.
@@ -120,6 +121,7 @@ func (s *Server) Upload(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	if err == nil && n == ref.Size {
 		err = s.config.Spool.Commit(ctx, space, ref, s.config.Store.Objects(space))
 	}
+	err = outward(err)
 	if err != nil || n == ref.Size {
 		s.audit(ctx, c, "upload", id.String(), err, "object", d.String(), "bytes", n)
 	}

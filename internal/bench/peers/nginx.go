@@ -35,7 +35,7 @@ http {
 
 // StartNginx serves files, by name, out of dir, which must be empty.
 func StartNginx(ctx context.Context, dir string, files map[string][]byte) (*Server, error) {
-	addr, err := freeAddr()
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func StartNginx(ctx context.Context, dir string, files map[string][]byte) (*Serv
 	if err := os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, addr, user), 0o644); err != nil {
 		return nil, err
 	}
-	return start(ctx, addr, "nginx", "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", config)
+	return Start(ctx, addr, "nginx", "-e", filepath.Join(dir, "error.log"), "-p", dir, "-c", config)
 }
 
 // NginxLoads measures nginx with a file of 2 KiB: whole answers, and answers

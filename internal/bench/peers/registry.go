@@ -24,7 +24,7 @@ http:
 // StartRegistry runs distribution's registry, the program "registry", with its
 // storage below dir. Its logs are off, in its favour.
 func StartRegistry(ctx context.Context, dir string) (*Server, error) {
-	addr, err := freeAddr()
+	addr, err := FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func StartRegistry(ctx context.Context, dir string) (*Server, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, registryConfig, filepath.Join(dir, "storage"), addr), 0o644); err != nil {
 		return nil, err
 	}
-	return start(ctx, addr, "registry", "serve", config)
+	return Start(ctx, addr, "registry", "serve", config)
 }
 
 // A Transfer is the push or pull of many artifacts.

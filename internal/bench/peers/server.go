@@ -28,8 +28,8 @@ type Server struct {
 	done chan struct{}
 }
 
-// freeAddr finds a port that nobody listens on at this moment.
-func freeAddr() (string, error) {
+// FreeAddr finds a port that nobody listens on at this moment.
+func FreeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
@@ -38,9 +38,9 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// start runs a server and waits until it takes connections. It is killed when
+// Start runs a server and waits until it takes connections. It is killed when
 // the context ends.
-func start(ctx context.Context, addr, name string, args ...string) (*Server, error) {
+func Start(ctx context.Context, addr, name string, args ...string) (*Server, error) {
 	s := &Server{Addr: addr, cmd: exec.CommandContext(ctx, name, args...), out: &bytes.Buffer{}, done: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = nil, s.out
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }

@@ -101,13 +101,19 @@ func one(pid int) (Usage, error) {
 }
 
 // peak reads VmHWM; a process that has ended but was not waited for has none.
-func peak(pid int) (int64, error) {
+func peak(pid int) (int64, error) { return memory(pid, "VmHWM:") }
+
+// Resident returns the memory that a process holds now, in KiB.
+func Resident(pid int) (int64, error) { return memory(pid, "VmRSS:") }
+
+// memory reads a field of /proc/PID/status that is in kB (proc(5)).
+func memory(pid int, field string) (int64, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range bytes.Lines(content) {
-		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+		if rest, ok := bytes.CutPrefix(line, []byte(field)); ok {
 			return strconv.ParseInt(string(bytes.Fields(rest)[0]), 10, 64)
 		}
 	}

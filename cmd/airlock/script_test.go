@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"airlock/trust"
+)
+
+// TestMain lets this test binary stand for the program in scripts: each
+// airlock is a process of its own.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"airlock": main})
+}
+
+// The stories in testdata/script are what users type and see.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"airlock":     airlock,
+			"exec-code":   execCode,
+			"serve-start": serveStart,
+			"serve-stop":  serveStop,
+			"lineage":     lineage,
+			"flip":        flip,
+		},
+		Setup: func(e *testscript.Env) error {
+			e.Values[serversKey{}] = map[string]*exec.Cmd{}
+			e.Setenv("HOME", e.WorkDir)
+			return nil
+		},
+	})
+}
+
+// airlock runs the program: "airlock ARGS…" must succeed, "! airlock ARGS…"
+// must fail.
+func airlock(ts *testscript.TestScript, neg bool, args []string) {
+	if code := runProgram(ts, args); neg == (code == exitDone) {
+		ts.Fatalf("airlock %s: exit code %d", strings.Join(args, " "), code)
+	}
+}
+
+// execCode runs "exec-code N airlock ARGS…" and wants exactly that exit code.
+// Except for 4, which is no error, it wants two lines: what happened, and what
+// to do next.
+func execCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "airlock" {
+		ts.Fatalf("usage: exec-code N airlock ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := runProgram(ts, args[2:])
+	if code != want {
+		ts.Fatalf("airlock %s: exit code %d, want %d", strings.Join(args[2:], " "), code, want)
+	}
+	stderr := ts.ReadFile("stderr")
+	if code != exitDone && code != exitDifferent && (!strings.Contains(stderr, "airlock: error: ") || !strings.Contains(stderr, "airlock: hint: ")) {
+		ts.Fatalf("airlock %s: an error without its two lines", strings.Join(args[2:], " "))
+	}
+}
+
+func runProgram(ts *testscript.TestScript, args []string) int {
+	err := ts.Exec("airlock", args...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	ts.Check(err)
+	return exitDone
+}
+
+type serversKey struct{}
+
+var servingLine = regexp.MustCompile(`^serving .* on (http://\S+)`)
+
+// serveStart runs "serve-start NAME ARGS…": airlock serve on a free port, with
+// its URL in $NAME_URL.
+func serveStart(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: serve-start NAME ARGS…")
+	}
+	cmd := exec.Command("airlock", append(args[1:], "serve", "--listen", "127.0.0.1:0", "--access-log", "none")...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
+	pipe, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	ts.Value(serversKey{}).(map[string]*exec.Cmd)[args[0]] = cmd
+	text := ""
+	for lines := bufio.NewScanner(pipe); lines.Scan(); {
+		text += lines.Text() + "\n"
+		if m := servingLine.FindStringSubmatch(lines.Text()); m != nil {
+			ts.Setenv(args[0]+"_URL", m[1])
+			go io.Copy(io.Discard, pipe)
+			return
+		}
+	}
+	ts.Fatalf("the server did not start:\n%s", text)
+}
+
+// serveStop runs "serve-stop NAME" and wants the server to end well.
+func serveStop(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)[args[0]]
+	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	ts.Check(cmd.Wait())
+}
+
+// lineage runs "lineage FILE VAR": what a person would have heard on the
+// telephone goes into $VAR, and into lineage.txt.
+func lineage(ts *testscript.TestScript, _ bool, args []string) {
+	h, err := trust.ParseFile([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Setenv(args[1], h.Lineage().String())
+	ts.Check(os.WriteFile(ts.MkAbs("lineage.txt"), []byte(h.Lineage().String()+"\n"), 0o600))
+}
+
+// flip runs "flip FILE [OFFSET]": it changes one byte, by default in the
+// middle, as a forger or a bad disk does.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	path := ts.MkAbs(args[0])
+	b, err := os.ReadFile(path)
+	ts.Check(err)
+	at := len(b) / 2
+	if len(args) > 1 {
+		at, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	b[at] ^= 1
+	ts.Check(os.Chmod(path, 0o600))
+	ts.Check(os.WriteFile(path, b, 0o600))
+}

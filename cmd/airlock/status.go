@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/internal/home"
+)
+
+func (a *app) statusCommand() *cobra.Command {
+	var from, into string
+	c := &cobra.Command{
+		Use:   "status [FEED…]",
+		Short: "Show how far feeds were followed, and how far behind that is",
+		Long: `Show, for every feed that was followed here, what was seen last and how much the
+source has by now. Nothing is taken in. With --into, show what that folder holds
+of each feed too.
+
+The exit code is 3 where the source cannot be reached, and 12 where it shows
+less than, or something else than, was seen before.`,
+		Example: `  airlock status
+  airlock status acme/dev-qa/shared --into conf
+  airlock status --from /mnt/store -f json`,
+		ValidArgsFunction: a.completeFeeds,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, from, into) },
+	}
+	fromFlag(c, &from)
+	c.Flags().StringVar(&into, "into", "", "folder that packages were pulled into")
+	return c
+}
+
+type statusDoc struct {
+	Feed       string `json:"feed"`
+	Seen       int64  `json:"seen"` // entries
+	Root       string `json:"root"`
+	SeenAt     string `json:"seenAt"`
+	Source     int64  `json:"source"` // entries the source has, -1 where unknown
+	Behind     int64  `json:"behind"`
+	Problem    string `json:"problem,omitempty"`
+	TrustUntil string `json:"trustUntil"` // a day, "no end", "own" or "ended"
+	Installed  int    `json:"installed"`  // packages in --into
+	Missing    int    `json:"missing,omitempty"`
+}
+
+func (a *app) status(ctx context.Context, names []string, from, into string) error {
+	states, err := a.statesNamed(names)
+	if err != nil {
+		return err
+	}
+	h, err := a.home()
+	if err != nil {
+		return err
+	}
+	var dir *apply.Dir
+	if into != "" {
+		if dir, err = apply.OpenDir(into, a.now); err != nil {
+			return err
+		}
+	}
+	c, unreachable := a.from(ctx, from)
+	if unreachable == nil {
+		defer c.Close()
+	}
+	docs, first := []statusDoc{}, error(nil)
+	for _, s := range states {
+		d := describeStatus(h, s, a.now())
+		err := unreachable
+		if err == nil {
+			err = d.compare(ctx, c, s)
+		}
+		if err != nil {
+			d.Problem, d.Source = oneLine(err.Error()), max(d.Source, -1)
+			first = worse(first, err)
+		}
+		if dir != nil {
+			if err := d.look(ctx, dir, s.ID); err != nil {
+				return err
+			}
+		}
+		docs = append(docs, d)
+	}
+	if err := a.show(docs, func(w io.Writer) { statusTable(w, docs, into != "") }); err != nil {
+		return err
+	}
+	return statusError(first)
+}
+
+// worse keeps a rollback rather than a source that did not answer.
+func worse(first, err error) error {
+	if _, ok := errors.AsType[*feed.RollbackError](first); ok || first != nil && !as[*feed.RollbackError](err) && !is(feed.ErrCheckpoint)(err) {
+		return first
+	}
+	return err
+}
+
+// statusError is the end of a status: what was tampered with says so, what is
+// not there now is incomplete.
+func statusError(err error) error {
+	if err == nil {
+		return nil
+	}
+	code, hint := outcomeOf(err)
+	if code == exitRollback || code == exitBadSignature || code == exitUsage {
+		return err
+	}
+	return &failure{code: exitIncomplete, cause: err, what: "not all could be compared with the source: " + oneLine(err.Error()), hint: hint}
+}
+
+// statesNamed returns what was seen of the feeds named, or of all.
+func (a *app) statesNamed(names []string) ([]*feed.State, error) {
+	all, err := a.followedFeeds()
+	if err != nil || len(names) == 0 {
+		if err == nil && len(all) == 0 {
+			a.note("no feed was followed here yet: airlock pull FEED, or airlock list")
+		}
+		return all, err
+	}
+	var out []*feed.State
+	for _, name := range names {
+		id, err := a.feedID(name)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(all, func(s *feed.State) bool { return s.ID == id })
+		if i < 0 {
+			return nil, &failure{code: exitFailed, what: "feed " + id.String() + " was not followed here yet",
+				hint: "airlock pull " + id.String() + " follows it; airlock status lists those that were"}
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
+func describeStatus(h *home.Home, s *feed.State, now time.Time) statusDoc {
+	d := statusDoc{Feed: s.ID.String(), Seen: s.Edge.Size(), Root: s.Edge.Root().String(), SeenAt: s.SeenAt.UTC().Format(time.RFC3339),
+		Source: -1, TrustUntil: "no end"}
+	t, err := h.Trusted(s.ID.Space)
+	switch {
+	case err != nil:
+		d.TrustUntil = "own"
+	case t.Policy.Until != nil && now.After(t.Policy.Until.End()):
+		d.TrustUntil = "ended " + t.Policy.Until.String()
+	case t.Policy.Until != nil:
+		d.TrustUntil = t.Policy.Until.String()
+	}
+	return d
+}
+
+// compare asks the source for its checkpoint and holds it against what was
+// seen.
+func (d *statusDoc) compare(ctx context.Context, c *conn, s *feed.State) error {
+	got, err := c.Checkpoint(ctx, s.ID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s has no feed %s", c.name, s.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: unreachable: %w", c.name, err)
+	}
+	c2, err := feed.OpenCheckpoint(got.Note, s.ID.Origin(s.Epoch), s.LogKey)
+	if err != nil {
+		return fmt.Errorf("feed %s: %w", s.ID, err)
+	}
+	d.Source, d.Behind = c2.Size, c2.Size-d.Seen
+	forked := c2.Size == d.Seen && c2.Root != s.Edge.Root()
+	if forked || c2.Size < d.Seen {
+		return &feed.RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: c2, Fork: forked}
+	}
+	return nil
+}
+
+// look counts what a folder holds of a feed.
+func (d *statusDoc) look(ctx context.Context, dir *apply.Dir, id feed.ID) error {
+	items, err := dir.Installed(ctx, id)
+	d.Installed = len(items)
+	for _, it := range items {
+		d.Missing += it.Missing
+	}
+	return err
+}
+
+func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
+	header := []string{"FEED", "SEEN", "SOURCE", "BEHIND", "SEEN AT", "TRUST UNTIL"}
+	if withDir {
+		header = append(header, "INSTALLED")
+	}
+	var rows [][]string
+	for _, d := range docs {
+		source, behind := fmt.Sprint(d.Source), fmt.Sprint(d.Behind)
+		if d.Source < 0 {
+			source, behind = "unreachable", "-"
+		}
+		row := []string{d.Feed, fmt.Sprint(d.Seen), source, behind, d.SeenAt, d.TrustUntil}
+		if withDir {
+			installed := count(d.Installed, "package", "packages")
+			if d.Missing > 0 {
+				installed += ", " + count(d.Missing, "file", "files") + " missing"
+			}
+			row = append(row, installed)
+		}
+		rows = append(rows, row)
+	}
+	columns(w, header, rows)
+	for _, d := range docs {
+		if d.Problem != "" {
+			fmt.Fprintf(w, "%s: %s\n", d.Feed, d.Problem)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package feedhttp
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"airlock/feed"
+	"airlock/feed/feedtest"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// TestPartPath has the example of C2SP tlog-tiles, and writes and reads back
+// any number.
+func TestPartPath(t *testing.T) {
+	for n, want := range map[int64]string{0: "000", 999: "999", 1000: "x001/000", 1234067: "x001/x234/067", maxPartNumber: "x036/x028/x797/x018/x963/967"} {
+		if got := formatPart(n, 256); got != want {
+			t.Errorf("%d is %s, want %s", n, got, want)
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		n, width := rapid.Int64Range(0, maxPartNumber).Draw(t, "n"), rapid.IntRange(1, 256).Draw(t, "width")
+		gotN, gotWidth, ok := parsePart(formatPart(n, width))
+		if !ok || gotN != n || gotWidth != width {
+			t.Fatalf("%d, %d becomes %d, %d, %v", n, width, gotN, gotWidth, ok)
+		}
+	})
+}
+
+// FuzzPart holds that there is one spelling of each part.
+func FuzzPart(f *testing.F) {
+	for _, s := range []string{"000", "x001/x234/067", "067.p/5", "x001/000.p/255", "x000/001", "1", "x001", "001/002", "000.p/256", "000.p/05", "000.p/", "x036/x028/x797/x018/x963/968", "x999/x999/x999/x999/x999/x999/999"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, width, ok := parsePart(s); ok && formatPart(n, width) != s {
+			t.Errorf("%q is read as %d.%d, which is written %q", s, n, width, formatPart(n, width))
+		}
+		if p, ok := parseTile(s); ok && p.path() != "tile/"+s {
+			t.Errorf("%q is read as %+v, which is written %q", s, p, p.path())
+		}
+	})
+}
+
+// FuzzPath holds that a path of a feed is spelled in one way, by hand and by
+// the router alike.
+func FuzzPath(f *testing.F) {
+	for _, s := range []string{"/v1/feeds/acme/dev-qa/shared/checkpoint", "/v1/feeds/acme/dev-qa/shared/object/00", "/v1/feeds/a/b/c/", "/v1/feeds/../b/c/d", "/v1/feeds/a//c/d", "/v1/feeds/A/b/c/d", "/v1/feeds/a/b/con/d", "/v1/feeds/a/b/c\xff/d", "/v1/", "/"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		id, rest, ok := cutFeed(path)
+		if !ok {
+			return
+		}
+		if feedPath(id)+"/"+rest != path {
+			t.Errorf("%q is read as %s and %q", path, id, rest)
+		}
+		if again, err := feed.ParseID(id.String()); err != nil || again != id {
+			t.Errorf("%q gives the feed %q: %v", path, id, err)
+		}
+	})
+}
+
+// FuzzRange holds that a range never leaves the content.
+func FuzzRange(f *testing.F) {
+	for _, s := range []string{"bytes=0-0", "bytes=5-", "bytes=-5", "bytes=-0", "bytes=9-1", "bytes=0-1,2-3", "bytes= 0-1", "bytes=99999999999999999-", "lines=1-2", ""} {
+		f.Add(s, int64(10))
+	}
+	f.Fuzz(func(t *testing.T, s string, size int64) {
+		r, ok := parseRange(s)
+		if !ok || size < 0 {
+			return
+		}
+		off, n, ok := r.resolve(size)
+		if ok && (off < 0 || n < 1 || off+n > size) {
+			t.Errorf("%q of %d bytes is %d bytes from %d", s, size, n, off)
+		}
+		if !ok {
+			return
+		}
+		total, ok := parseContentRange(contentRange(off, n, size), off)
+		if size < 1e18 && ok != (off+n == size) || ok && total != size {
+			t.Errorf("%q comes back as %d, %v", contentRange(off, n, size), total, ok)
+		}
+	})
+}
+
+// FuzzProblem holds that no answer breaks a client or its terminal, and that
+// what was restored is described in the same way again.
+func FuzzProblem(f *testing.F) {
+	ref := feed.Ref{Kind: "file", Name: "db", Version: "1"}
+	for _, err := range []error{
+		&feed.VersionError{Ref: ref, Have: storage.Digest{1}, Got: storage.Digest{2}, Index: 3},
+		&feed.ChainError{Ref: ref}, &feed.MissingError{Objects: []storage.Ref{{Digest: storage.Digest{1}, Size: 2}}},
+		&trust.DeniedError{Reason: trust.Untrusted, Rule: "role", Thing: "x", Why: "y"}, &OffsetError{7}, io.ErrUnexpectedEOF,
+	} {
+		r, d := describe(err, "request")
+		body, _ := json.Marshal(d)
+		f.Add(r.status, body)
+	}
+	f.Add(404, []byte("<html>"))
+	f.Fuzz(func(t *testing.T, status int, body []byte) {
+		e := parseProblem(status, problemMediaType, body)
+		if clean(e.Error()) != e.Error() && len(e.Error()) <= maxText {
+			t.Errorf("the message %q cannot be shown", e.Error())
+		}
+		if e.cause == nil {
+			return
+		}
+		if r, d := describe(e.cause, ""); r.status == status && r.name == e.Name {
+			if again := r.restore(&d); again != e.cause && !cmp.Equal(again, e.cause) {
+				if _, text := errors.AsType[*RequestError](again); !text {
+					t.Errorf("%#v becomes %#v", e.cause, again)
+				}
+			}
+		}
+	})
+}
+
+// FuzzBatch holds that what parses is written in the same way again.
+func FuzzBatch(f *testing.F) {
+	a := feedtest.NewAuthor(f, "acme/dev-qa/shared")
+	batch := feed.Batch{Feed: a.ID, Epoch: 1, Statements: []signing.Attestation{a.Opening()[0].Attestation},
+		Objects: []feed.Content{feed.ContentOf([]byte("an object")), feed.ContentOf(nil)}}
+	whole := encode(f, batch)
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add(append(bytes.Clone(whole), whole[len(whole)-40:]...))
+	f.Add([]byte(batchHeader))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		got, err := ParseBatch(b, a.ID)
+		if err != nil {
+			return
+		}
+		if again := encode(t, got); !bytes.Equal(again, b) {
+			t.Errorf("%d bytes become %d other ones", len(b), len(again))
+		}
+	})
+}
+
+// encode writes a batch as a client sends it, in odd pieces.
+func encode(tb testing.TB, b feed.Batch) []byte {
+	tb.Helper()
+	rq := batchRequest(b, "/entries", b.Objects, 0)
+	body, err := rq.body()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer body.Close()
+	out, err := io.ReadAll(iotest.HalfReader(body))
+	if err != nil || int64(len(out)) != rq.length {
+		tb.Fatalf("%d bytes, announced %d: %v", len(out), rq.length, err)
+	}
+	return out
+}
+
+// TestBatchRefusals breaks a batch in ways that its lengths do not show.
+func TestBatchRefusals(t *testing.T) {
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	head := appendStatements(nil, 1, []signing.Attestation{a.Opening()[0].Attestation})
+	object := func(size uint64, b []byte) []byte {
+		out := append(bytes.Clone(head), appendInlineHeader(nil, storage.Ref{Digest: storage.DigestOf(b), Size: int64(size)})...)
+		return append(out, b...)
+	}
+	if b, err := ParseBatch(object(3, []byte("abc")), a.ID); err != nil || len(b.Objects) != 1 {
+		t.Fatalf("a good batch: %v", err)
+	}
+	for name, bad := range map[string][]byte{
+		"object cut off":         object(4, []byte("abc")),
+		"bytes behind":           append(object(3, []byte("abc")), 0),
+		"object twice":           append(object(3, []byte("abc")), object(3, []byte("abc"))[len(head):]...),
+		"object too large":       object(MaxInline+1, make([]byte, MaxInline+1)),
+		"size with the sign bit": object(1<<63, []byte("abc")),
+		"too large":              object(3, make([]byte, MaxBatch)),
+	} {
+		if _, err := ParseBatch(bad, a.ID); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestDivide holds that a client's batch never exceeds what a server takes.
+func TestDivide(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		sizes := rapid.SliceOfN(rapid.Int64Range(0, 2*MaxInline), 0, 200).Draw(t, "sizes")
+		var objects []feed.Content
+		for i, size := range sizes {
+			objects = append(objects, feed.Content{Ref: storage.Ref{Digest: storage.Digest{byte(i), 1}, Size: size}})
+		}
+		inline, large := divide(append(objects, objects...), maxInlineTotal) // everything twice
+		total := int64(0)
+		for _, o := range inline {
+			if total += o.Size + int64(inlineHeader); o.Size > MaxInline {
+				t.Fatalf("an object of %d bytes", o.Size)
+			}
+		}
+		if total > maxInlineTotal || len(inline)+len(large) != len(sizes) {
+			t.Fatalf("%d bytes inside, %d + %d of %d objects", total, len(inline), len(large), len(sizes))
+		}
+	})
+}

@@ -1,0 +1,143 @@
+package feed_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// put puts value in the place of what is kept of a feed.
+func put(t *testing.T, f *feed.Follower, id feed.ID, value string) {
+	t.Helper()
+	key := "seen/" + storage.Digest(f.View.History().Lineage()).Hex() + "/" + id.Name
+	_, tag, err := f.State.Cells.Load(t.Context(), key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if _, err := f.State.Cells.Swap(t.Context(), key, tag, []byte(value)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// edit changes the JSON part of a state and its length with it.
+func edit(t *testing.T, value, old, new string) string {
+	t.Helper()
+	const header = len("airlock-state 1\n")
+	n := int(binary.BigEndian.Uint32([]byte(value[header:])))
+	doc := value[header+4 : header+4+n]
+	changed := strings.Replace(doc, old, new, 1)
+	if changed == doc {
+		t.Fatalf("%q is not in %s", old, doc)
+	}
+	out := binary.BigEndian.AppendUint32([]byte(value[:header]), uint32(len(changed)))
+	return string(out) + changed + value[header+4+n:]
+}
+
+// TestStateRefused damages what is kept of a feed: it is never mistaken for a
+// feed that was not seen yet, which would open the way for a rollback.
+func TestStateRefused(t *testing.T) {
+	a, tape := example(t)
+	good := a.Follower(tape)
+	sync(t, good, a.ID)
+	value := stateOf(t, good, a.ID)
+	other := a.Follower(tape.Clone().Add(a.Publish("file/a@3")))
+	sync(t, other, a.ID)
+	otherValue := stateOf(t, other, a.ID)
+	for name, bad := range map[string]string{
+		"unknown format":      strings.Replace(value, "airlock-state 1", "airlock-state 2", 1),
+		"empty":               "",
+		"cut in the length":   value[:18],
+		"cut in the document": value[:100],
+		"cut in the index":    value[:len(value)-1],
+		"bytes behind":        value + "x",
+		"huge length":         value[:16] + "\xff\xff\xff\xff" + value[20:],
+		"another size":        edit(t, value, `"size":5`, `"size":6`),
+		"another edge":        edit(t, value, `"edge":["sha256:`, `"edge":["sha256:0000`)[:len(value)+4],
+		"another feed":        edit(t, value, `"feed":"acme/dev-qa/shared"`, `"feed":"acme/dev-qa/sharex"`),
+		"unknown member":      edit(t, value, `"size":5`, `"size":5,"x":1`),
+		"time in words":       edit(t, value, `"seenAt":"2026-02-03T04:05:06Z"`, `"seenAt":"today"`),
+		"a page that is gone": edit(t, value, `"pages":[]`, `"pages":["`+storage.DigestOf(nil).String()+`"]`),
+		"index of another":    value[:len(value)-500] + otherValue[len(otherValue)-500:],
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := a.Follower(tape)
+			put(t, f, a.ID, bad)
+			err := wantRefused(t, f, a.ID, nil)
+			if errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%v passes for absence", err)
+			}
+			if name == "unknown format" && !errors.As(err, new(*storage.FormatError)) {
+				t.Errorf("got %v, want a *storage.FormatError", err)
+			}
+		})
+	}
+	f := a.Follower(tape)
+	put(t, f, a.ID, value)
+	sync(t, f, a.ID)
+}
+
+// TestStatePages keeps a feed of more than a page, reads it back, and finds a
+// page that was changed or taken away.
+func TestStatePages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("verifies 65,536 statements")
+	}
+	a, tape := example(t)
+	note := a.Unknown("note", false, 0)
+	for tape.Len() < feed.PageSize+10 {
+		tape.Add(note) // void from the second on, and cheap
+	}
+	f := a.Follower(tape)
+	want, _ := sync(t, f, a.ID)
+	got, err := feed.LoadState(t.Context(), f.State, a.Space.Lineage(), a.ID)
+	if err != nil || got.Index.FullPages() != 1 || !bytes.Equal(got.Index.Page(0), want.Index.Page(0)) || !bytes.Equal(got.Index.Tail(), want.Index.Tail()) {
+		t.Fatalf("came back as another state: %v", err)
+	}
+	f = later(t, f, tape.Add(a.Publish("file/a@3")))
+	if s, report := sync(t, f, a.ID); report.From != feed.PageSize+10 || s.Index.FullPages() != 1 {
+		t.Errorf("%+v", report)
+	}
+	changed := bytes.Clone(want.Index.Page(0))
+	changed[len(changed)-1] ^= 1
+	for name, page := range map[string][]byte{"changed": changed, "gone": nil} {
+		f.State.Files = onePage{f.State.Files, page}
+		err := wantRefused(t, later(t, f, tape.Add(a.Publish("file/b@"+name))), a.ID, nil)
+		if errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %v passes for absence", name, err)
+		}
+	}
+}
+
+// FuzzState finds what is kept of a feed that panics when it is read, or comes
+// back as another state.
+func FuzzState(f *testing.F) {
+	a, tape := example(f)
+	follower := a.Follower(tape)
+	sync(f, follower, a.ID)
+	key := "seen/" + storage.Digest(a.Space.Lineage()).Hex() + "/" + a.ID.Name
+	value, _, err := follower.State.Cells.Load(f.Context(), key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(value)
+	f.Add([]byte("airlock-state 1\n\x00\x00\x00\x02{}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		store := storage.NewMem()
+		if _, err := store.Cells.Swap(t.Context(), key, "", b); err != nil {
+			t.Fatal(err)
+		}
+		s, err := feed.LoadState(t.Context(), store, a.Space.Lineage(), a.ID)
+		if err != nil {
+			return
+		}
+		if s.Edge.Size() != s.Index.Size() || s.Checkpoint().Root != s.Edge.Root() {
+			t.Errorf("size %d, index of %d, checkpoint %+v", s.Edge.Size(), s.Index.Size(), s.Checkpoint())
+		}
+	})
+}

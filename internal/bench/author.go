@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"airlock/feed"
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// author writes publications of small packages. All hold the same payload, so
+// that the log and not the packages is what grows.
+type author struct {
+	*site
+	logKey  []byte
+	payload []byte
+	heads   map[string]signing.ID // by name
+}
+
+func newAuthor(s *site, logKey []byte) *author {
+	return &author{site: s, logKey: logKey, payload: []byte("the payload of every package\n"), heads: map[string]signing.ID{}}
+}
+
+// pkg is a version of a package.
+type pkg struct{ name, version string }
+
+// batch signs publications, each following the one before it of its name.
+func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) {
+	b := feed.Batch{Feed: a.id, Epoch: 1}
+	objects := map[storage.Digest]bool{}
+	add := func(content []byte) storage.Digest {
+		c := feed.ContentOf(content)
+		if !objects[c.Digest] {
+			objects[c.Digest] = true
+			b.Objects = append(b.Objects, c)
+		}
+		return c.Digest
+	}
+	add(a.payload)
+	unsigned := make([]signing.Statement, len(packages))
+	for i, p := range packages {
+		m := feed.Manifest{Kind: "file", Title: "entry", Version: p.version, Layers: []feed.Layer{
+			{Ref: storage.RefOf(a.payload), Path: "entry.txt", MediaType: "text/plain"}}}
+		raw, err := m.Format()
+		if err != nil {
+			return b, err
+		}
+		st, err := a.publication(p, add(raw), len(raw))
+		if err != nil {
+			return b, err
+		}
+		unsigned[i] = st
+	}
+	b.Statements = make([]signing.Attestation, len(unsigned))
+	errs := make([]error, len(unsigned))
+	feed.Parallel(len(unsigned), func(i int) { b.Statements[i], errs[i] = a.signer.Sign(ctx, unsigned[i]) })
+	return b, errors.Join(errs...)
+}
+
+// publication is the unsigned statement, which becomes the head of its name.
+func (a *author) publication(p pkg, manifest storage.Digest, size int) (signing.Statement, error) {
+	pub := feed.Publication{Epoch: 1, Feed: a.id, Kind: "file", Lineage: a.own.Lineage(), ManifestSize: int64(size),
+		Name: p.name, Time: time.Now().UTC().Format(time.RFC3339), Title: "entry", Version: p.version}
+	if head, ok := a.heads[p.name]; ok {
+		pub.Previous = &head
+	}
+	st, err := pub.Statement(manifest)
+	if err != nil {
+		return st, err
+	}
+	id, err := st.ID()
+	a.heads[p.name] = id
+	return st, err
+}
+
+// opening is the batch that begins the feed.
+func (a *author) opening(ctx context.Context) (feed.Batch, error) {
+	o := feed.Opening{Epoch: 1, Feed: a.id, Identity: a.own.Current().Version, Lineage: a.own.Lineage(), LogKey: a.logKey, Origin: a.id.Origin(1)}
+	st, err := o.Statement()
+	if err != nil {
+		return feed.Batch{}, err
+	}
+	signed, err := a.signer.Sign(ctx, st)
+	b := feed.Batch{Feed: a.id, Epoch: 1, Statements: []signing.Attestation{signed}}
+	for _, v := range a.own.Versions() {
+		b.Statements = append(b.Statements, v.Statements...)
+		b.Objects = append(b.Objects, feed.ContentOf(v.Identity.Raw()))
+	}
+	return b, err
+}
+
+// names spreads entries over packages with a hundred versions each.
+func names(entry int64) pkg {
+	return pkg{fmt.Sprintf("package-%05d", entry/100), fmt.Sprintf("1.0.%d", entry%100)}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/internal/bench/peers"
+	"airlock/internal/home"
+	"airlock/signing"
+	"airlock/trust"
+)
+
+// spaceName and feedName are whose feed is measured.
+const (
+	spaceName = "acme/bench"
+	feedName  = "shared"
+)
+
+// A site is a publishing Space and the operator of a server, each with a home
+// in the folder: "dev" and "op". The server's store is a folder in "op".
+type site struct {
+	airlock, dir string
+	token        string // of readers
+	id           feed.ID
+	own          *trust.History
+	signer       *signing.Signer
+}
+
+// newSite makes the Space and admits it. Its feed does not exist yet.
+func newSite(ctx context.Context, airlock, dir string) (*site, error) {
+	s := &site{airlock: airlock, dir: dir}
+	for _, args := range [][]string{
+		{"--home", s.path("dev"), "init", spaceName, "--plain-keys", "--person", "Bench"},
+		{"--home", s.path("dev"), "identity", "export", "-o", s.path("dev.id")},
+		{"--home", s.path("op"), "server", "admit", s.path("dev.id")},
+	} {
+		if _, _, err := peers.Run(ctx, airlock, args...); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(s.path("tokens"), []byte(rand.Text()+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	return s, s.open()
+}
+
+// openSite returns a site that was made before.
+func openSite(airlock, dir string) (*site, error) {
+	s := &site{airlock: airlock, dir: dir}
+	return s, s.open()
+}
+
+func (s *site) open() error {
+	h, err := home.Open(s.path("dev"))
+	if err != nil {
+		return err
+	}
+	if s.own, err = h.Identity(); err != nil {
+		return err
+	}
+	if s.signer, err = h.Publisher(func() (string, error) { return "", errors.New("the key is plain") }); err != nil {
+		return err
+	}
+	token, err := os.ReadFile(s.path("tokens"))
+	s.token = strings.TrimSpace(string(token))
+	s.id = feed.ID{Space: s.own.Space(), Name: feedName}
+	return err
+}
+
+func (s *site) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
+
+// serve starts the server with its access log in a file. Stop it.
+func (s *site) serve(ctx context.Context) (*peers.Server, error) {
+	addr, err := peers.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	return peers.Start(ctx, addr, s.airlock, s.serveArgs(addr)...)
+}
+
+func (s *site) serveArgs(addr string) []string {
+	return []string{"--home", s.path("op"), "serve", "--listen", addr,
+		"--access-log", s.path("access.log"), "--read-token-file", s.path("tokens")}
+}
+
+// receiver makes a new home that trusts the Space.
+func (s *site) receiver(ctx context.Context, dir string) error {
+	_, _, err := peers.Run(ctx, s.airlock, "--home", dir, "trust", "add", s.path("dev.id"), "--feed", feedName,
+		"--until", "2099-12-31", "--thumbprint", s.own.Lineage().String())
+	return err
+}
+
+// client returns a client of the server at addr.
+func (s *site) client(addr string, change func(*feedhttp.ClientConfig)) (*feedhttp.Client, error) {
+	c := feedhttp.ClientConfig{Base: &url.URL{Scheme: "http", Host: addr}, Token: s.token, UserAgent: "airlock/bench"}
+	if change != nil {
+		change(&c)
+	}
+	return feedhttp.NewClient(c)
+}
+
+// feedURL is the address of a part of the feed.
+func (s *site) feedURL(addr, part string) string {
+	return fmt.Sprintf("http://%s/v1/feeds/%s/%s", addr, s.id, part)
+}

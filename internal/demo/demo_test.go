@@ -1,0 +1,69 @@
+package demo
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDemo runs the story as `make demo` does.
+func TestDemo(t *testing.T) {
+	out, err := runDemo(t, buildAirlock(t))
+	if err != nil {
+		t.Fatalf("demo.sh: %v\n%s", err, out)
+	}
+	if !strings.Contains(out, "none let in") {
+		t.Errorf("demo.sh exits 0 and does not say that nothing was let in:\n%s", out)
+	}
+}
+
+// TestDemoNoticesForgery runs the story with a program that believes one of the
+// forgeries: the demo must say so and fail.
+func TestDemoNoticesForgery(t *testing.T) {
+	bin := buildAirlock(t)
+	for _, forgery := range []string{"--from changed-payload", "--from old-copy", "trust add forged.id"} {
+		t.Run(forgery, func(t *testing.T) {
+			gullible := filepath.Join(t.TempDir(), "airlock")
+			script := "#!/bin/sh\ncase \"$*\" in *'" + forgery + "'*) exit 0 ;; esac\nexec '" + bin + "' \"$@\"\n"
+			if err := os.WriteFile(gullible, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			out, err := runDemo(t, gullible)
+			if err == nil || !strings.Contains(out, "THE FORGERY WAS LET IN") {
+				t.Errorf("demo.sh: %v; want it to say that the forgery was let in:\n%s", err, out)
+			}
+		})
+	}
+}
+
+// buildAirlock builds the program, from the build cache where that is warm.
+func buildAirlock(t *testing.T) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("builds and runs the program")
+	}
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh")
+	}
+	bin := filepath.Join(t.TempDir(), "airlock")
+	if out, err := exec.Command("go", "build", "-o", bin, "airlock/cmd/airlock").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return bin
+}
+
+func runDemo(t *testing.T, bin string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "demo.sh")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // it ends its server
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Env = append(os.Environ(), "AIRLOCK_BIN="+bin, "DEMO_DIR="+t.TempDir(), "KEEP=")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}

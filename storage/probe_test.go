@@ -1,0 +1,92 @@
+package storage_test
+
+import (
+	"context"
+	"io"
+	"iter"
+	"runtime"
+	"strings"
+	"testing"
+
+	"airlock/storage"
+	"airlock/storage/storetest"
+)
+
+// backwards lists in the wrong order.
+type backwards struct{ storage.Files }
+
+func (b backwards) List(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		var keys []string
+		for key := range b.Files.List(ctx, prefix, after) {
+			keys = append([]string{key}, keys...)
+		}
+		for _, key := range keys {
+			if !yield(key, nil) {
+				return
+			}
+		}
+	}
+}
+
+// careless replaces whatever is in a cell.
+type careless struct{ storage.Cells }
+
+func (c careless) Swap(ctx context.Context, key, _ string, value []byte) (string, error) {
+	_, tag, _ := c.Load(ctx, key)
+	return c.Cells.Swap(ctx, key, tag, value)
+}
+
+func TestProbe(t *testing.T) {
+	unordered, blind := storage.NewMem(), storage.NewMem()
+	unordered.Files = backwards{unordered.Files}
+	blind.Cells = careless{blind.Cells}
+	away := storetest.WithFaults(storage.NewMem(), storetest.Share(1, 1, storetest.Fault{Before: storetest.ErrServer}))
+	for _, test := range []struct {
+		name  string
+		store *storage.Store
+		want  string
+	}{
+		{"memory", storage.NewMem(), ""},
+		{"folder", openDir(t, t.TempDir()), ""},
+		{"wrong order", unordered, "order"},
+		{"no conditions", blind, "goes through"},
+		{"store away", away, "could not be tried"},
+	} {
+		if got := storage.Probe(t.Context(), test.store); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// zeros are endless.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+// Memory does not grow with the payload: 64 MiB go through, 4 MiB are allocated.
+func TestDirPutMemory(t *testing.T) {
+	const size = 64 << 20
+	ref := storage.Ref{Digest: storage.DigestOf(make([]byte, size)), Size: size}
+	o := openDir(t, t.TempDir()).Objects("acme/dev")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := o.Put(t.Context(), ref, io.LimitReader(zeros{}, size)); err != nil {
+		t.Fatal(err)
+	}
+	body, err := o.Get(t.Context(), ref.Digest, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if n, err := io.Copy(io.Discard, body); n != size || err != nil {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 4<<20 {
+		t.Errorf("allocated %d bytes", got)
+	}
+}
