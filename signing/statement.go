@@ -114,6 +114,14 @@ func ParseStatement(b []byte) (Statement, error) {
 	if len(b) > MaxStatement {
 		return Statement{}, fmt.Errorf("statement: %d bytes, at most %d are allowed", len(b), MaxStatement)
 	}
+	if st, ok := fastStatement(b); ok {
+		return st, nil
+	}
+	return slowStatement(b)
+}
+
+// slowStatement reads any statement, and says what is wrong with it.
+func slowStatement(b []byte) (Statement, error) {
 	var w wireStatement
 	if err := UnmarshalCanonical(b, &w); err != nil {
 		return Statement{}, fmt.Errorf("statement: %w", err)

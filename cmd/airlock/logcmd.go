@@ -47,11 +47,14 @@ type logDoc struct {
 	Entry     int64  `json:"entry"`
 	What      string `json:"what"`
 	Package   string `json:"package,omitempty"`
+	Claims    string `json:"claims,omitempty"` // what an entry speaks of that was not let count
 	Person    string `json:"person,omitempty"` // who signed it, where that was verified
 	Statement string `json:"statement"`
 	Void      string `json:"void,omitempty"`    // why it does not count
 	Refused   string `json:"refused,omitempty"` // why the local policy keeps it out
 	Rule      string `json:"rule,omitempty"`    // that refused it
+
+	shown string // the package, or what the entry claims to be about
 }
 
 func (a *app) log(ctx context.Context, args []string, from string, onlyRefused bool, limit int) error {
@@ -141,7 +144,10 @@ func (o *opened) entries(ctx context.Context, rows []feed.Row, now time.Time) ([
 	err := o.attestations(ctx, rows, func(row feed.Row, att signing.Attestation) error {
 		d := logDoc{Feed: o.state.ID.String(), Entry: row.Index, What: whatWord(row), Statement: row.ID.String(), Void: row.Void}
 		if row.Ref.Name != "" {
-			d.Package = row.Ref.String()
+			d.Package, d.shown = row.Ref.String(), shownRef(row.Ref)
+		} else if row.Void != "" {
+			d.Claims = claimed(att)
+			d.shown = dash(d.Claims)
 		}
 		if row.Void == "" {
 			d.Person = o.person(row, att)
@@ -156,6 +162,15 @@ func (o *opened) entries(ctx context.Context, rows []feed.Row, now time.Time) ([
 		return nil
 	})
 	return docs, err
+}
+
+// claimed is what a statement that nobody verified says it speaks of.
+func claimed(att signing.Attestation) string {
+	st, err := signing.ParseStatement(att.Payload())
+	if err != nil {
+		return ""
+	}
+	return st.SubjectName
 }
 
 // person is who signed an entry that counts: by the word of the Space.
@@ -184,7 +199,7 @@ func logTable(w io.Writer, docs []logDoc, several bool) {
 		case d.Refused != "":
 			remark = "refused: " + d.Refused
 		}
-		row := []string{fmt.Sprint(d.Entry), d.What, dash(shownVersion(d.Package)), dash(d.Person), remark}
+		row := []string{fmt.Sprint(d.Entry), d.What, dash(d.shown), dash(d.Person), remark}
 		if several {
 			row = append([]string{d.Feed}, row...)
 		}

@@ -290,9 +290,11 @@ func (a *app) trustExportCommand() *cobra.Command {
 	var form, out string
 	c := &cobra.Command{
 		Use:   "export ORGANISATION/SPACE",
-		Short: "Write what stock tools need to verify a Space: trusted_root.json or PEM",
+		Short: "Write what stock tools need to verify a Space",
 		Long: `Write a Space's certificates for tools that are not ours. "sigstore" writes the
-trusted_root.json of cosign and sigstore-go, "pem" the roots for openssl.
+trusted_root.json of cosign and sigstore-go, "pem" the roots for openssl, "vkey"
+the verifier keys (C2SP signed-note) of its feeds' logs, as far as they were
+followed here.
 
 Always verify with a type, since a bare "cosign verify" would take a withdrawal
 for a publication:
@@ -318,7 +320,7 @@ for a publication:
 	}
 	// The name --format is the one of design and habit for this command; the
 	// form of listings is not asked for here.
-	c.Flags().StringVar(&form, "format", "sigstore", "sigstore or pem")
+	c.Flags().StringVar(&form, "format", "sigstore", "sigstore, pem or vkey")
 	c.Flags().SetAnnotation("format", ownMeaning, []string{"form of the trust root"})
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
 	return c
@@ -370,6 +372,13 @@ func (a *app) exportTrust(history *trust.History, form string) ([]byte, error) {
 			writePEM(&out, r)
 		}
 		return []byte(out.String()), nil
+	case "vkey":
+		states, err := a.followed(history)
+		var out strings.Builder
+		for _, s := range states {
+			fmt.Fprintln(&out, feed.VerifierKey(s.ID.Origin(s.Epoch), s.LogKey))
+		}
+		return []byte(out.String()), err
 	case "sigstore":
 		doc := trustedRoot{MediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
 		for _, r := range roots {
@@ -383,7 +392,7 @@ func (a *app) exportTrust(history *trust.History, form string) ([]byte, error) {
 		b, err := json.MarshalIndent(doc, "", "  ")
 		return append(b, '\n'), err
 	}
-	return nil, usage("format %.40q is not one of sigstore, pem", "say --format sigstore or --format pem", form)
+	return nil, usage("format %.40q is not one of sigstore, pem, vkey", "say --format sigstore, --format pem or --format vkey", form)
 }
 
 // trustedLog is a transparency log as Sigstore's trusted root has it.

@@ -17,17 +17,17 @@ type author struct {
 	*site
 	logKey  []byte
 	payload []byte
-	heads   map[string]signing.ID // by name
 }
 
 func newAuthor(s *site, logKey []byte) *author {
-	return &author{site: s, logKey: logKey, payload: []byte("the payload of every package\n"), heads: map[string]signing.ID{}}
+	return &author{site: s, logKey: logKey, payload: []byte("the payload of every package\n")}
 }
 
 // pkg is a version of a package.
 type pkg struct{ name, version string }
 
-// batch signs publications, each following the one before it of its name.
+// batch signs publications of packages that are new to the feed, each following
+// the one before it in the batch. It may be called concurrently.
 func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) {
 	b := feed.Batch{Feed: a.id, Epoch: 1}
 	objects := map[storage.Digest]bool{}
@@ -40,6 +40,7 @@ func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) 
 		return c.Digest
 	}
 	add(a.payload)
+	heads := map[string]signing.ID{}
 	unsigned := make([]signing.Statement, len(packages))
 	for i, p := range packages {
 		m := feed.Manifest{Kind: "file", Title: "entry", Version: p.version, Layers: []feed.Layer{
@@ -48,7 +49,7 @@ func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) 
 		if err != nil {
 			return b, err
 		}
-		st, err := a.publication(p, add(raw), len(raw))
+		st, err := a.publication(heads, p, add(raw), len(raw))
 		if err != nil {
 			return b, err
 		}
@@ -61,10 +62,10 @@ func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) 
 }
 
 // publication is the unsigned statement, which becomes the head of its name.
-func (a *author) publication(p pkg, manifest storage.Digest, size int) (signing.Statement, error) {
+func (a *author) publication(heads map[string]signing.ID, p pkg, manifest storage.Digest, size int) (signing.Statement, error) {
 	pub := feed.Publication{Epoch: 1, Feed: a.id, Kind: "file", Lineage: a.own.Lineage(), ManifestSize: int64(size),
 		Name: p.name, Time: time.Now().UTC().Format(time.RFC3339), Title: "entry", Version: p.version}
-	if head, ok := a.heads[p.name]; ok {
+	if head, ok := heads[p.name]; ok {
 		pub.Previous = &head
 	}
 	st, err := pub.Statement(manifest)
@@ -72,7 +73,7 @@ func (a *author) publication(p pkg, manifest storage.Digest, size int) (signing.
 		return st, err
 	}
 	id, err := st.ID()
-	a.heads[p.name] = id
+	heads[p.name] = id
 	return st, err
 }
 
@@ -90,9 +91,4 @@ func (a *author) opening(ctx context.Context) (feed.Batch, error) {
 		b.Objects = append(b.Objects, feed.ContentOf(v.Identity.Raw()))
 	}
 	return b, err
-}
-
-// names spreads entries over packages with a hundred versions each.
-func names(entry int64) pkg {
-	return pkg{fmt.Sprintf("package-%05d", entry/100), fmt.Sprintf("1.0.%d", entry%100)}
 }

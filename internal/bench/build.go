@@ -7,7 +7,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"airlock/feed"
 	"airlock/internal/home"
@@ -47,8 +50,8 @@ func build(ctx context.Context, s *site, entries int64, progress io.Writer) (err
 	return fill(ctx, srv.Local(), newAuthor(s, key.Public()), entries, progress)
 }
 
-// fill publishes until the feed has that many entries. The next batch is
-// signed while one is committed.
+// fill publishes until the feed has that many entries, several batches at a
+// time: none of them holds a package of another.
 func fill(ctx context.Context, to feed.Publisher, a *author, entries int64, progress io.Writer) error {
 	opening, err := a.opening(ctx)
 	if err != nil {
@@ -58,22 +61,34 @@ func fill(ctx context.Context, to feed.Publisher, a *author, entries int64, prog
 	if err != nil {
 		return err
 	}
-	size, begin := accepted.Checkpoint.Size, time.Now()
-	for first := size; size < entries; {
-		var packages []pkg
-		for i := range min(entries-size, buildBatch) {
-			packages = append(packages, names(size-first+i))
-		}
-		b, err := a.batch(ctx, packages)
-		if err != nil {
-			return err
-		}
-		if accepted, err = to.Publish(ctx, b); err != nil {
-			return err
-		}
-		if size = accepted.Checkpoint.Size; size%50_000 < buildBatch {
-			fmt.Fprintf(progress, "  %d entries after %.0f s\n", size, time.Since(begin).Seconds())
-		}
+	begin, left := time.Now(), entries-accepted.Checkpoint.Size
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(3)
+	for first := int64(0); first < left && ctx.Err() == nil; first += buildBatch {
+		group.Go(func() error {
+			packages := make([]pkg, min(left-first, buildBatch))
+			for i := range packages {
+				packages[i] = numbered(first + int64(i))
+			}
+			b, err := a.batch(ctx, packages)
+			if err != nil {
+				return err
+			}
+			if _, err := to.Publish(ctx, b); err != nil {
+				return err
+			}
+			if n := done.Add(int64(len(packages))); n%100_000 == 0 {
+				fmt.Fprintf(progress, "  %d entries after %.0f s\n", n, time.Since(begin).Seconds())
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
+}
+
+// numbered spreads entries over packages of a hundred versions each, so that
+// no package is in two batches.
+func numbered(entry int64) pkg {
+	return pkg{fmt.Sprintf("package-%05d", entry/100), fmt.Sprintf("1.0.%d", entry%100)}
 }

@@ -2,21 +2,118 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"os"
-	"runtime/pprof"
-	"strconv"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+
+	"airlock/internal/bench/peers"
 )
 
+// limit bounds the whole run.
+const limit = 2 * time.Hour
+
 func main() {
-	ctx := context.Background()
-	n, _ := strconv.ParseInt(os.Args[3], 10, 64)
-	f, _ := os.Create("/tmp/w/build.prof")
-	pprof.StartCPUProfile(f)
-	defer pprof.StopCPUProfile()
-	s, err := newSite(ctx, os.Args[1], os.Args[2])
-	if err == nil {
-		err = build(ctx, s, n, os.Stderr)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
 	}
-	fmt.Println(err)
+}
+
+// run is the program. Its own helper processes come in by another door.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 && helpers[args[0]] != nil {
+		return helpers[args[0]](ctx, args[1:], stderr)
+	}
+	b := &bench{sizes: fullSizes, progress: stderr}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	out := flags.String("o", "", "`file` to write; standard output where it is empty")
+	rounds := flags.Int("rounds", 0, "rounds of each measurement (5)")
+	entries := flags.Int64("entries", 0, "entries of the large feed (1000000)")
+	quick := flags.Bool("quick", false, "one round with small sizes, to try the program")
+	only := flags.String("only", "", "measure the rows that match `REGEXP`: publish, commands, pull, object, unchanged, file, million, newcomer")
+	profiles := flags.Bool("profile", false, "add what the processors did, from runs of their own")
+	flags.StringVar(&b.airlock, "airlock", "bin/airlock", "the `program` under test")
+	flags.StringVar(&b.oras, "oras", "oras", "the OCI client built from peers/oras")
+	flags.StringVar(&b.templates, "templates", "../shared/data/step-templates", "`folder` of step templates")
+	flags.StringVar(&b.cache, "cache", filepath.Join(os.TempDir(), "airlock-bench"), "`folder` that keeps the large feed between runs")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	which, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	if *quick {
+		b.sizes = quickSizes
+	}
+	if *rounds > 0 {
+		b.rounds = *rounds
+	}
+	if *entries > 0 {
+		b.entries = *entries
+	}
+	return b.report(ctx, which, *out, *profiles, stdout)
+}
+
+// report measures and writes the page. It fails where a row is not complete,
+// not where a target is missed.
+func (b *bench) report(ctx context.Context, which *regexp.Regexp, out string, profiles bool, stdout io.Writer) error {
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.tmp)
+	rows := b.run(ctx, which)
+	p := page{machine: describeMachine(), sizes: b.sizes, rows: rows}
+	if profiles {
+		p.profiles = b.profile(ctx)
+	}
+	text := p.render()
+	var err error
+	if out == "" {
+		_, err = io.WriteString(stdout, text)
+	} else {
+		err = os.WriteFile(out, []byte(text), 0o644)
+	}
+	for _, r := range rows {
+		if r.err != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", r.name, r.err))
+		}
+	}
+	return err
+}
+
+// prepare finds the programs and makes the folder of the run.
+func (b *bench) prepare() error {
+	// What the caller's environment says of homes and servers is not for us.
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AIRLOCK_") {
+			os.Unsetenv(name)
+		}
+	}
+	if err := peers.Missing("nginx", "openssl", "registry", "cp", "sync", b.oras, b.airlock); err != nil {
+		return fmt.Errorf("%w: make bench sees to that", err)
+	}
+	oras, err := exec.LookPath(b.oras)
+	if err != nil {
+		return err
+	}
+	b.oras = oras
+	if err := absolute(&b.oras, &b.airlock, &b.templates, &b.cache); err != nil {
+		return err
+	}
+	b.tmp, err = os.MkdirTemp("", "airlock-bench-run-")
+	return err
 }

@@ -164,7 +164,8 @@ cmp shop/vars/shop-shared.yaml conf/variable-set/shop-shared/shop-shared.yaml ||
 absent conf/extension
 
 title "What was verified, and by whom it was signed"
-#INSPECT
+at production show acme/dev-qa/shared/variable-set/shop-shared
+at production verify acme/dev-qa/shared
 
 title "Pulling again does nothing"
 at production pull acme/dev-qa/shared --into conf
@@ -175,7 +176,9 @@ title "dev-qa changes a variable under a new version; production sees what chang
 edit shop/vars/shop-shared.yaml 's/^version: 1.4.0/version: 1.5.0/; s/db-staging.acme.example/db-staging-2.acme.example/'
 at dev-qa publish shared shop/vars
 at production pull acme/dev-qa/shared --into conf
-#DIFF
+command_in production diff acme/dev-qa/shared/shop-shared@1.4.0 1.5.0
+[ "$status" = 4 ] || fail "exit code $status, want 4 for differences"
+grep -q 'db-staging-2' out.txt || fail "the diff does not show the change"
 cmp shop/vars/shop-shared.yaml conf/variable-set/shop-shared/shop-shared.yaml || fail "the new version did not arrive"
 
 title "dev-qa withdraws a step template; production lets it go when it says so"

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"airlock/signing"
+	"airlock/trust"
+)
+
+type verifyOptions struct {
+	from, manifest, identity, kind string
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var o verifyOptions
+	c := &cobra.Command{
+		Use:   "verify FEED|DIR|FILE",
+		Short: "Check everything again from the beginning",
+		Long: `Check everything again, trusting nothing that was checked before. TARGET is
+
+  a feed            every entry, hash tile, manifest and payload is read again
+                    from the source, and compared with what was seen here
+  a folder          that was pulled into: every file against the index
+  an identity file  its chain from version 1 on
+  an attestation    with --manifest and --identity: signature, signer and what
+                    it is bound to, without any network
+
+Each check says that it ran. The exit code is 10 where something is not what was
+signed, 12 where the feed went back or was forked, 4 where files of a folder are
+missing or do not belong, 3 where the source does not have all.`,
+		Example: `  airlock verify acme/dev-qa/shared
+  airlock verify acme/dev-qa/shared --from /mnt/store
+  airlock verify conf
+  airlock verify dev-qa.id
+  airlock verify db.sigstore.json --manifest manifest.json --identity dev-qa.id`,
+		Args:              exactly(1, "one feed, folder or file"),
+		ValidArgsFunction: a.completeFeeds,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0], o) },
+	}
+	fromFlag(c, &o.from)
+	f := c.Flags()
+	f.StringVar(&o.manifest, "manifest", "", "for an attestation: the manifest it speaks of")
+	f.StringVar(&o.identity, "identity", "", "for an attestation: the identity file of the Space")
+	f.StringVar(&o.kind, "type", string(signing.Publication), "for an attestation: the kind of statement it must be")
+	return c
+}
+
+func (a *app) verify(ctx context.Context, target string, o verifyOptions) error {
+	info, err := os.Stat(target)
+	v := &verification{app: a, doc: verifyDoc{Target: target, Checks: []checkDoc{}}}
+	switch {
+	case err != nil && looksLikePath(target):
+		return err
+	case err != nil:
+		err = v.feed(ctx, target, o)
+	case info.Mode().IsRegular():
+		err = v.file(target, o)
+	case hasIndex(target):
+		err = v.folder(ctx, target)
+	default:
+		if err = v.feed(ctx, target, o); as[*failure](err) && len(v.doc.Checks) == 0 {
+			err = usage("%s is a folder that nothing was pulled into", "name a folder that airlock pull --into wrote, a file, or a feed", target)
+		}
+	}
+	return v.end(err)
+}
+
+func looksLikePath(s string) bool { return filepath.Ext(s) != "" || filepath.IsAbs(s) || s[:min(len(s), 1)] == "." }
+
+// verification collects checks. What it finds does not end it: all that is
+// wrong is shown.
+type verification struct {
+	*app
+	doc   verifyDoc
+	first error // the worst finding
+}
+
+type verifyDoc struct {
+	Target string     `json:"target"`
+	OK     bool       `json:"ok"`
+	Checks []checkDoc `json:"checks"`
+}
+
+type checkDoc struct {
+	Check  string `json:"check"`
+	Result string `json:"result"` // "ok", "note" or "BAD"
+	Detail string `json:"detail"`
+}
+
+func (v *verification) line(result, check, format string, args ...any) {
+	d := checkDoc{check, result, oneLine(fmt.Sprintf(format, args...))}
+	v.doc.Checks = append(v.doc.Checks, d)
+	if v.format == "table" {
+		fmt.Fprintf(v.out, "%-4s  %-12s  %s\n", d.Result, d.Check, d.Detail)
+	}
+}
+
+func (v *verification) ok(check, format string, args ...any) { v.line("ok", check, format, args...) }
+
+func (v *verification) note(check, format string, args ...any) { v.line("note", check, format, args...) }
+
+// bad records a finding and keeps the worst: forged before gone back before
+// missing.
+func (v *verification) bad(check string, err error) {
+	v.line("BAD", check, "%v", err)
+	if v.first == nil || severity(err) > severity(v.first) {
+		v.first = err
+	}
+}
+
+func severity(err error) int {
+	switch code, _ := outcomeOf(err); code {
+	case exitBadSignature:
+		return 3
+	case exitRollback:
+		return 2
+	case exitIncomplete:
+		return 1
+	}
+	return 0
+}
+
+// end shows the checks and returns the worst finding.
+func (v *verification) end(err error) error {
+	if err == nil {
+		err = v.first
+	} else if len(v.doc.Checks) > 0 {
+		v.line("BAD", "stopped", "%v", err)
+	}
+	v.doc.OK = err == nil
+	if v.format != "table" && len(v.doc.Checks) > 0 {
+		if err := v.show(v.doc, nil); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// file verifies an identity file or an attestation.
+func (v *verification) file(path string, o verifyOptions) error {
+	b, err := readFile(path, trust.MaxFile)
+	if err != nil {
+		return err
+	}
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
+		return v.attestation(path, b, o)
+	}
+	history, err := trust.ParseFile(b)
+	if err != nil {
+		return badFile(path, err)
+	}
+	for _, version := range history.Versions() {
+		v.ok("identity", "version %d of %s: %s by the roots it needs, %s", version.Identity.Version, history.Space(),
+			count(len(version.Statements), "statement", "statements"), count(len(version.Identity.Leaves), "leaf", "leaves"))
+	}
+	v.ok("lineage", "%s", history.Lineage())
+	return nil
+}
+
+// badFile gives what does not parse the code of what was tampered with: here
+// that is the question.
+func badFile(path string, err error) error {
+	return &failure{code: exitBadSignature, cause: err, what: path + ": " + oneLine(err.Error()),
+		hint: "this is not what was handed out: get the file again from its people"}
+}
+
+// attestation verifies a statement offline: by whom, listed where, bound to
+// what.
+func (v *verification) attestation(path string, b []byte, o verifyOptions) error {
+	if o.manifest == "" || o.identity == "" {
+		return usage("%s is an attestation, and --manifest or --identity is missing",
+			"say what it speaks of (--manifest FILE) and whose it is (--identity FILE.id)", path)
+	}
+	manifest, err := readFile(o.manifest, maxStatementSubject)
+	if err != nil {
+		return err
+	}
+	id, err := readFile(o.identity, trust.MaxFile)
+	if err != nil {
+		return err
+	}
+	history, err := trust.ParseFile(id)
+	if err != nil {
+		return badFile(o.identity, err)
+	}
+	v.ok("identity", "%s, lineage %s, %s", history.Space(), history.Lineage(), count(len(history.Versions()), "version", "versions"))
+	att, proof, err := readBundle(b)
+	if err != nil {
+		return badFile(path, err)
+	}
+	if err := v.statement(att, manifest, history, signing.Kind(o.kind)); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if proof != nil {
+		if err := proof.check(att); err != nil {
+			return badFile(path, err)
+		}
+		v.ok("proof", "entry %s of %s gives root %x of the checkpoint", proof.LogIndex, proof.Proof.TreeSize, proof.Proof.RootHash)
+		v.note("proof", "who signed the checkpoint is known from the feed only: airlock verify FEED")
+	}
+	return nil
+}
+
+func hasIndex(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, ".airlock", "index.json"))
+	return err == nil
+}
+

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"airlock/internal/bench/peers"
+)
+
+// sizes are what is measured, smaller with -quick.
+type sizes struct {
+	rounds  int
+	entries int64         // of the large feed
+	small   int64         // of the feed it is compared with
+	publish int           // publishes for a p50
+	file    int64         // bytes of the large file
+	load    time.Duration // of each load on a server
+}
+
+var (
+	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, file: 1 << 30, load: 5 * time.Second}
+	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, load: time.Second}
+)
+
+// bench is one run.
+type bench struct {
+	sizes
+	airlock   string // the program under test
+	oras      string
+	templates string // folder of step templates
+	cache     string // folder that outlives the run
+	tmp       string // folder of the run
+	progress  io.Writer
+}
+
+func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.progress, format+"\n", args...) }
+
+// folder makes a new folder for a measurement. remove it afterwards: files left
+// behind slow the next one down.
+func (b *bench) folder() (dir string, remove func(), err error) {
+	dir, err = os.MkdirTemp(b.tmp, "m")
+	return dir, func() { os.RemoveAll(dir) }, err
+}
+
+// settle writes out what earlier measurements left in memory, so that nobody
+// waits for it within a measurement.
+func settle(ctx context.Context) error {
+	_, _, err := peers.Run(ctx, "sync")
+	return err
+}
+
+// measurement is one that makes one or more rows.
+type measurement struct {
+	names []string
+	run   func(context.Context, *bench) []row
+}
+
+var measurements = []measurement{
+	{[]string{"publish", "commands", "pull"}, measureTransfers},
+	{[]string{"object", "unchanged"}, measureLoads},
+	{[]string{"file"}, measureFile},
+	{[]string{"million", "newcomer"}, measureMillion},
+}
+
+// run carries out what only matches.
+func (b *bench) run(ctx context.Context, only *regexp.Regexp) []row {
+	var rows []row
+	for _, m := range measurements {
+		wanted := false
+		for _, n := range m.names {
+			wanted = wanted || only.MatchString(n)
+		}
+		if !wanted || ctx.Err() != nil {
+			continue
+		}
+		begin := time.Now()
+		for _, r := range m.run(ctx, b) {
+			if r.err != nil {
+				b.say("%s: %v", r.name, r.err)
+			}
+			if only.MatchString(r.name) {
+				rows = append(rows, r)
+			}
+		}
+		b.say("%v took %.0f s", m.names, time.Since(begin).Seconds())
+	}
+	return rows
+}
+
+// failed marks rows as not complete.
+func failed(rows []row, err error) []row {
+	for i := range rows {
+		rows[i].err = err
+	}
+	return rows
+}
+
+// absolute makes the paths independent of the folder a program runs in.
+func absolute(paths ...*string) error {
+	for _, p := range paths {
+		full, err := filepath.Abs(*p)
+		if err != nil {
+			return err
+		}
+		*p = full
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"airlock/internal/bench/peers"
+)
+
+// helpers are what this program runs as a process of its own.
+var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writer) error{
+	"build":   buildHelper,
+	"crypto":  cryptoHelper,
+	"profile": profileHelper,
+}
+
+// helperLimit bounds a helper process.
+const helperLimit = 40 * time.Minute
+
+// help runs a helper and returns what it printed.
+func help(ctx context.Context, args ...string) ([]byte, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, helperLimit)
+	defer cancel()
+	_, out, err := peers.Run(ctx, self, args...)
+	return out, err
+}
+
+// buildHelper is "build AIRLOCK DIR ENTRIES": a site with a feed of that size.
+func buildHelper(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) != 3 {
+		return errors.New("build: want AIRLOCK DIR ENTRIES")
+	}
+	entries, err := strconv.ParseInt(args[2], 10, 64)
+	if err != nil {
+		return err
+	}
+	s, err := newSite(ctx, args[0], args[1])
+	if err != nil {
+		return err
+	}
+	return build(ctx, s, entries, stderr)
+}
+
+// cryptoHelper is "crypto BYTES PIECE SIGNATURES": the bare cost, on two
+// threads, as JSON.
+func cryptoHelper(_ context.Context, args []string, _ io.Writer) error {
+	var n [3]int64
+	if len(args) != len(n) {
+		return errors.New("crypto: want BYTES PIECE SIGNATURES")
+	}
+	for i, a := range args {
+		var err error
+		if n[i], err = strconv.ParseInt(a, 10, 64); err != nil {
+			return err
+		}
+	}
+	cost, err := peers.Crypto(n[0], int(n[1]), int(n[2]), 2)
+	if err != nil {
+		return err
+	}
+	out, err := json.Marshal(cost)
+	fmt.Println(string(out))
+	return err
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"airlock/internal/bench/peers"
+)
+
+const workers = 8
+
+// transfers measures publishing and pulling many small packages against an OCI
+// registry.
+type transfers struct {
+	*bench
+	templates            string
+	n                    int
+	push, pull           side // of the peer
+	one, many, newcomers side // ours
+}
+
+func measureTransfers(ctx context.Context, b *bench) []row {
+	rows := []row{
+		{name: "publish", title: "Publish the step templates in one command"},
+		{name: "commands", title: "Publish the step templates in as many commands, by 8 workers"},
+		{name: "pull", title: "A new Space pulls, verifies and writes all of them"},
+	}
+	dir, remove, err := b.folder()
+	if err != nil {
+		return failed(rows, err)
+	}
+	defer remove()
+	t := &transfers{bench: b, templates: filepath.Join(dir, "templates"),
+		push: side{name: "oras-go, 8 workers, distribution v3"}, pull: side{name: "oras-go, 8 workers, distribution v3"},
+		one: side{name: "airlock publish, serve"}, many: side{name: "airlock publish, serve"}, newcomers: side{name: "airlock pull, serve"}}
+	var refused int
+	if t.n, refused, err = validTemplates(ctx, b.templates, t.templates); err != nil {
+		return failed(rows, err)
+	}
+	for i := range b.rounds {
+		b.say("transfers: round %d", i+1)
+		if err := t.round(ctx); err != nil {
+			return failed(rows, err)
+		}
+	}
+	rows[0].lines = []line{{what: "one command", unit: "packages/s", peer: &t.push, ours: t.one, target: atLeast(10)}}
+	rows[1].lines = []line{{what: fmt.Sprintf("%d commands", t.n), unit: "packages/s", peer: &t.push, ours: t.many, target: atLeast(2)}}
+	rows[2].lines = []line{{what: "pull into a folder", unit: "packages/s", peer: &t.pull, ours: t.newcomers, target: atLeast(20)}}
+	rows[0].note("%d packages; %d more files are refused by the validator and left out on both sides. Signing, the server's checks and fsync are inside the clock; the peer neither signs nor syncs. Airlock's clock includes the start of the program, the peer's does not.", t.n, refused)
+	rows[1].note("Every command is a process of its own, 8 at a time, and is acknowledged durable before it ends. The peer is the same single process as above.")
+	rows[2].note("The home is new, its trust was set up before. The clock includes the start of the program and syncing what was written.")
+	return rows
+}
+
+// round measures the peer and then ours, each with an empty store.
+func (t *transfers) round(ctx context.Context) error {
+	dir, remove, err := t.folder()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	if err := settle(ctx); err != nil {
+		return err
+	}
+	push, pull, err := peers.OrasTransfers(ctx, t.oras, t.templates, dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range []struct {
+		*side
+		peers.Transfer
+	}{{&t.push, push}, {&t.pull, pull}} {
+		m.add(m.PerS, m.ClientCPUS+m.ServerCPUS, mib(max(m.ClientPeakKiB, m.ServerPeakKiB)))
+	}
+	if err := t.onSite(ctx, filepath.Join(dir, "one"), t.publishOnce, t.pullAll); err != nil {
+		return err
+	}
+	return t.onSite(ctx, filepath.Join(dir, "many"), t.publishMany)
+}
+
+// onSite runs steps on a new site with a running server.
+func (t *transfers) onSite(ctx context.Context, dir string, steps ...func(context.Context, *site, *peers.Server) error) error {
+	s, err := newSite(ctx, t.airlock, dir)
+	if err != nil {
+		return err
+	}
+	server, err := s.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	for _, step := range steps {
+		if err := settle(ctx); err != nil {
+			return err
+		}
+		if err := step(ctx, s, server); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publisherArgs are those of every publish command.
+func publisherArgs(s *site, server *peers.Server, path string) []string {
+	return []string{"--home", s.path("dev"), "--server", "http://" + server.Addr, "--token-file", s.path("tokens"), "publish", feedName, path}
+}
+
+func (t *transfers) publishOnce(ctx context.Context, s *site, server *peers.Server) error {
+	return t.charge(server, &t.one, func() (peers.Cost, error) {
+		cost, _, err := peers.Run(ctx, t.airlock, publisherArgs(s, server, t.templates)...)
+		return cost, err
+	})
+}
+
+// charge runs a client and adds its rate, and what it and the server used.
+func (t *transfers) charge(server *peers.Server, to *side, client func() (peers.Cost, error)) error {
+	before, err := server.Usage()
+	if err != nil {
+		return err
+	}
+	cost, err := client()
+	if err != nil {
+		return err
+	}
+	after, err := server.Usage()
+	to.add(float64(t.n)/cost.WallS, cost.CPUS+(after.CPU-before.CPU).Seconds(), mib(max(cost.PeakKiB, after.PeakKiB)))
+	return err
+}
+
+func (t *transfers) publishMany(ctx context.Context, s *site, server *peers.Server) error {
+	files, err := os.ReadDir(t.templates)
+	if err != nil {
+		return err
+	}
+	return t.charge(server, &t.many, func() (peers.Cost, error) {
+		costs := make([]peers.Cost, len(files))
+		begin := time.Now()
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(workers)
+		for i, f := range files {
+			group.Go(func() (err error) {
+				costs[i], _, err = peers.Run(ctx, t.airlock, publisherArgs(s, server, filepath.Join(t.templates, f.Name()))...)
+				return err
+			})
+		}
+		err := group.Wait()
+		total := peers.Cost{WallS: time.Since(begin).Seconds()}
+		for _, c := range costs {
+			total.CPUS += c.CPUS
+			total.PeakKiB = max(total.PeakKiB, c.PeakKiB)
+		}
+		return total, err
+	})
+}
+
+func (t *transfers) pullAll(ctx context.Context, s *site, server *peers.Server) error {
+	if err := s.receiver(ctx, s.path("prod")); err != nil {
+		return err
+	}
+	err := t.charge(server, &t.newcomers, func() (peers.Cost, error) {
+		cost, _, err := peers.Run(ctx, t.airlock, "--home", s.path("prod"), "--server", "http://"+server.Addr, "--token-file", s.path("tokens"),
+			"pull", s.id.String(), "--into", s.path("conf"))
+		return cost, err
+	})
+	if err != nil {
+		return err
+	}
+	return sameFiles(t.templates, s.path("conf"))
+}
+
+// sameFiles checks that the files of a folder came out in the other, whatever
+// they are called there, byte for byte: a fast pull of nothing is no figure.
+func sameFiles(want, got string) error {
+	left := map[string]int{}
+	for i, dir := range []string{want, got} {
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || !e.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			left[string(content)] += 1 - 2*i
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	missing := 0
+	for _, n := range left {
+		missing += max(n, 0)
+	}
+	if missing > 0 {
+		return fmt.Errorf("%d files of %s are not in %s", missing, want, got)
+	}
+	return nil
+}
+
+// mib turns KiB into MiB.
+func mib(kib int64) float64 { return float64(kib) / 1024 }
