@@ -52,7 +52,8 @@ type item struct {
 	leaf     tlog.Hash
 	identity bool
 	verified trust.Verified
-	denied   error
+	entry    Entry
+	denied   error // why it does not count, whatever came before it
 }
 
 // segment folds the statements of a segment, from the first one it has not
@@ -178,36 +179,34 @@ func (it *item) read(index int64, raw []byte) {
 	}
 }
 
+// verify does what can be said of an entry alone. It is called concurrently.
 func (f *fold) verify(it *item) {
+	it.entry.ID = it.att.ID()
 	if it.parsed != nil {
 		it.denied = it.parsed
 		return
 	}
-	at := trust.Position{Feed: f.id.String(), Epoch: f.epoch, Index: it.index}
-	it.verified, it.denied = f.view.Verify(it.att, trust.Want{}, at)
+	if it.verified, it.denied = f.view.Verify(it.att, trust.Want{}, f.at(it.index)); it.denied != nil {
+		return
+	}
+	it.entry, it.denied = ParseEntry(it.att.ID(), it.verified.Statement())
+	if it.denied == nil && it.entry.What == IsOpening {
+		it.denied = &OpenedAgainError{}
+	}
 }
 
 // add gives an entry its row.
 func (f *fold) add(it *item) error {
 	f.leading = false
-	row := Row{Index: it.index, ID: it.att.ID()}
-	if it.denied != nil {
-		f.void(&row, it.denied)
-		return nil
-	}
-	entry, err := ParseEntry(it.att.ID(), it.verified.Statement())
-	if err == nil && entry.What == IsOpening {
-		err = &OpenedAgainError{}
-	}
-	row = entry.Row(it.index)
+	row, err := it.entry.Row(it.index), it.denied
 	if err == nil {
-		err = f.index.Check(entry)
+		err = f.index.Check(it.entry)
 	}
 	if err != nil {
 		f.void(&row, err)
 		return nil
 	}
-	if entry.What == IsOther {
+	if it.entry.What == IsOther {
 		kind := it.verified.Statement().Kind
 		row.Ref.Kind = string(kind)
 		if it.verified.Bound().Critical && !knownKind(kind) {

@@ -3,9 +3,11 @@ package feed
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
-// Parallel calls fn for 0 to n-1 on all processors.
+// Parallel calls fn for 0 to n-1 on all processors. Each takes the next that
+// nobody has, so that none waits for another at the end.
 func Parallel(n int, fn func(i int)) {
 	workers := min(runtime.GOMAXPROCS(0), (n+15)/16)
 	if workers <= 1 {
@@ -14,13 +16,16 @@ func Parallel(n int, fn func(i int)) {
 		}
 		return
 	}
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n; i += workers {
-				fn(i)
-			}
-		})
+	var next atomic.Int64
+	work := func() {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			fn(i)
+		}
 	}
+	var wg sync.WaitGroup
+	for range workers - 1 {
+		wg.Go(work)
+	}
+	work()
 	wg.Wait()
 }

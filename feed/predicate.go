@@ -101,9 +101,12 @@ func parseOpening(st signing.Statement, id ID, epoch uint64) (Opening, error) {
 
 // parsePublication reads the predicate of a publication.
 func parsePublication(st signing.Statement) (Publication, error) {
-	var p Publication
-	if err := signing.UnmarshalCanonical(st.Predicate, &p); err != nil {
-		return p, err
+	p, ok := fastPublication(st.Predicate)
+	if !ok {
+		p = Publication{}
+		if err := signing.UnmarshalCanonical(st.Predicate, &p); err != nil {
+			return p, err
+		}
 	}
 	if err := p.Ref().Check(); err != nil {
 		return p, err

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -34,6 +36,9 @@ func TestScript(t *testing.T) {
 			"serve-stop":  serveStop,
 			"lineage":     lineage,
 			"flip":        flip,
+			"flip-object": flipObject,
+			"copy-store":  copyStore,
+			"append-line": appendLine,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*exec.Cmd{}
@@ -126,6 +131,28 @@ func lineage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[1], h.Lineage().String())
 	ts.Check(os.WriteFile(ts.MkAbs("lineage.txt"), []byte(h.Lineage().String()+"\n"), 0o600))
+}
+
+// flipObject runs "flip-object STORE FILE": it changes one byte of the object
+// that holds the content of FILE.
+func flipObject(ts *testscript.TestScript, _ bool, args []string) {
+	hex := storage.DigestOf([]byte(ts.ReadFile(args[1]))).Hex()
+	found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "objects", "*", "*", "*", hex))
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%s holds %d objects with the content of %s", args[0], len(found), args[1])
+	}
+	flip(ts, false, []string{found[0]})
+}
+
+// copyStore runs "copy-store FROM TO", as a backup does.
+func copyStore(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), os.DirFS(ts.MkAbs(args[0]))))
+}
+
+// appendLine runs "append-line FILE TEXT".
+func appendLine(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile(args[0])+args[1]+"\n"), 0o600))
 }
 
 // flip runs "flip FILE [OFFSET]": it changes one byte, by default in the

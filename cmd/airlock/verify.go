@@ -71,7 +71,9 @@ func (a *app) verify(ctx context.Context, target string, o verifyOptions) error 
 	return v.end(err)
 }
 
-func looksLikePath(s string) bool { return filepath.Ext(s) != "" || filepath.IsAbs(s) || s[:min(len(s), 1)] == "." }
+func looksLikePath(s string) bool {
+	return filepath.Ext(s) != "" || filepath.IsAbs(s) || s[:min(len(s), 1)] == "."
+}
 
 // verification collects checks. What it finds does not end it: all that is
 // wrong is shown.
@@ -103,7 +105,9 @@ func (v *verification) line(result, check, format string, args ...any) {
 
 func (v *verification) ok(check, format string, args ...any) { v.line("ok", check, format, args...) }
 
-func (v *verification) note(check, format string, args ...any) { v.line("note", check, format, args...) }
+func (v *verification) note(check, format string, args ...any) {
+	v.line("note", check, format, args...)
+}
 
 // bad records a finding and keeps the worst: forged before gone back before
 // missing.
@@ -211,4 +215,3 @@ func hasIndex(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, ".airlock", "index.json"))
 	return err == nil
 }
-

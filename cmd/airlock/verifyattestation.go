@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -107,7 +106,7 @@ func (v *verification) statement(att signing.Attestation, manifest []byte, histo
 		return fmt.Errorf("%w: %w", trust.ErrMalformed, err)
 	}
 	subject := storage.DigestOf(manifest)
-	at := trust.Position{Feed: bound.Feed, Epoch: bound.Epoch, Index: math.MaxInt64}
+	at := trust.Position{Feed: bound.Feed, Epoch: bound.Epoch}
 	var got trust.Verified
 	listed := 0
 	for n := history.Current().Version; n >= 1; n-- {
@@ -122,6 +121,12 @@ func (v *verification) statement(att signing.Attestation, manifest []byte, histo
 		}
 		if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "position" || n == 1 {
 			return err
+		}
+	}
+	for _, r := range history.Current().Revocations {
+		if r.Key == got.Key() {
+			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "revocation", Thing: claim.SubjectName,
+				Why: fmt.Sprintf("the key of %s was revoked (%s), and whether before or after this statement only the feed tells", got.Person(), r.Reason)}
 		}
 	}
 	v.ok("signature", "by %s, key %s", got.Person(), got.Key())

@@ -81,4 +81,6 @@ type row struct {
 	err   error // why it is not complete
 }
 
-func (r *row) note(format string, args ...any) { r.notes = append(r.notes, fmt.Sprintf(format, args...)) }
+func (r *row) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
