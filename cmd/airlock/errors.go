@@ -44,7 +44,7 @@ type failure struct {
 }
 
 func (f *failure) Error() string {
-	if f.what != "" {
+	if f.what != "" || f.cause == nil {
 		return f.what
 	}
 	return f.cause.Error()

@@ -14,17 +14,17 @@ import (
 
 // sizes are what is measured, smaller with -quick.
 type sizes struct {
-	rounds  int
-	entries int64         // of the large feed
-	small   int64         // of the feed it is compared with
-	publish int           // publishes for a p50
-	file    int64         // bytes of the large file
-	load    time.Duration // of each load on a server
+	rounds   int
+	entries  int64         // of the large feed
+	small    int64         // of the feed it is compared with
+	publish  int           // publishes for a p50
+	file     int64         // bytes of the large file
+	loadTime time.Duration // of each load on a server
 }
 
 var (
-	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, file: 1 << 30, load: 5 * time.Second}
-	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, load: time.Second}
+	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, file: 1 << 30, loadTime: 5 * time.Second}
+	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, loadTime: time.Second}
 )
 
 // bench is one run.
