@@ -61,6 +61,8 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.trustCommand(),
 		a.publishCommand(), a.withdrawCommand(), a.pullCommand(),
+		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(), a.verifyCommand(),
+		a.logCommand(), a.explainCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(),
 		a.serveCommand(), a.serverCommand(),

@@ -53,7 +53,7 @@ missing or do not belong, 3 where the source does not have all.`,
 
 func (a *app) verify(ctx context.Context, target string, o verifyOptions) error {
 	info, err := os.Stat(target)
-	v := &verification{app: a, doc: verifyDoc{Target: target, Checks: []checkDoc{}}}
+	v := &verification{app: a, doc: verifyDoc{Target: target, Checks: []checkDoc{}}, found: map[string]bool{}}
 	switch {
 	case err != nil && looksLikePath(target):
 		return err
@@ -80,7 +80,8 @@ func looksLikePath(s string) bool {
 type verification struct {
 	*app
 	doc   verifyDoc
-	first error // the worst finding
+	first error           // the worst finding
+	found map[string]bool // checks that found something
 }
 
 type verifyDoc struct {
@@ -103,7 +104,14 @@ func (v *verification) line(result, check, format string, args ...any) {
 	}
 }
 
-func (v *verification) ok(check, format string, args ...any) { v.line("ok", check, format, args...) }
+// ok says that a check ran; it is not ok where it found something too.
+func (v *verification) ok(check, format string, args ...any) {
+	if v.found[check] {
+		v.line("note", check, format, args...)
+		return
+	}
+	v.line("ok", check, format, args...)
+}
 
 func (v *verification) note(check, format string, args ...any) {
 	v.line("note", check, format, args...)
@@ -113,6 +121,7 @@ func (v *verification) note(check, format string, args ...any) {
 // missing.
 func (v *verification) bad(check string, err error) {
 	v.line("BAD", check, "%v", err)
+	v.found[check] = true
 	if v.first == nil || severity(err) > severity(v.first) {
 		v.first = err
 	}

@@ -93,10 +93,11 @@ func (v *verification) item(dir string, it apply.Item) (good, different int) {
 		case errors.Is(err, fs.ErrNotExist):
 			different++
 			v.line("BAD", "missing", "%s of %s", name, it.Ref)
+			v.found["files"] = true
 		case err != nil:
-			v.bad("changed", fmt.Errorf("%s of %s: %w", name, it.Ref, err))
+			v.bad("files", fmt.Errorf("%s of %s: %w", name, it.Ref, err))
 		case got.Digest != f.Digest:
-			v.bad("changed", fmt.Errorf("%s of %s: %w", name, it.Ref, &storage.DigestError{Want: f.Digest, Got: got.Digest}))
+			v.bad("files", fmt.Errorf("%s of %s: %w", name, it.Ref, &storage.DigestError{Want: f.Digest, Got: got.Digest}))
 		default:
 			good++
 		}
@@ -106,6 +107,7 @@ func (v *verification) item(dir string, it apply.Item) (good, different int) {
 		if err == nil && relErr == nil && !d.IsDir() && !known[filepath.ToSlash(rel)] {
 			different++
 			v.line("BAD", "extra", "%s is not of %s", filepath.ToSlash(rel), it.Ref)
+			v.found["files"] = true
 		}
 		return nil
 	})

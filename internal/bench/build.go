@@ -5,17 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"os"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"airlock/feed"
-	"airlock/internal/home"
-	"airlock/internal/server"
-	"airlock/storage"
 )
 
 // buildBatch is the number of statements of one commit.
@@ -23,31 +18,12 @@ const buildBatch = 1000
 
 // build fills the store of a new site with a feed of that many entries, all
 // signed for real and committed by the server's own code.
-func build(ctx context.Context, s *site, entries int64, progress io.Writer) (err error) {
-	op, err := home.Open(s.path("op"))
+func build(ctx context.Context, s *site, entries int64, progress io.Writer) error {
+	h, err := s.serverHere(ctx)
 	if err != nil {
 		return err
 	}
-	key, _, err := op.EnsureLogKey()
-	if err != nil {
-		return err
-	}
-	store, err := storage.OpenDir(ctx, s.path("op", "store"))
-	if err != nil {
-		return err
-	}
-	floor, err := op.NewFloor(ctx, slog.New(slog.DiscardHandler))
-	if err != nil {
-		return errors.Join(err, store.Close())
-	}
-	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor, Cache: storage.NewCache(64 << 20), Now: time.Now,
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
-	defer func() {
-		err = errors.Join(err, srv.Close())
-		floor.Close()
-		err = errors.Join(err, store.Close())
-	}()
-	return fill(ctx, srv.Local(), newAuthor(s, key.Public()), entries, progress)
+	return errors.Join(fill(ctx, h.Local(), newAuthor(s, h.logKey), entries, progress), h.Close())
 }
 
 // fill publishes until the feed has that many entries, several batches at a

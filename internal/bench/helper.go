@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strconv"
 	"time"
 
@@ -24,14 +25,19 @@ var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writ
 const helperLimit = 40 * time.Minute
 
 // help runs a helper and returns what it printed.
-func help(ctx context.Context, args ...string) ([]byte, error) {
+func help(ctx context.Context, stderr io.Writer, args ...string) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, helperLimit)
 	defer cancel()
-	_, out, err := peers.Run(ctx, self, args...)
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Stderr, cmd.WaitDelay = stderr, 5*time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", args[0], err)
+	}
 	return out, err
 }
 

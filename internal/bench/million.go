@@ -30,15 +30,19 @@ func (b *bench) grow(ctx context.Context, dir string, entries int64) error {
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	if _, err := help(ctx, "build", b.airlock, part, strconv.FormatInt(entries, 10)); err != nil {
+	if _, err := help(ctx, b.progress, "build", b.airlock, part, strconv.FormatInt(entries, 10)); err != nil {
 		return err
 	}
 	return os.Rename(part, dir)
 }
 
+func (b *bench) largeFolder() string {
+	return filepath.Join(b.cache, fmt.Sprintf("feed-%d-%d", formatVersion, b.entries))
+}
+
 // largeFeed returns the cached feed, made now where there is none.
 func (b *bench) largeFeed(ctx context.Context) (*grown, error) {
-	dir := filepath.Join(b.cache, fmt.Sprintf("feed-%d-%d", formatVersion, b.entries))
+	dir := b.largeFolder()
 	if _, err := os.Stat(dir); err != nil {
 		if err := b.grow(ctx, dir, b.entries); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -69,7 +70,7 @@ func (g *grown) statementBytes() (int64, error) {
 }
 
 func (g *grown) bare(ctx context.Context, bytes int64, to *side) error {
-	out, err := help(ctx, "crypto", strconv.FormatInt(bytes, 10), strconv.FormatInt(bytes/g.size, 10), strconv.FormatInt(g.size, 10))
+	out, err := help(ctx, os.Stderr, "crypto", strconv.FormatInt(bytes, 10), strconv.FormatInt(bytes/g.size, 10), strconv.FormatInt(g.size, 10))
 	if err != nil {
 		return err
 	}

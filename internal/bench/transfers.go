@@ -107,13 +107,13 @@ func (t *transfers) onSite(ctx context.Context, dir string, steps ...func(contex
 }
 
 // publisherArgs are those of every publish command.
-func publisherArgs(s *site, server *peers.Server, path string) []string {
-	return []string{"--home", s.path("dev"), "--server", "http://" + server.Addr, "--token-file", s.path("tokens"), "publish", feedName, path}
+func publisherArgs(s *site, addr, path string) []string {
+	return []string{"--home", s.path("dev"), "--server", "http://" + addr, "--token-file", s.path("tokens"), "publish", feedName, path}
 }
 
 func (t *transfers) publishOnce(ctx context.Context, s *site, server *peers.Server) error {
 	return t.charge(server, &t.one, func() (peers.Cost, error) {
-		cost, _, err := peers.Run(ctx, t.airlock, publisherArgs(s, server, t.templates)...)
+		cost, _, err := peers.Run(ctx, t.airlock, publisherArgs(s, server.Addr, t.templates)...)
 		return cost, err
 	})
 }
@@ -145,7 +145,7 @@ func (t *transfers) publishMany(ctx context.Context, s *site, server *peers.Serv
 		group.SetLimit(workers)
 		for i, f := range files {
 			group.Go(func() (err error) {
-				costs[i], _, err = peers.Run(ctx, t.airlock, publisherArgs(s, server, filepath.Join(t.templates, f.Name()))...)
+				costs[i], _, err = peers.Run(ctx, t.airlock, publisherArgs(s, server.Addr, filepath.Join(t.templates, f.Name()))...)
 				return err
 			})
 		}

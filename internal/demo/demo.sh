@@ -71,7 +71,7 @@ shown() {
 	done
 	echo
 }
-# command WHO ARGS… shows and runs a command in the home WHO; status is its exit code.
+# command_in WHO ARGS… shows and runs a command in the home WHO; status is its exit code.
 command_in() {
 	shown "$@"
 	who=$1
@@ -238,6 +238,8 @@ title "A production that trusts dev-qa for variable sets alone gets nothing else
 AIRLOCK_HOME=careful "$bin" -q trust add dev-qa.id --feed shared --kind variable-set --thumbprint "$lineage"
 refused 0 'x extension/change-calendar' careful pull acme/dev-qa/shared --into conf-4
 absent conf-4/extension
+command_in careful explain acme/dev-qa/shared/change-calendar
+[ "$status" = 11 ] || fail "explain: exit code $status, want 11"
 present conf-4/variable-set/shop-shared/shop-shared.yaml
 
 title "After all that, production's files are what they were, and it goes on"

@@ -224,7 +224,9 @@ func TestStrangersReadLog(t *testing.T) {
 	p := publishAndPull(t)
 	vkey := strings.TrimSpace(p.run("--home", "prod", "trust", "export", "acme/dev-qa", "--format", "vkey"))
 	reader := filepath.Join(t.TempDir(), "tlogread")
-	accepts(t, "go", "build", "-o", reader, "./tlogread")
+	if out, err := exec.Command("go", "build", "-o", reader, "./tlogread").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 	read := func(base string) []string {
 		return []string{"-url", base + "/v1/feeds/acme/dev-qa/shared", "-vkey", vkey, "-timeout", "20s"}
 	}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"airlock/internal/home"
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// soon is how long before its end a certificate is worth a warning.
+const soon = 30 * 24 * time.Hour
+
+// maxKeyFile bounds a key file, in bytes.
+const maxKeyFile = 64 << 10
+
+// keys looks at permissions and at how keys are protected. It opens none.
+func (c *checkup) keys(h *home.Home) {
+	dir := filepath.Join(h.Path(), "keys")
+	c.private(dir)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		c.say(checkFail, "keys", "check who owns the folder", "%v", err)
+		return
+	}
+	var plain []string
+	encrypted := 0
+	for _, f := range files {
+		path := filepath.Join(dir, f.Name())
+		c.private(path)
+		b, err := readFile(path, maxKeyFile)
+		switch {
+		case err != nil:
+			c.say(checkFail, "keys", "check who owns the file", "%v", err)
+		case bytes.HasPrefix(b, []byte("-----BEGIN AGE ENCRYPTED FILE-----")):
+			encrypted++
+		case bytes.HasPrefix(b, []byte("-----BEGIN PRIVATE KEY-----")):
+			plain = append(plain, f.Name())
+		}
+	}
+	if len(plain) > 0 {
+		c.say(checkWarn, "keys", "whoever reads these files signs as this Space: keep the disk encrypted, or make Spaces without --plain-keys",
+			"not encrypted: %s", strings.Join(plain, ", "))
+	}
+	if encrypted > 0 {
+		c.ok("keys", "%s encrypted with a passphrase", count(encrypted, "key is", "keys are"))
+	}
+	if _, err := os.Stat(filepath.Join(dir, "root-1.key")); err == nil && encrypted+len(plain) > 0 {
+		c.say(checkWarn, "keys", "back up root-1.key and root-2.key elsewhere and remove them here; only a change of the identity needs them",
+			"the root keys lie on this machine")
+	}
+}
+
+// private checks that nobody else may use a file.
+func (c *checkup) private(path string) {
+	if runtime.GOOS == "windows" {
+		return // modes say nothing there
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		c.say(checkFail, "permissions", "check who owns it", "%v", err)
+		return
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		want, files := "600", "file"
+		if info.IsDir() {
+			want, files = "700", "folder"
+		}
+		c.say(checkFail, "permissions", "chmod "+want+" "+path, "%s: others may use this %s, its mode is %o", path, files, mode)
+	}
+}
+
+// identity looks at the Space's identity and its publisher's certificate.
+func (c *checkup) identity(h *home.Home) {
+	own, err := h.Identity()
+	if errors.Is(err, home.ErrNoSpace) {
+		c.ok("identity", "none: this home follows and does not publish (airlock init makes a Space)")
+		return
+	}
+	if err != nil {
+		c.say(checkFail, "identity", "restore space.id from the backup", "%v", err)
+		return
+	}
+	c.ok("identity", "%s, version %d, lineage %s", own.Space(), own.Current().Version, own.Lineage())
+	for _, leaf := range own.Current().Leaves {
+		cert, err := signing.ParseCertificate(leaf.Certificate)
+		if err != nil {
+			c.say(checkFail, "certificate", "restore space.id from the backup", "%s: %v", leaf.Person, err)
+			continue
+		}
+		c.dates(leaf.Person, cert.NotBefore, cert.NotAfter)
+	}
+	c.match(h)
+}
+
+func (c *checkup) dates(person string, from, to time.Time) {
+	now := c.now()
+	day := to.UTC().Format(time.DateOnly)
+	switch {
+	case now.Before(from):
+		c.say(checkFail, "certificate", "set the clock right", "that of %s is valid from %s on, which is later than now", person, from.UTC().Format(time.RFC3339))
+	case now.After(to):
+		c.say(checkFail, "certificate", "nothing can be published with it: put a new leaf into the next identity version", "that of %s ended on %s", person, day)
+	case to.Sub(now) < soon:
+		c.say(checkWarn, "certificate", "put a new leaf into the next identity version before that day", "that of %s ends on %s", person, day)
+	default:
+		c.ok("certificate", "that of %s is valid until %s", person, day)
+	}
+}
+
+// errAsked stands for the passphrase that doctor does not ask for.
+var errAsked = errors.New("the key is encrypted")
+
+// match checks that the publisher's key is one that the identity lists. Of an
+// encrypted key that cannot be told without its passphrase.
+func (c *checkup) match(h *home.Home) {
+	_, err := h.Publisher(func() (string, error) { return "", errAsked })
+	switch {
+	case err == nil:
+		c.ok("publisher", "the key is one that the identity lists")
+	case errors.Is(err, errAsked), errors.Is(err, signing.ErrPassphrase):
+		c.ok("publisher", "the key is encrypted; whether the identity lists it shows when it signs")
+	case errors.Is(err, fs.ErrNotExist):
+		c.say(checkFail, "publisher", "restore keys/publisher-1.key from the backup", "%v", err)
+	default:
+		c.say(checkFail, "publisher", "restore keys and space.id from the same backup", "%v", err)
+	}
+}
+
+// trust reads every policy and identity of others.
+func (c *checkup) trust(h *home.Home) {
+	all, err := h.AllTrusted()
+	if err != nil {
+		c.say(checkFail, "trust", "correct the file, or: airlock trust remove SPACE and add it again", "%v", err)
+		return
+	}
+	c.ok("trust", "%s trusted", count(len(all), "Space is", "Spaces are"))
+	now := c.now()
+	for _, t := range all {
+		if t.Policy.Lineage != t.History.Lineage() {
+			c.say(checkFail, "trust", "airlock trust remove "+t.Policy.Space+", then add it again with its right identity file",
+				"%s: trusts lineage %s, and the identity beside it is %s", t.Policy.File(), t.Policy.Lineage, t.History.Lineage())
+		}
+		if t.Policy.Until != nil && now.After(t.Policy.Until.End()) {
+			c.say(checkWarn, "trust", "extend until in "+t.Policy.File()+", or remove it", "trust in %s ended on %s", t.Policy.Space, t.Policy.Until)
+		}
+	}
+}
+
+// state opens what was seen of every feed.
+func (c *checkup) state(ctx context.Context, h *home.Home) {
+	if _, err := h.State(ctx); err != nil {
+		c.say(checkFail, "state", stateHint(err), "%v", err)
+		return
+	}
+	states, err := c.followedFeeds()
+	if err != nil {
+		c.say(checkFail, "state", "restore the home's state folder, or remove it to verify all feeds anew (what was seen is then forgotten)", "%v", err)
+		return
+	}
+	c.ok("state", "%s followed", count(len(states), "feed was", "feeds were"))
+}
+
+func stateHint(err error) string {
+	if as[*storage.FormatError](err) {
+		return "update airlock, or restore the state folder"
+	}
+	return "check who owns the state folder and whether the disk is full"
+}
+
+// oldest is a day before which no clock that runs this program can be right.
+var oldest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// clock holds the machine's clock against what this home remembers.
+func (c *checkup) clock() {
+	now := c.now()
+	if now.Before(oldest) {
+		c.say(checkFail, "clock", "set the clock right", "it says %s", now.UTC().Format(time.RFC3339))
+		return
+	}
+	states, _ := c.followedFeeds() // state told of its errors
+	for _, s := range states {
+		if s.SeenAt.After(now.Add(5 * time.Minute)) {
+			c.say(checkFail, "clock", "set the clock right", "it says %s, and feed %s was seen at %s",
+				now.UTC().Format(time.RFC3339), s.ID, s.SeenAt.UTC().Format(time.RFC3339))
+			return
+		}
+	}
+	c.ok("clock", "%s", now.UTC().Format(time.RFC3339))
+}

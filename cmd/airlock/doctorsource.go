@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"airlock/feed/log"
+	"airlock/storage"
+)
+
+// lowSpace is how much free space is worth a warning, in bytes; noSpace is
+// where commands begin to fail.
+const (
+	lowSpace = 1 << 30
+	noSpace  = 16 << 20
+)
+
+// free looks at the disk that a folder is on.
+func (c *checkup) free(check, dir string) {
+	free, ok := freeSpace(dir)
+	switch {
+	case !ok:
+		return
+	case free < noSpace:
+		c.say(checkFail, check, "make room", "%s free where %s is", size(free), dir)
+	case free < lowSpace:
+		c.say(checkWarn, check, "make room soon", "%s free where %s is", size(free), dir)
+	default:
+		c.ok(check, "%s free where %s is", size(free), dir)
+	}
+}
+
+// source looks at the server or store.
+func (c *checkup) source(ctx context.Context, from string) {
+	store := c.store
+	if from != "" && !strings.HasPrefix(from, "http://") && !strings.HasPrefix(from, "https://") {
+		store = from
+	}
+	if store != "" && !c.storeItself(ctx, store) {
+		return
+	}
+	check := "server"
+	if store != "" {
+		check = "store"
+	}
+	at, err := c.from(ctx, from)
+	if err != nil {
+		_, hint := outcomeOf(err)
+		c.say(checkFail, check, hint, "%v", err)
+		return
+	}
+	defer at.Close()
+	ids, err := at.Feeds(ctx)
+	if err != nil {
+		_, hint := outcomeOf(err)
+		c.say(checkFail, check, hint, "%s: %v", at.name, err)
+		return
+	}
+	c.ok(check, "%s has %s", at.name, count(len(ids), "feed", "feeds"))
+	c.logKeyOf(ctx, at)
+}
+
+// storeItself opens a store, which tries a bucket's conditional writes. It
+// makes no folder.
+func (c *checkup) storeItself(ctx context.Context, where string) bool {
+	local := !strings.HasPrefix(where, "s3://")
+	if local {
+		if _, err := os.Stat(filepath.Join(where, "format")); errors.Is(err, fs.ErrNotExist) {
+			c.say(checkWarn, "store", "check the path; the first airlock publish makes a store there", "there is no store in %s", where)
+			return false
+		}
+		c.free("store disk", where)
+	}
+	s, err := storage.Open(ctx, where, c.getenv)
+	if err != nil {
+		_, hint := outcomeOf(err)
+		c.say(checkFail, "store", hint, "%v", err)
+		return false
+	}
+	defer s.Close()
+	if why := s.Exclusive; why != "" {
+		c.say(checkWarn, "store", "let only one server write there, or use a store that honours If-Match and If-None-Match", "conditional writes: %s", why)
+		return true
+	}
+	c.ok("store", "honours conditional writes: several servers may write")
+	return true
+}
+
+// logKeyOf looks at who signs checkpoints there.
+func (c *checkup) logKeyOf(ctx context.Context, at *conn) {
+	key, err := at.LogKey(ctx)
+	switch {
+	case errors.Is(err, log.ErrForeignKey):
+		c.ok("log key", "this home holds none: the store is only read")
+	case err != nil:
+		_, hint := outcomeOf(err)
+		c.say(checkWarn, "log key", hint, "%s: %v", at.name, err)
+	default:
+		c.ok("log key", "ed25519:%x", key)
+	}
+}

@@ -1,0 +1,185 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/internal/bench/peers"
+	"airlock/internal/home"
+	"airlock/internal/publish"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// repeats makes short work long enough for a profile of a hundred samples a
+// second.
+const repeats = 5
+
+// profilePublish does what one publish command and the server do.
+func profilePublish(ctx context.Context, b *bench, dir string) error {
+	for i := range repeats * b.rounds {
+		s, h, addr, err := b.siteHere(ctx, filepath.Join(dir, fmt.Sprint("publish", i)))
+		if err != nil {
+			return err
+		}
+		if err := b.publishHere(ctx, s, addr); err != nil {
+			return err
+		}
+		if err := h.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// siteHere makes a site and serves it in this process.
+func (b *bench) siteHere(ctx context.Context, dir string) (*site, *here, string, error) {
+	s, err := newSite(ctx, b.airlock, dir)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	h, err := s.serverHere(ctx)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	addr, err := h.listen(s)
+	return s, h, addr, err
+}
+
+func (b *bench) publishHere(ctx context.Context, s *site, addr string) error {
+	collected, err := publish.Collect(ctx, []string{b.templates}, publish.Options{KeepGoing: true})
+	if err != nil {
+		return err
+	}
+	client, err := s.client(addr, nil)
+	if err != nil {
+		return err
+	}
+	state, err := storage.OpenDir(ctx, s.path("publisher"))
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	p := &publish.Publisher{Feed: s.id, To: client, Own: s.own, Sign: s.signer, State: state, Now: time.Now,
+		Sync: func(ctx context.Context) (*feed.State, error) {
+			f, err := s.follower(client, state, nil)
+			if err != nil {
+				return nil, err
+			}
+			seen, _, err := f.Sync(ctx, s.id)
+			return seen, err
+		}}
+	_, err = p.Publish(ctx, collected.Packages)
+	return err
+}
+
+// follower reads the site's feed with its own eyes, or under a policy.
+func (s *site) follower(from feed.Source, state *storage.Store, policy *trust.Policy) (*feed.Follower, error) {
+	view, err := trust.NewView(s.own, policy)
+	return &feed.Follower{Source: from, View: view, State: state, Now: time.Now}, err
+}
+
+// profilePull does what a pull command of a new Space and the server do.
+func profilePull(ctx context.Context, b *bench, dir string) error {
+	s, h, addr, err := b.siteHere(ctx, filepath.Join(dir, "site"))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	if err := b.publishHere(ctx, s, addr); err != nil {
+		return err
+	}
+	for i := range repeats * b.rounds {
+		if err := s.pullHere(ctx, addr, filepath.Join(dir, fmt.Sprint("pull", i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *site) pullHere(ctx context.Context, addr, dir string) error {
+	if err := s.receiver(ctx, dir); err != nil {
+		return err
+	}
+	h, err := home.Open(dir)
+	if err != nil {
+		return err
+	}
+	trusted, err := h.Trusted(s.id.Space)
+	if err != nil {
+		return err
+	}
+	state, err := h.State(ctx)
+	if err != nil {
+		return err
+	}
+	client, err := s.client(addr, nil)
+	if err != nil {
+		return err
+	}
+	f, err := s.follower(client, state, trusted.Policy)
+	if err != nil {
+		return err
+	}
+	seen, _, err := f.Sync(ctx, s.id)
+	if err != nil {
+		return err
+	}
+	target, err := apply.OpenDir(filepath.Join(dir, "conf"), time.Now)
+	if err != nil {
+		return err
+	}
+	plan := apply.Plan(s.id, apply.Choose(seen.Index, s.id.Name, f.View, apply.Selection{}, time.Now()), nil, false)
+	head := apply.Head{Epoch: seen.Epoch, Size: seen.Edge.Size(), Root: storage.Digest(seen.Edge.Root()), Lineage: seen.Lineage}
+	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		return f.Fetch(ctx, seen, rows, each)
+	}
+	_, err = target.Apply(ctx, s.id, head, plan, fetch)
+	return err
+}
+
+// profileObject serves the small object to a load of another process.
+func profileObject(ctx context.Context, b *bench, dir string) error {
+	s, h, addr, err := b.siteHere(ctx, filepath.Join(dir, "site"))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	object, _, err := publishObject(ctx, s, addr)
+	if err != nil {
+		return err
+	}
+	l := peers.Load{URL: s.feedURL(addr, "object/"+object.Hex()), PID: os.Getpid(), Connections: connections, Duration: b.loadTime, Status: http.StatusOK}
+	_, err = l.Run(ctx)
+	return err
+}
+
+// profileNewcomer reads the large feed from the operator's folder.
+func profileNewcomer(ctx context.Context, b *bench, dir string) error {
+	s, err := openSite(b.airlock, b.largeFolder())
+	if err != nil {
+		return fmt.Errorf("the large feed is measured first: %w", err)
+	}
+	h, err := s.serverHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	state, err := storage.OpenDir(ctx, filepath.Join(dir, "state"))
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	f, err := s.follower(h.Local(), state, nil)
+	if err != nil {
+		return err
+	}
+	_, _, err = f.Sync(ctx, s.id)
+	return err
+}
