@@ -148,6 +148,24 @@ func TestOpeningStatement(t *testing.T) {
 	}
 }
 
+// TestCheckOpening is what a log asks of an opening: it names this log's key.
+func TestCheckOpening(t *testing.T) {
+	o := exampleOpening()
+	st, err := o.Statement()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := CheckOpening(st, testID, 1, o.LogKey); err != nil {
+		t.Error(err)
+	}
+	if err := CheckOpening(st, testID, 1, testKey(1).Public()); err == nil {
+		t.Error("an opening that names another log's key was taken")
+	}
+	if err := CheckOpening(st, testID, 2, o.LogKey); err == nil {
+		t.Error("an opening of another epoch was taken")
+	}
+}
+
 func FuzzEntry(f *testing.F) {
 	for _, make := range []func() (signing.Statement, error){
 		func() (signing.Statement, error) { return examplePublication().Statement(storage.Digest{9}) },

@@ -313,7 +313,10 @@ func (e *endless) Segments(ctx context.Context, _ feed.ID, _, _ int64) iter.Seq2
 			for i := range int64(feed.SegmentSize) {
 				s.Statements = append(s.Statements, e.Entry(min(start+i, e.Len()-1)))
 			}
-			e.yielded.Add(1)
+			if n := e.yielded.Add(1); n > 1000 {
+				yield(s, feedtest.ErrBroken) // so that the test ends all the same
+				return
+			}
 			if !yield(s, nil) {
 				return
 			}
@@ -334,6 +337,20 @@ func TestEndlessSource(t *testing.T) {
 	a.Space.Next(listing(a, a.Space.Leaf("carol", "publisher")))
 	tape.Add(a.Identity(2)...)
 	wantRefused(t, a.Follower(&feedtest.Tampered{Source: tape, Bytes: feedtest.Endless}), a.ID, nil)
+}
+
+// TestReadObject reads objects of the allowed size, and of one byte more.
+func TestReadObject(t *testing.T) {
+	a, tape := example(t)
+	object := make([]byte, 100)
+	tape.Add(feedtest.Signed{Attestation: a.Unknown("note", false, 1).Attestation, Objects: [][]byte{object}})
+	d := storage.DigestOf(object)
+	if b, err := feed.ReadObject(t.Context(), tape, a.ID, d, 100); err != nil || !bytes.Equal(b, object) {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if b, err := feed.ReadObject(t.Context(), tape, a.ID, d, 99); err == nil {
+		t.Errorf("%d bytes where 99 are allowed", len(b))
+	}
 }
 
 // TestCanceled ends a sync whose source waits for ever, and leaves no goroutine

@@ -169,6 +169,32 @@ func TestTwoFollowers(t *testing.T) {
 	}
 }
 
+// TestYield has another process of the home save a longer fork while this one
+// reads: what this one read does not replace it, nor count beside it.
+func TestYield(t *testing.T) {
+	a, tape := example(t)
+	fork := tape.First(3).Add(a.Unknown("note", false, 1), a.Unknown("note", false, 2), a.Unknown("note", false, 3))
+	home := storage.NewMem()
+	var once gosync.Once
+	f := a.Follower(&feedtest.Tampered{Source: tape, Segment: func(s feed.Segment) (feed.Segment, error) {
+		once.Do(func() {
+			other := a.Follower(fork)
+			other.State = home
+			sync(t, other, a.ID)
+		})
+		return s, nil
+	}})
+	f.State = home
+	_, _, err := f.Sync(t.Context(), a.ID)
+	var rollback *feed.RollbackError
+	if !errors.As(err, &rollback) {
+		t.Errorf("got %v, want a *RollbackError", err)
+	}
+	if s, err := feed.LoadState(t.Context(), home, a.Space.Lineage(), a.ID); err != nil || s.Edge.Root() != fork.Edge().Root() {
+		t.Errorf("the state is not what the other process saved: %v", err)
+	}
+}
+
 // TestLostAnswer loses the answer of the swap that keeps a state.
 func TestLostAnswer(t *testing.T) {
 	a, tape := example(t)

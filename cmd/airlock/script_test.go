@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -39,6 +41,9 @@ func TestScript(t *testing.T) {
 			"flip-object": flipObject,
 			"copy-store":  copyStore,
 			"append-line": appendLine,
+			"watch-start": watchStart,
+			"watch-stop":  watchStop,
+			"wait-for":    waitFor,
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*exec.Cmd{}
@@ -131,6 +136,40 @@ func lineage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[1], h.Lineage().String())
 	ts.Check(os.WriteFile(ts.MkAbs("lineage.txt"), []byte(h.Lineage().String()+"\n"), 0o600))
+}
+
+// watchStart runs "watch-start ARGS…": airlock pull ARGS… in the background.
+func watchStart(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := exec.Command("airlock", append([]string{"pull"}, args...)...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "AIRLOCK_HOME=" + ts.Getenv("AIRLOCK_HOME"), "AIRLOCK_SERVER=" + ts.Getenv("AIRLOCK_SERVER")}
+	ts.Check(cmd.Start())
+	ts.Defer(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	ts.Value(serversKey{}).(map[string]*exec.Cmd)["watch"] = cmd
+}
+
+// watchStop runs "watch-stop CODE": it interrupts what watch-start started.
+func watchStop(ts *testscript.TestScript, _ bool, args []string) {
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)["watch"]
+	ts.Check(cmd.Process.Signal(os.Interrupt))
+	err := cmd.Wait()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || fmt.Sprint(exit.ExitCode()) != args[0] {
+		ts.Fatalf("the watching pull ended with %v, want exit code %s", err, args[0])
+	}
+}
+
+// waitFor runs "wait-for FILE LIKE": it waits until both have the same content.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	want := ts.ReadFile(args[1])
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if got, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && string(got) == want {
+			return
+		}
+	}
+	ts.Fatalf("%s did not become like %s", args[0], args[1])
 }
 
 // flipObject runs "flip-object STORE FILE": it changes one byte of the object

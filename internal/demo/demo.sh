@@ -135,6 +135,7 @@ grep -q "$lineage" out.txt || fail "the lineage is not the SHA-256 of identity v
 title "The operator admits dev-qa and starts a server, which never holds a Space's key"
 at operator server admit dev-qa.id
 shown operator serve --listen 127.0.0.1:0
+: >serve.log # there before it is looked into
 AIRLOCK_HOME=operator "$bin" serve --listen 127.0.0.1:0 --access-log access.log >serve.log 2>&1 </dev/null &
 server=$!
 url='' tries=0
