@@ -60,7 +60,10 @@ func (f *Follower) Fetch(ctx context.Context, s *State, rows []Row, each func(*P
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			go func() { out <- f.fetchGroup(ctx, s, mine) }()
+			g.Go(func() error {
+				out <- f.fetchGroup(ctx, s, mine)
+				return nil
+			})
 		}
 		return nil
 	})

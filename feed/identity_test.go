@@ -237,33 +237,6 @@ func TestRevocationHidesNoFork(t *testing.T) {
 	}
 }
 
-// TestRevocationInFullPages revokes over more entries than an index page holds:
-// the pages that were kept change with it.
-func TestRevocationInFullPages(t *testing.T) {
-	if testing.Short() {
-		t.Skip("signs and verifies 66,000 statements twice")
-	}
-	a, tape := example(t)
-	fill(a, tape, feed.PageSize+300)
-	f := a.Follower(tape)
-	s, _ := sync(t, f, a.ID)
-	wantVoid(t, s)
-	leaf := a.Space.Publisher
-	a.Space.Next(func(id *trust.Identity) {
-		a.Space.Revoke(id, leaf, trust.Position{Feed: a.ID.String(), Epoch: 1, Index: feed.PageSize - 10})
-	})
-	tape.Add(a.Identity(2)...)
-	f = later(t, f, tape)
-	sync(t, f, a.ID)
-	kept, err := feed.LoadState(t.Context(), f.State, a.Space.Lineage(), a.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := voids(kept); len(got) != 310 || got[feed.PageSize-10] == "" || got[feed.PageSize-11] != "" {
-		t.Errorf("%d entries are void in the state that is kept, want 310", len(got))
-	}
-}
-
 // TestForgottenIdentities follows with a home that lost what it learned: the
 // feed is read again, instead of voiding what it cannot judge.
 func TestForgottenIdentities(t *testing.T) {

@@ -162,3 +162,19 @@ func TestFilter(t *testing.T) {
 		t.Errorf("%d of %d strangers pass", wrong, PageSize)
 	}
 }
+
+// BenchmarkPage reads a full page: a server's cold start does that for every
+// 65,536 entries of a feed.
+func BenchmarkPage(b *testing.B) {
+	x := NewIndex()
+	for i := range int64(PageSize) {
+		x.Add(bigRow(i))
+	}
+	raw := x.Page(0)
+	b.SetBytes(int64(len(raw)))
+	for b.Loop() {
+		if err := NewIndex().AddPage(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package feed_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -91,38 +90,6 @@ func TestStateRefused(t *testing.T) {
 	f := a.Follower(tape)
 	put(t, f, a.ID, value)
 	sync(t, f, a.ID)
-}
-
-// TestStatePages keeps a feed of more than a page, reads it back, and finds a
-// page that was changed or taken away.
-func TestStatePages(t *testing.T) {
-	if testing.Short() {
-		t.Skip("verifies 65,536 statements")
-	}
-	a, tape := example(t)
-	note := a.Unknown("note", false, 0)
-	for tape.Len() < feed.PageSize+10 {
-		tape.Add(note) // void from the second on, and cheap
-	}
-	f := a.Follower(tape)
-	want, _ := sync(t, f, a.ID)
-	got, err := feed.LoadState(t.Context(), f.State, a.Space.Lineage(), a.ID)
-	if err != nil || got.Index.FullPages() != 1 || !bytes.Equal(got.Index.Page(0), want.Index.Page(0)) || !bytes.Equal(got.Index.Tail(), want.Index.Tail()) {
-		t.Fatalf("came back as another state: %v", err)
-	}
-	f = later(t, f, tape.Add(a.Publish("file/a@3")))
-	if s, report := sync(t, f, a.ID); report.From != feed.PageSize+10 || s.Index.FullPages() != 1 {
-		t.Errorf("%+v", report)
-	}
-	changed := bytes.Clone(want.Index.Page(0))
-	changed[len("airlock-index 1\n")+16+40] ^= 1 // the manifest of row 0, which no rule is about
-	for name, page := range map[string][]byte{"changed": changed, "gone": nil} {
-		f.State.Files = onePage{f.State.Files, page}
-		err := wantRefused(t, later(t, f, tape.Add(a.Publish("file/b@"+name))), a.ID, nil)
-		if errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s: %v passes for absence", name, err)
-		}
-	}
 }
 
 // FuzzState finds what is kept of a feed that panics when it is read, or comes

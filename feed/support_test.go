@@ -3,8 +3,6 @@ package feed_test
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"strings"
 	"testing"
 
 	"airlock/feed"
@@ -136,20 +134,4 @@ func parse(t testing.TB, raw []byte) signing.Attestation {
 		t.Fatal(err)
 	}
 	return a
-}
-
-// onePage gives other bytes for all index pages; none for nil.
-type onePage struct {
-	storage.Files
-	page []byte
-}
-
-func (o onePage) Get(ctx context.Context, key string) ([]byte, error) {
-	if !strings.HasPrefix(key, "index/") {
-		return o.Files.Get(ctx, key)
-	}
-	if o.page == nil {
-		return nil, fs.ErrNotExist
-	}
-	return o.page, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 
 	"airlock/feed"
@@ -85,14 +86,17 @@ var outcomes = []struct {
 	{is(storage.ErrNoSpace), exitNoRoom, "make room and run the same command again; nothing was changed"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
-	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy, or open a new epoch"},
+	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy"},
 	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},
 	{is(feed.ErrCheckpoint), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{is(feed.ErrRoot), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
+	{is(log.ErrDamaged), exitBadSignature, "the store's bytes were changed or damaged: read from another source, and tell the operator"},
 	{as[*storage.DigestError], exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
 	{as[*storage.SizeError], exitBadSignature, "the bytes were cut or added to: fetch them again from another source"},
-	{notAdmitted, exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
-	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; airlock explain shows which rule decided"},
+	{deniedBy(server.RuleAdmission), exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
+	{deniedBy("lineage"), exitUntrusted, "two Spaces use this name: ask its people which lineage is theirs, and trust or admit no other"},
+	{deniedBy("position", "role", "revocation"), exitUntrusted, "this was not signed by who may sign for the Space: do not go on, ask its people"},
+	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; edit the file that it names to let more in"},
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
 	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init"},
 	{is(home.ErrNoSpace), exitUsage, "make one first: airlock init <organisation>/<space>"},
@@ -106,6 +110,7 @@ var outcomes = []struct {
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a read token and say --token-file FILE"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
+	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},
 	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode"},
 }
 
@@ -122,9 +127,12 @@ func as[E error](err error) bool {
 	return ok
 }
 
-func notAdmitted(err error) bool {
-	denied, ok := errors.AsType[*trust.DeniedError](err)
-	return ok && denied.Rule == server.RuleAdmission
+// deniedBy matches refusals by one of the rules.
+func deniedBy(rules ...string) func(error) bool {
+	return func(err error) bool {
+		denied, ok := errors.AsType[*trust.DeniedError](err)
+		return ok && slices.Contains(rules, denied.Rule)
+	}
 }
 
 // outcomeOf returns the exit code and the hint for an error.

@@ -64,35 +64,40 @@ func (a *app) explain(ctx context.Context, name, from string) error {
 		return err
 	}
 	defer at.Close()
-	doc := explainDoc{Package: ref.String(), Feed: ref.feed.String()}
-	void, verdict, err := at.voidClaims(ctx, ref, a.now())
+	doc, verdict, err := at.explain(ctx, ref, a.now())
 	if err != nil {
 		return err
 	}
-	doc.Void = void
-	row, missing := ref.find(at.state.Index)
-	switch {
-	case missing == nil:
-		doc.Package = row.Ref.String()
-		verdict, err = at.explain(ctx, &doc, row, a.now())
-	case len(void) == 0:
-		return missing
-	default:
-		doc.add("state", "no entry of the feed that counts publishes it")
-	}
-	if err != nil {
-		return err
-	}
-	doc.Let = verdict == nil && !doc.Gone
 	if err := a.show(doc, doc.table); err != nil {
 		return err
 	}
 	return verdict
 }
 
-// explain writes the reasoning about a publication that counts. The verdict is
-// the policy's.
-func (o *opened) explain(ctx context.Context, doc *explainDoc, row feed.Row, now time.Time) (verdict, err error) {
+// explain finds everything that decides about a package. The verdict is why it
+// is not let in.
+func (o *opened) explain(ctx context.Context, ref pkgRef, now time.Time) (doc explainDoc, verdict, err error) {
+	doc = explainDoc{Package: ref.String(), Feed: ref.feed.String()}
+	if doc.Void, verdict, err = o.voidClaims(ctx, ref, now); err != nil {
+		return doc, nil, err
+	}
+	row, missing := ref.find(o.state.Index)
+	switch {
+	case missing == nil:
+		doc.Package = row.Ref.String()
+		verdict, err = o.explainRow(ctx, &doc, row, now)
+	case len(doc.Void) == 0:
+		return doc, nil, missing
+	default:
+		doc.add("state", "no entry of the feed that counts publishes it")
+	}
+	doc.Let = verdict == nil && !doc.Gone
+	return doc, verdict, err
+}
+
+// explainRow writes the reasoning about a publication that counts. The verdict
+// is the policy's.
+func (o *opened) explainRow(ctx context.Context, doc *explainDoc, row feed.Row, now time.Time) (verdict, err error) {
 	att, v, err := o.verified(ctx, row)
 	if err != nil {
 		return nil, err

@@ -101,6 +101,9 @@ func (a *app) followed(history *trust.History) ([]*feed.State, error) {
 	var out []*feed.State
 	for _, name := range names {
 		s, err := feed.LoadState(ctx, store, history.Lineage(), feed.ID{Space: history.Space(), Name: name})
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // published to, and never followed
+		}
 		if err != nil {
 			return nil, err
 		}

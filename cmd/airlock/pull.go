@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,6 +130,9 @@ func (a *app) feedsToPull(ctx context.Context, c *conn, names []string) ([]feed.
 func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 	switch {
 	case o.into != "":
+		if b, err := readFile(filepath.Join(o.into, "format"), 100); err == nil && strings.HasPrefix(string(b), "airlock-") {
+			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
+		}
 		d, err := apply.OpenDir(o.into, a.now)
 		if err != nil {
 			return nil, err
@@ -168,6 +173,7 @@ type pulledDoc struct {
 	Refused []refusedDoc `json:"refused,omitempty"` // by the local policy
 	Plan    []apply.Line `json:"plan"`
 	DryRun  bool         `json:"dryRun,omitempty"`
+	Failed  bool         `json:"failed,omitempty"` // the plan was not carried out
 }
 
 type refusedDoc struct {
@@ -248,6 +254,7 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 		})
 	}
 	if _, err = p.target.Apply(ctx, id, head, plan, fetch); err != nil {
+		doc.Failed = !as[*apply.IncompleteError](err)
 		return doc, err
 	}
 	return doc, waiting
@@ -302,6 +309,10 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		fmt.Fprintf(w, "%s: %s verified, %d new\n", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
 		for _, r := range d.Refused {
 			fmt.Fprintf(w, "  x %s\n", r.Reason)
+		}
+		if d.Failed {
+			fmt.Fprintf(w, "  nothing was applied\n")
+			continue
 		}
 		shown := 0
 		for _, l := range d.Plan {

@@ -38,6 +38,8 @@ func TestScript(t *testing.T) {
 			"serve-stop":  serveStop,
 			"lineage":     lineage,
 			"flip":        flip,
+			"tamper":      tamper,
+			"modules":     modules,
 			"flip-object": flipObject,
 			"copy-store":  copyStore,
 			"append-line": appendLine,

@@ -36,9 +36,9 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Serve the feeds of a store over HTTP",
 		Long: `Serve the feeds of a store. Without --store the store is a folder of the home.
 
-On a loopback address reading is open. Elsewhere readers need a token from
---read-token-file, one to a line. Who may append is decided by signatures: see
-airlock server admit.`,
+On a loopback address reading is open, unless --read-token-file names a file with
+the tokens of readers, one to a line; elsewhere they always need one. Who may
+append is decided by signatures: see airlock server admit.`,
 		Example: `  airlock serve
   airlock serve --store /srv/airlock --listen 127.0.0.1:7070
   airlock serve --store s3://bucket/airlock --listen :7070 --read-token-file tokens.txt --tls-cert c.pem --tls-key k.pem`,
@@ -67,7 +67,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err != nil {
 		return err
 	}
-	open := isLoopback(listener.Addr())
+	// Tokens count on loopback too: a proxy may stand before this server.
+	open := isLoopback(listener.Addr()) && len(tokens) == 0
 	if !open && len(tokens) == 0 {
 		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
 	}

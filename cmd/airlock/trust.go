@@ -302,7 +302,8 @@ for a publication:
   cosign verify-blob-attestation --bundle B --trusted-root trusted_root.json \
     --type https://airlock.example/publication/v1 \
     --certificate-identity space://ORGANISATION/SPACE \
-    --certificate-oidc-issuer ISSUER --insecure-ignore-tlog MANIFEST`,
+    --certificate-oidc-issuer ISSUER \
+    --insecure-ignore-tlog --insecure-ignore-sct MANIFEST`,
 		Example: `  airlock trust export acme/dev-qa --format sigstore -o trusted_root.json
   airlock trust export acme/dev-qa --format pem -o roots.pem`,
 		Args: exactly(1, "<organisation>/<space>"),

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"airlock/signing"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -63,8 +65,11 @@ func (a *app) verify(ctx context.Context, target string, o verifyOptions) error 
 		err = v.file(target, o)
 	case hasIndex(target):
 		err = v.folder(ctx, target)
+	case isStore(target):
+		return usage("%s is a store", "say which feed of it: airlock verify FEED --from "+target, target)
 	default:
-		if err = v.feed(ctx, target, o); as[*failure](err) && len(v.doc.Checks) == 0 {
+		err = v.feed(ctx, target, o)
+		if code, _ := outcomeOf(err); code == exitUsage {
 			err = usage("%s is a folder that nothing was pulled into", "name a folder that airlock pull --into wrote, a file, or a feed", target)
 		}
 	}
@@ -204,6 +209,9 @@ func (v *verification) attestation(path string, b []byte, o verifyOptions) error
 	}
 	v.ok("identity", "%s, lineage %s, %s", history.Space(), history.Lineage(), count(len(history.Versions()), "version", "versions"))
 	att, proof, err := readBundle(b)
+	if errors.Is(err, errBareKey) {
+		return usage("%s: %v", "verify it with that key (cosign verify-blob-attestation --key FILE), or write it without --public-key", path, err)
+	}
 	if err != nil {
 		return badFile(path, err)
 	}
@@ -220,7 +228,13 @@ func (v *verification) attestation(path string, b []byte, o verifyOptions) error
 	return nil
 }
 
+// hasIndex reports whether packages were pulled into a folder.
 func hasIndex(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, ".airlock", "index.json"))
 	return err == nil
+}
+
+func isStore(dir string) bool {
+	b, err := readFile(filepath.Join(dir, "format"), 100)
+	return err == nil && string(b) == storage.Format
 }

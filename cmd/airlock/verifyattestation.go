@@ -21,6 +21,9 @@ const maxStatementSubject = feed.MaxManifest
 // maxProof bounds the hashes of a proof: a tree of 2^63 entries needs no more.
 const maxProof = 63
 
+// errBareKey reports an attestation that does not say who signed it.
+var errBareKey = errors.New("the attestation names a bare key and holds no certificate")
+
 // readBundle reads the stored form of an attestation, or that with the proof
 // that airlock show --proof adds.
 func readBundle(b []byte) (signing.Attestation, *bundleEntry, error) {
@@ -35,7 +38,7 @@ func readBundle(b []byte) (signing.Attestation, *bundleEntry, error) {
 	}
 	entries := form.Material.TLogEntries
 	if form.Material.PublicKey != nil {
-		return signing.Attestation{}, nil, errors.New("attestation: names a bare key and holds no certificate; verify it with that key: cosign verify-blob-attestation --key")
+		return signing.Attestation{}, nil, errBareKey
 	}
 	if len(entries) > 1 {
 		return signing.Attestation{}, nil, fmt.Errorf("attestation: %d log entries, want at most one", len(entries))

@@ -56,6 +56,12 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted(err, fmt.Sprintf("there is no feed %s on %s", id, c.name), "airlock list shows the feeds; is --server, --store or --from the right one?")
 	}
+	if errors.Is(err, trust.ErrUntrusted) {
+		// A changed certificate looks like a stranger's.
+		if wrong := wrongTree(ctx, c, id); wrong != nil {
+			err = fmt.Errorf("%w; %v", wrong, err)
+		}
+	}
 	if err != nil {
 		return nil, tampered(err)
 	}
@@ -74,14 +80,14 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 // cannot even be read is not what was signed. Errors of the way there keep
 // theirs.
 func tampered(err error) error {
-	code, hint := outcomeOf(err)
+	code, _ := outcomeOf(err)
 	if code != exitFailed || as[net.Error](err) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || as[*storage.FormatError](err) {
 		return err
 	}
 	if as[*feed.CriticalError](err) {
 		return err
 	}
-	_, hint = outcomeOf(feed.ErrRoot)
+	_, hint := outcomeOf(feed.ErrRoot)
 	return &failure{code: exitBadSignature, cause: err, what: oneLine(err.Error()), hint: hint}
 }
 

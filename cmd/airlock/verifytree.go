@@ -16,7 +16,7 @@ import (
 // tree computes the hash tree from the entries and compares: with every tile
 // that the source has, and with what was seen here before.
 func (v *verification) tree(ctx context.Context, at *opened) error {
-	leaves, err := at.leaves(ctx)
+	leaves, err := leavesOf(ctx, at, at.state.ID, at.state.Edge.Size())
 	if err != nil {
 		return tampered(err)
 	}
@@ -26,11 +26,11 @@ func (v *verification) tree(ctx context.Context, at *opened) error {
 	return v.tiles(ctx, at, leaves)
 }
 
-// leaves reads the entries again and returns their leaf hashes.
-func (o *opened) leaves(ctx context.Context) ([]tlog.Hash, error) {
-	size := o.state.Edge.Size()
-	leaves := make([]tlog.Hash, 0, size)
-	for s, err := range o.Segments(ctx, o.state.ID, 0, size) {
+// leavesOf reads the first entries again and returns their leaf hashes. The
+// source decides how many there seem to be, so the list grows with what comes.
+func leavesOf(ctx context.Context, src feed.Source, id feed.ID, size int64) ([]tlog.Hash, error) {
+	var leaves []tlog.Hash
+	for s, err := range src.Segments(ctx, id, 0, size) {
 		if err != nil {
 			return nil, err
 		}
@@ -43,15 +43,36 @@ func (o *opened) leaves(ctx context.Context) ([]tlog.Hash, error) {
 			}
 			att, err := signing.ParseAttestation(raw)
 			if err != nil {
-				return nil, fmt.Errorf("feed %s: entry %d: %w", o.state.ID, len(leaves), err)
+				return nil, fmt.Errorf("feed %s: entry %d: %w", id, len(leaves), err)
 			}
 			leaves = append(leaves, feed.LeafHash(att))
 		}
 	}
 	if int64(len(leaves)) < size {
-		return nil, &feed.GapError{ID: o.state.ID, From: int64(len(leaves)), To: size}
+		return nil, &feed.GapError{ID: id, From: int64(len(leaves)), To: size}
 	}
 	return leaves, nil
+}
+
+// wrongTree tells whether entries that are not trusted are at least those of
+// the source's own checkpoint. Where they are not, somebody changed them.
+func wrongTree(ctx context.Context, src feed.Source, id feed.ID) error {
+	c, err := src.Checkpoint(ctx, id)
+	if err != nil {
+		return err
+	}
+	leaves, err := leavesOf(ctx, src, id, c.Size)
+	if err != nil {
+		return err
+	}
+	var edge feed.Edge
+	for _, leaf := range leaves {
+		edge.Append(leaf)
+	}
+	if edge.Root() != c.Root {
+		return fmt.Errorf("feed %s: %w: %s at size %d, computed %s", id, feed.ErrRoot, c.Root, c.Size, edge.Root())
+	}
+	return nil
 }
 
 // seenBefore holds the feed against what this home saw of it: what was seen

@@ -266,6 +266,9 @@ func (l *Log) load(ctx context.Context) (*Head, error) {
 // read reads the cell. It returns known itself where that is still all there is.
 func (l *Log) read(ctx context.Context, known *Head) (*Head, error) {
 	value, tag, err := l.config.Store.Cells.Load(ctx, l.cellKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist) // where it would lie is nobody's business
+	}
 	if err != nil {
 		return nil, err
 	}

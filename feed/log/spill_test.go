@@ -193,6 +193,28 @@ func TestSpillFails(t *testing.T) {
 	})
 }
 
+// TestSpillHangs closes logs whose store hangs on a segment: Close gives up, and
+// the next process writes it.
+func TestSpillHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := storage.NewMem()
+		logs := log.New(log.Config{Key: feedtest.Key(1), Store: broken(store, func(ctx context.Context, op, key string) (error, error) {
+			if op == "create" && strings.Contains(key, "/segment/") {
+				<-ctx.Done()
+				return ctx.Err(), nil
+			}
+			return nil, nil
+		})})
+		l, a := opened(t, store, logs)
+		_, err := l.Append(t.Context(), 1, newCheap(a).notes(t, store, 0, 300))
+		must(t, err)
+		must(t, logs.Close())
+		if n := len(entries(t, process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(a.ID))); n != 302 {
+			t.Errorf("%d entries, want 302", n)
+		}
+	})
+}
+
 // TestSpillAfterCrash commits in one process that writes no segments, and goes
 // on in another: it writes them.
 func TestSpillAfterCrash(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"airlock/internal/bench/peers"
@@ -31,7 +32,6 @@ var (
 type bench struct {
 	sizes
 	airlock   string // the program under test
-	oras      string
 	templates string // folder of step templates
 	cache     string // folder that outlives the run
 	tmp       string // folder of the run
@@ -40,12 +40,11 @@ type bench struct {
 
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(b.progress, format+"\n", args...) }
 
-// folder makes a new folder for a measurement. remove it afterwards: files left
-// behind slow the next one down.
-func (b *bench) folder() (dir string, remove func(), err error) {
-	dir, err = os.MkdirTemp(b.tmp, "m")
-	return dir, func() { os.RemoveAll(dir) }, err
-}
+// folder makes a new folder for a measurement. It goes with the run and not
+// before: for minutes after many files were removed, ext4 passes over their
+// inodes one by one whenever a file is made near them, which costs up to a
+// millisecond a file. Only what is large and few is removed at once.
+func (b *bench) folder() (string, error) { return os.MkdirTemp(b.tmp, "m") }
 
 // settle writes out what earlier measurements left in memory, so that nobody
 // waits for it within a measurement.
@@ -57,25 +56,26 @@ func settle(ctx context.Context) error {
 // measurement is one that makes one or more rows.
 type measurement struct {
 	names []string
+	needs []string // programs besides the one under test
 	run   func(context.Context, *bench) []row
 }
 
+func (m measurement) wanted(only *regexp.Regexp) bool {
+	return slices.ContainsFunc(m.names, only.MatchString)
+}
+
 var measurements = []measurement{
-	{[]string{"publish", "commands", "pull"}, measureTransfers},
-	{[]string{"object", "unchanged"}, measureLoads},
-	{[]string{"file"}, measureFile},
-	{[]string{"million", "newcomer"}, measureMillion},
+	{[]string{"publish", "commands", "pull"}, []string{"registry", "oras"}, measureTransfers},
+	{[]string{"object", "unchanged"}, []string{"nginx"}, measureLoads},
+	{[]string{"file"}, []string{"cp", "openssl"}, measureFile},
+	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 
 // run carries out what only matches.
 func (b *bench) run(ctx context.Context, only *regexp.Regexp) []row {
 	var rows []row
 	for _, m := range measurements {
-		wanted := false
-		for _, n := range m.names {
-			wanted = wanted || only.MatchString(n)
-		}
-		if !wanted || ctx.Err() != nil {
+		if !m.wanted(only) || ctx.Err() != nil {
 			continue
 		}
 		begin := time.Now()

@@ -78,13 +78,13 @@ func TestFigure(t *testing.T) {
 func TestRender(t *testing.T) {
 	peer := side{name: "peer", values: []float64{100, 120, 110}, cpu: []float64{3, 1, 2}, peak: []float64{10, 30, 20}}
 	ours := side{name: "airlock", values: []float64{900, 1100, 1210}, cpu: []float64{0.5}, peak: []float64{7}}
-	p := page{machine: "2 cores", sizes: sizes{rounds: 3}, rows: []row{
+	p := page{machine: "2 cores", own: 31.6, sizes: sizes{rounds: 3}, rows: []row{
 		{title: "Publish", lines: []line{{what: "a|b", unit: "/s", peer: &peer, ours: ours, target: atLeast(10)}}, notes: []string{"A note."}},
 		{title: "Pull", err: os.ErrNotExist},
 	}, profiles: []profile{{"Serving", "flat flat%\n1s 2%"}}}
 	text := p.render()
 	for _, want := range []string{
-		"# Benchmarks\n", "Machine: 2 cores.", "median of 3",
+		"# Benchmarks\n", "up to 32 MiB.", "Machine: 2 cores.", "median of 3",
 		"| Publish: a\\|b | 110 /s | 1100 /s | 10.00 | at least 10 times | yes |",
 		"| Pull |  | not measured |  |  | missed |",
 		"| a\\|b | peer | /s | 110 | 100 | 120 | 2.00 | 20 |",

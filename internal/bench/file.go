@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"airlock/internal/bench/peers"
@@ -11,11 +12,11 @@ import (
 // measureFile publishes one large file into a store, without a server.
 func measureFile(ctx context.Context, b *bench) []row {
 	rows := []row{{name: "file", title: "Publish a file of " + bytesText(b.file) + " to the directory store"}}
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return failed(rows, err)
 	}
-	defer remove()
+	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "big.bin")
 	if err := peers.RandomFile(file, b.file); err != nil {
 		return failed(rows, err)
@@ -36,11 +37,11 @@ func measureFile(ctx context.Context, b *bench) []row {
 }
 
 func (b *bench) fileRound(ctx context.Context, file string, theirs, ours *side) error {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return err
 	}
-	defer remove()
+	defer os.RemoveAll(dir)
 	s, err := newSite(ctx, b.airlock, filepath.Join(dir, "site"))
 	if err != nil {
 		return err

@@ -54,22 +54,20 @@ func (b *bench) load() peers.Load {
 
 // nginxLoads returns whole answers and 304.
 func (b *bench) nginxLoads(ctx context.Context) ([2]peers.LoadResult, error) {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return [2]peers.LoadResult{}, err
 	}
-	defer remove()
 	whole, unchanged, err := peers.NginxLoads(ctx, dir, b.load())
 	return [2]peers.LoadResult{whole, unchanged}, err
 }
 
 // airlockLoads likewise.
 func (b *bench) airlockLoads(ctx context.Context) (out [2]peers.LoadResult, err error) {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return out, err
 	}
-	defer remove()
 	s, err := newSite(ctx, b.airlock, dir)
 	if err != nil {
 		return out, err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"airlock/internal/bench/peers"
+	"airlock/internal/bench/peers/proc"
 )
 
 // limit bounds the whole run.
@@ -46,7 +46,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	only := flags.String("only", "", "measure the rows that match `REGEXP`: publish, commands, pull, object, unchanged, file, million, newcomer")
 	profiles := flags.Bool("profile", false, "add what the processors did, from runs of their own")
 	flags.StringVar(&b.airlock, "airlock", "bin/airlock", "the `program` under test")
-	flags.StringVar(&b.oras, "oras", "oras", "the OCI client built from peers/oras")
 	flags.StringVar(&b.templates, "templates", "../shared/data/step-templates", "`folder` of step templates")
 	flags.StringVar(&b.cache, "cache", filepath.Join(os.TempDir(), "airlock-bench"), "`folder` that keeps the large feed between runs")
 	if err := flags.Parse(args); err != nil {
@@ -71,17 +70,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 // report measures and writes the page. It fails where a row is not complete,
 // not where a target is missed.
 func (b *bench) report(ctx context.Context, which *regexp.Regexp, out string, profiles bool, stdout io.Writer) error {
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(which); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.tmp)
 	rows := b.run(ctx, which)
-	p := page{machine: describeMachine(), sizes: b.sizes, rows: rows}
+	own, err := proc.Of(os.Getpid())
+	if err != nil {
+		return err
+	}
+	p := page{machine: describeMachine(), own: mib(own.PeakKiB), sizes: b.sizes, rows: rows}
 	if profiles {
 		p.profiles = b.profile(ctx)
 	}
 	text := p.render()
-	var err error
 	if out == "" {
 		_, err = io.WriteString(stdout, text)
 	} else {
@@ -95,23 +97,25 @@ func (b *bench) report(ctx context.Context, which *regexp.Regexp, out string, pr
 	return err
 }
 
-// prepare finds the programs and makes the folder of the run.
-func (b *bench) prepare() error {
+// prepare finds the programs that the wanted rows need and makes the folder of the run.
+func (b *bench) prepare(which *regexp.Regexp) error {
 	// What the caller's environment says of homes and servers is not for us.
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AIRLOCK_") {
 			os.Unsetenv(name)
 		}
 	}
-	if err := peers.Missing("nginx", "openssl", "registry", "cp", "sync", b.oras, b.airlock); err != nil {
+	needs := []string{"sync", b.airlock}
+	for _, m := range measurements {
+		if m.wanted(which) {
+			needs = append(needs, m.needs...)
+		}
+	}
+	if err := peers.Missing(needs...); err != nil {
 		return fmt.Errorf("%w: make bench sees to that", err)
 	}
-	oras, err := exec.LookPath(b.oras)
+	err := absolute(&b.airlock, &b.templates, &b.cache)
 	if err != nil {
-		return err
-	}
-	b.oras = oras
-	if err := absolute(&b.oras, &b.airlock, &b.templates, &b.cache); err != nil {
 		return err
 	}
 	b.tmp, err = os.MkdirTemp("", "airlock-bench-run-")

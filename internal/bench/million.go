@@ -111,11 +111,10 @@ func newGrowth() growth {
 }
 
 func (b *bench) measureGrowth(ctx context.Context, large *grown, r *row) error {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return err
 	}
-	defer remove()
 	small, err := b.smallFeed(ctx, filepath.Join(dir, "small"))
 	if err != nil {
 		return err

@@ -105,11 +105,10 @@ func (b *bench) newcomerFolder(ctx context.Context, g *grown, to *side) error {
 
 // newcomer reads the feed with a new home and checks that all of it counted.
 func (b *bench) newcomer(ctx context.Context, g *grown, where ...string) (peers.Cost, error) {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return peers.Cost{}, err
 	}
-	defer remove()
 	if err := g.receiver(ctx, filepath.Join(dir, "home")); err != nil {
 		return peers.Cost{}, err
 	}

@@ -43,11 +43,10 @@ func (b *bench) profile(ctx context.Context) []profile {
 }
 
 func (b *bench) profileOne(ctx context.Context, name string) (string, error) {
-	dir, remove, err := b.folder()
+	dir, err := b.folder()
 	if err != nil {
 		return "", err
 	}
-	defer remove()
 	file := filepath.Join(dir, "cpu.pprof")
 	if _, err := help(ctx, b.progress, "profile", name, file, dir, b.airlock, b.templates, b.cache, fmt.Sprint(b.entries), fmt.Sprint(b.rounds)); err != nil {
 		return "", err

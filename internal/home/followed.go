@@ -41,7 +41,9 @@ func (h *Home) Followed(lineage trust.Lineage) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		out = append(out, e.Name())
+		if trust.CheckLabel(e.Name()) == nil { // not a file that was being written
+			out = append(out, e.Name())
+		}
 	}
 	return out, nil
 }

@@ -22,6 +22,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 
 	"airlock/storage"
 	"airlock/trust"
@@ -34,7 +36,9 @@ var ErrNoSpace = errors.New("this home holds no Space yet")
 
 // Home is an open home.
 type Home struct {
-	path  string
+	path string
+
+	mu    sync.Mutex
 	state *storage.Store
 }
 
@@ -55,7 +59,7 @@ func Open(path string) (*Home, error) {
 }
 
 func (h *Home) create() error {
-	if entries, err := os.ReadDir(h.path); err == nil && len(entries) > 0 {
+	if !h.isEmpty() {
 		return &storage.FormatError{Where: h.path, Got: "files of something else", Want: format}
 	}
 	for _, dir := range []string{"", "keys", "trust"} {
@@ -63,7 +67,26 @@ func (h *Home) create() error {
 			return err
 		}
 	}
-	return writeNew(h.file("format"), []byte(format), 0o600)
+	// Last: what was cut off before is made again.
+	err := writeNew(h.file("format"), []byte(format), 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
+	return err
+}
+
+// isEmpty reports whether the folder holds nothing, or what create left when it
+// was cut off.
+func (h *Home) isEmpty() bool {
+	entries, _ := os.ReadDir(h.path)
+	for _, e := range entries {
+		switch inner, err := os.ReadDir(h.file(e.Name())); {
+		case strings.HasPrefix(e.Name(), tempPrefix), e.Name() == "format":
+		case err != nil || len(inner) > 0 || e.Name() != "keys" && e.Name() != "trust":
+			return false
+		}
+	}
+	return true
 }
 
 // Path is the home's folder.
@@ -75,6 +98,8 @@ func (h *Home) file(parts ...string) string {
 
 // State returns the store with what was seen of feeds.
 func (h *Home) State(ctx context.Context) (*storage.Store, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.state == nil {
 		s, err := storage.OpenDir(ctx, h.file("state"))
 		if err != nil {
@@ -99,33 +124,6 @@ func (h *Home) Identity() (*trust.History, error) {
 		return nil, fmt.Errorf("%s: %w", h.file("space.id"), err)
 	}
 	return history, nil
-}
-
-// writeNew creates a file with its content, durable, and never overwrites one.
-func writeNew(path string, content []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		os.Remove(path)
-	}
-	return err
-}
-
-// replace swaps a file's content: readers see the old or the new one.
-func replace(path string, content []byte, mode fs.FileMode) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(content)
-	if err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
 }
 
 func readBounded(path string, limit int64) ([]byte, error) {

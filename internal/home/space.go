@@ -56,7 +56,11 @@ func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 		return nil, err
 	}
 	for _, name := range []string{rootKey, nextRootKey, publisherKey} {
-		if err := signing.WriteKeyFile(h.file("keys", name), keys[name], n.Passphrase); err != nil {
+		err := signing.WriteKeyFile(h.file("keys", name), keys[name], n.Passphrase)
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("%s is there without an identity, from an init that was cut off or undone; move it away: %w", h.file("keys", name), err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

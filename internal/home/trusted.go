@@ -24,6 +24,12 @@ func (h *Home) trustFile(s trust.Space, suffix string) string {
 // already gives fs.ErrExist.
 func (h *Home) AddTrust(history *trust.History, p *trust.Policy) error {
 	space := history.Space()
+	if _, err := trust.NewView(history, p); err != nil {
+		return err // the policy is about another lineage
+	}
+	if p.Space != space.String() {
+		return fmt.Errorf("the policy is about %s, the identity is of %s", p.Space, space)
+	}
 	if _, err := os.Stat(h.trustFile(space, ".yaml")); err == nil {
 		return fmt.Errorf("%s is trusted already: %s: %w", space, h.trustFile(space, ".yaml"), fs.ErrExist)
 	}
@@ -38,7 +44,8 @@ func (h *Home) AddTrust(history *trust.History, p *trust.Policy) error {
 	return writeNew(h.trustFile(space, ".yaml"), policy, 0o600)
 }
 
-// Learn keeps a longer identity of a trusted Space.
+// Learn keeps a longer identity of a trusted Space. One that does not continue
+// what is known gives *trust.DeniedError: the Space is forked.
 func (h *Home) Learn(history *trust.History) error {
 	have, err := h.Trusted(history.Space())
 	if err != nil {
@@ -46,6 +53,12 @@ func (h *Home) Learn(history *trust.History) error {
 	}
 	if have.History.Lineage() != history.Lineage() || len(have.History.Versions()) >= len(history.Versions()) {
 		return nil
+	}
+	for i, v := range have.History.Versions() {
+		if other := history.Versions()[i].Identity; other.Digest() != v.Identity.Digest() {
+			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", File: h.trustFile(history.Space(), ".id"), Thing: history.Space().String(),
+				Why: fmt.Sprintf("identity version %d is %s here and %s elsewhere: the Space is forked", i+1, v.Identity.Digest(), other.Digest())}
+		}
 	}
 	return replace(h.trustFile(history.Space(), ".id"), trust.FormatFile(history), 0o600)
 }

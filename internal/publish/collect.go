@@ -3,7 +3,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,32 +64,44 @@ func Collect(ctx context.Context, paths []string, o Options) (Collected, error) 
 		return out, &UsageError{"a name or title was given for more than one file"}
 	}
 	attached := map[string]bool{}
+	var refused []refusal
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return out, err
 		}
 		p, attachments, err := read(f.path, o)
-		if errors.Is(err, errNoKind) && !f.named {
+		switch {
+		case errors.Is(err, errNoKind) && !f.named:
 			out.Skipped = append(out.Skipped, f.path)
-			continue
-		}
-		if err != nil && o.KeepGoing {
-			out.Refused = append(out.Refused, err)
-			continue
-		}
-		if err != nil {
-			return out, err
+		case err != nil:
+			refused = append(refused, refusal{f.path, err})
+		default:
+			out.Packages = append(out.Packages, p)
 		}
 		for _, a := range attachments {
 			attached[a] = true
 		}
-		out.Packages = append(out.Packages, p)
 	}
 	// What belongs to a package of the same folder is not skipped, and is no
-	// package of its own.
+	// package of its own, good or bad.
 	out.Skipped = slices.DeleteFunc(out.Skipped, func(s string) bool { return attached[filepath.Clean(s)] })
 	out.Packages = slices.DeleteFunc(out.Packages, func(p Package) bool { return attached[filepath.Clean(p.Source)] })
-	return out, distinct(out.Packages)
+	refused = slices.DeleteFunc(refused, func(r refusal) bool { return attached[filepath.Clean(r.path)] })
+	packages, clashes := distinct(out.Packages)
+	out.Packages = packages
+	for _, r := range append(refused, clashes...) {
+		if !o.KeepGoing {
+			return out, r.err
+		}
+		out.Refused = append(out.Refused, r.err)
+	}
+	return out, nil
+}
+
+// refusal is why a file is not published.
+type refusal struct {
+	path string
+	err  error
 }
 
 // UsageError reports options that do not fit together.
@@ -289,21 +300,4 @@ func attachment(full, name, k, stated string, o Options) (feed.Layer, feed.Conte
 		err = fmt.Errorf("%s: has SHA-256 %s, the document states %s", full, content.Digest.Hex(), stated)
 	}
 	return layer, content, err
-}
-
-// distinct refuses two packages under one name.
-func distinct(packages []Package) error {
-	versions, titles := map[string]Package{}, map[string]Package{}
-	for _, p := range packages {
-		version := p.Ref.Kind + "/" + p.Ref.Name + "@" + strings.ToLower(p.Ref.Version)
-		if other, ok := versions[version]; ok && !bytes.Equal(other.Manifest, p.Manifest) {
-			return fmt.Errorf("%s and %s are both %s; change the version of one, or give one another name with --name", other.Source, p.Source, p.Ref)
-		}
-		name := p.Ref.Kind + "/" + p.Ref.Name
-		if other, ok := titles[name]; ok && other.Title != p.Title {
-			return fmt.Errorf("%s (%q) and %s (%q) would share the name %s; publish one of them with --name", other.Source, other.Title, p.Source, p.Title, name)
-		}
-		versions[version], titles[name] = p, p
-	}
-	return nil
 }

@@ -139,7 +139,7 @@ func (d *draft) write() ([]signing.Statement, error) {
 }
 
 // commit signs a draft, commits it and checks the answer. It returns what the
-// drafted statements became.
+// drafted statements became; their IDs also where the answer was no.
 func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64, error) {
 	statements, err := d.write()
 	if err != nil {
@@ -155,19 +155,19 @@ func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64
 		all, first = append(all, signed[0]), 1
 	}
 	all = append(append(all, d.ready...), signed[first:]...)
-	accepted, err := p.To.Publish(ctx, feed.Batch{Feed: d.feed, Epoch: d.epoch, Statements: all, Objects: d.objects})
-	if err != nil {
-		return nil, nil, err
-	}
-	if accepted.Added < len(all) {
-		return nil, nil, fmt.Errorf("feed %s: %w", d.feed, errAlready)
-	}
-	if err := accepted.Verify(d.feed, d.logKey, all); err != nil {
-		return nil, nil, err
-	}
 	ids := make([]signing.ID, 0, len(d.statements))
 	for _, a := range signed[first:] {
 		ids = append(ids, a.ID())
+	}
+	accepted, err := p.To.Publish(ctx, feed.Batch{Feed: d.feed, Epoch: d.epoch, Statements: all, Objects: d.objects})
+	if err != nil {
+		return ids, nil, err
+	}
+	if accepted.Added < len(all) {
+		return ids, nil, fmt.Errorf("feed %s: %w", d.feed, errAlready)
+	}
+	if err := accepted.Verify(d.feed, d.logKey, all); err != nil {
+		return nil, nil, err
 	}
 	return ids, accepted.Indices[len(all)-len(d.statements):], nil
 }
@@ -207,7 +207,7 @@ func (p *Publisher) Withdraw(ctx context.Context, refs []feed.Ref, reason string
 			}
 			return results, nil
 		}
-		if !retryable(err) {
+		if !retryable(err, d) {
 			return nil, err
 		}
 	}

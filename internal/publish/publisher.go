@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -86,8 +87,12 @@ func (p *Publisher) held(s *feed.State, pkg Package) (feed.Row, bool, error) {
 // published again.
 func (p *Publisher) Publish(ctx context.Context, packages []Package) ([]Result, error) {
 	var out []Result
+	room := batchSize
+	for _, v := range p.Own.Versions() {
+		room -= len(v.Statements) // a feed that is opened carries them too
+	}
 	for len(packages) > 0 {
-		n := min(len(packages), batchSize)
+		n := min(len(packages), max(room, 1))
 		results, err := p.publish(ctx, packages[:n])
 		out = append(out, results...)
 		if err != nil {
@@ -104,8 +109,13 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 		return nil, err
 	}
 	asked := state == nil
+	signed := map[signing.ID]bool{}
 	for range maxTries {
 		results, todo, err := p.split(state, packages)
+		for i := range results {
+			// Committed by a try whose answer said something else, or was lost.
+			results[i].New = signed[results[i].ID]
+		}
 		if len(todo) < len(packages) && !asked {
 			// What is known may be old: a version may have been withdrawn since.
 			if state, err = p.Sync(ctx); err != nil {
@@ -131,8 +141,11 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 			}
 			return results, nil
 		}
-		if !retryable(err) {
+		if !retryable(err, d) {
 			return nil, err
+		}
+		for _, id := range ids {
+			signed[id] = true
 		}
 		if state, err = p.Sync(ctx); err != nil {
 			return nil, err
@@ -144,7 +157,10 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 
 // retryable reports whether the feed holds something that was not known here:
 // after reading it, the statements can be signed again.
-func retryable(err error) bool {
+func retryable(err error, d *draft) bool {
+	if _, ok := errors.AsType[*feedhttp.ConflictError](err); ok && d.opening != nil {
+		return true // somebody else opened the feed, in other words
+	}
 	if _, ok := errors.AsType[*feed.ChainError](err); ok {
 		return true
 	}
@@ -174,7 +190,7 @@ func (p *Publisher) known(ctx context.Context) (*feed.State, error) {
 }
 
 // split parts what the feed holds from what is to be published. The results
-// of the latter are filled in by commit.
+// of the latter are filled in by publish.
 func (p *Publisher) split(s *feed.State, packages []Package) ([]Result, []int, error) {
 	results := make([]Result, len(packages))
 	var todo []int

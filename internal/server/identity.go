@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
+	"time"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -17,95 +20,164 @@ import (
 type feedView struct {
 	history *trust.History
 	version int // in force at the end of the feed
+	readAt  time.Time
 }
 
 // identityPrefix holds, for each identity version that a feed carries, the
-// identity file up to it: what the server knows of who may sign there. The
-// entries of the feed are what counts for readers.
+// identity file up to it or beyond: what the server knows of who may sign
+// there. The entries of the feed are what counts for readers.
 func identityPrefix(id feed.ID) string { return "identity/" + id.String() + "/" }
 
+func identityKey(id feed.ID, version int) string {
+	return fmt.Sprintf("%s%06d", identityPrefix(id), version)
+}
+
 // view returns a view of the feed's Space as it is in force at the end of the
-// feed. The caller owns it.
-func (s *Server) view(ctx context.Context, id feed.ID) (*trust.View, error) {
+// feed, and the version that is. The caller owns it.
+func (s *Server) view(ctx context.Context, id feed.ID) (*trust.View, int, error) {
 	known, err := s.feedView(ctx, id)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	// A copy: what a batch teaches counts only once the batch is in.
 	history, err := trust.ParseFile(trust.FormatFile(known.history))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	view, err := trust.NewView(history, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	view.PutInForce(known.version, trust.Position{Feed: id.String(), Epoch: 1})
-	return view, nil
+	view.PutInForce(known.version, trust.Position{Feed: id.String(), Epoch: onlyEpoch})
+	return view, known.version, nil
 }
 
+// feedView returns what is known of a feed, at most Config.Fresh old: another
+// server of the store may have taken an identity that drops a leaf.
 func (s *Server) feedView(ctx context.Context, id feed.ID) (*feedView, error) {
+	now := s.config.Now()
 	s.mu.Lock()
-	known, ok := s.views[id]
+	known := s.views[id]
 	s.mu.Unlock()
-	if ok {
+	if known != nil {
+		if age := now.Sub(known.readAt); age >= 0 && age < s.config.Fresh {
+			return known, nil
+		}
+	} else {
+		history, err := s.admitted(ctx, id.Space)
+		if err != nil {
+			return nil, err
+		}
+		known = &feedView{history: history, version: 1}
+	}
+	newer, err := s.newestView(ctx, id, known)
+	if err != nil {
+		return nil, err
+	}
+	s.remember(id, &feedView{newer.history, newer.version, now}, false)
+	return newer, nil
+}
+
+// newestView reads the newest identity file of a feed after the known one.
+func (s *Server) newestView(ctx context.Context, id feed.ID, known *feedView) (*feedView, error) {
+	newest := ""
+	for key, err := range s.config.Store.Files.List(ctx, identityPrefix(id), identityKey(id, known.version)) {
+		if err != nil {
+			return nil, err
+		}
+		newest = key
+	}
+	if newest == "" {
 		return known, nil
 	}
-	history, err := s.admitted(ctx, id.Space)
+	file, err := s.config.Store.Files.Get(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
-	known = &feedView{history: history, version: 1}
-	for key, err := range s.config.Store.Files.List(ctx, identityPrefix(id), "") {
-		if err != nil {
-			return nil, err
-		}
-		file, err := s.config.Store.Files.Get(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		h, err := trust.ParseFile(file)
-		if err != nil || h.Lineage() != history.Lineage() {
-			return nil, fmt.Errorf("store: %s: not an identity file of %s", strings.TrimPrefix(key, "identity/"), id.Space)
-		}
-		known = &feedView{history: h, version: h.Current().Version}
+	h, err := trust.ParseFile(file)
+	version, numErr := strconv.Atoi(strings.TrimPrefix(newest, identityPrefix(id)))
+	if err != nil || numErr != nil || h.Lineage() != known.history.Lineage() || h.Version(version) == nil {
+		return nil, fmt.Errorf("store: %s: not an identity file of %s", newest, id.Space)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.views[id] = known
-	return known, nil
+	return &feedView{history: h, version: version}, nil
 }
 
-// learnIdentity takes in an identity statement of a batch, with the document
-// that came along or is stored.
-func (in *incoming) learnIdentity(ctx context.Context, b feed.Batch, a signing.Attestation) error {
-	st, err := signing.ParseStatement(a.Payload())
-	if err != nil || st.Kind != signing.Identity {
-		return nil // verify will say what is wrong
+// remember keeps a view, unless a newer one is known. A feed to which nothing
+// was added yet is not remembered unless create is set: anybody can name feeds.
+func (s *Server) remember(id feed.ID, v *feedView, create bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have := s.views[id]
+	if have == nil && (create || v.version > 1) || have != nil && have.version <= v.version {
+		s.views[id] = v
 	}
-	raw, size, err := in.document(ctx, st.Subject)
-	in.named[st.Subject] = size
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // missing will say so
-	}
-	if err != nil {
-		return fmt.Errorf("feed %s: identity %s: %w", b.Feed, st.Subject, err)
-	}
-	id, err := trust.ParseIdentity(raw)
-	if err != nil {
-		return malformed(b.Feed, err)
-	}
-	v := trust.Version{Identity: id}
-	for _, other := range b.Statements {
-		if o, err := signing.ParseStatement(other.Payload()); err == nil && o.Kind == signing.Identity && o.Subject == st.Subject {
-			v.Statements = append(v.Statements, other)
+}
+
+// learnIdentities takes in the identity statements of a batch, with the
+// documents that came along or are stored.
+func (in *incoming) learnIdentities(ctx context.Context, b feed.Batch) error {
+	opening := openingVersion(b)
+	last := map[storage.Digest]int{}
+	statements := map[storage.Digest][]signing.Attestation{}
+	for i, a := range b.Statements {
+		// What cannot be parsed verify will refuse.
+		if st, err := signing.ParseStatement(a.Payload()); err == nil && st.Kind == signing.Identity {
+			last[st.Subject], statements[st.Subject] = i, append(statements[st.Subject], a)
 		}
 	}
-	if err := in.view.Learn(v); err != nil {
-		return err
+	for i, a := range b.Statements {
+		st, err := signing.ParseStatement(a.Payload())
+		if err != nil || st.Kind != signing.Identity || last[st.Subject] != i {
+			continue
+		}
+		version, err := in.learn(ctx, b, st.Subject, statements[st.Subject])
+		if err != nil {
+			return err
+		}
+		// A reader puts the versions under which a feed was opened in force
+		// from its first entry on, others where their last statement stands.
+		from := trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch, Index: atEnd + int64(i)}
+		if version <= opening {
+			from.Index = atEnd
+		}
+		in.view.PutInForce(version, from)
+		in.version = max(in.version, version)
 	}
-	in.view.PutInForce(id.Version, trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch})
 	return nil
+}
+
+// openingVersion returns the identity version that the opening names with
+// which a batch begins, 0 where it begins otherwise.
+func openingVersion(b feed.Batch) int {
+	st, err := signing.ParseStatement(b.Statements[0].Payload())
+	if err != nil || st.Kind != signing.Feed {
+		return 0
+	}
+	var o feed.Opening
+	if signing.UnmarshalCanonical(st.Predicate, &o) != nil {
+		return 0 // verify will say what is wrong
+	}
+	return o.Identity
+}
+
+func (in *incoming) learn(ctx context.Context, b feed.Batch, d storage.Digest, statements []signing.Attestation) (version int, err error) {
+	raw, size, err := in.document(ctx, d)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, &feedhttp.RequestError{Why: fmt.Sprintf("identity %s is not part of the batch, and not stored", d)}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("feed %s: identity %s: %w", b.Feed, d, err)
+	}
+	in.named[d] = size
+	id, err := trust.ParseIdentity(raw)
+	if err != nil {
+		return 0, malformed(b.Feed, err)
+	}
+	err = in.view.Learn(trust.Version{Identity: id, Statements: statements})
+	if _, ok := errors.AsType[*trust.DeniedError](err); err != nil && !ok {
+		return 0, malformed(b.Feed, err)
+	}
+	return id.Version, err
 }
 
 // document reads an identity document. Its size is not announced, so it is
@@ -126,22 +198,17 @@ func (in *incoming) document(ctx context.Context, d storage.Digest) ([]byte, int
 	return raw, info.Size, err
 }
 
-// learned keeps the identity that a committed batch brought into a feed.
-func (s *Server) learned(ctx context.Context, b feed.Batch, view *trust.View) error {
-	h := view.History()
-	s.mu.Lock()
-	known := s.views[b.Feed]
-	s.mu.Unlock()
-	if known != nil && known.version >= h.Current().Version {
+// keep makes the identity that a batch brings into a feed durable, before the
+// batch is committed: were it lost between the two, the server would go on
+// believing leaves that the feed dropped. Where the commit then fails the Space
+// has still signed it, and its next batch brings it again.
+func (s *Server) keep(ctx context.Context, id feed.ID, in *incoming) error {
+	if in.version == in.before {
 		return nil
 	}
-	key := fmt.Sprintf("%s%06d", identityPrefix(b.Feed), h.Current().Version)
-	err := s.config.Store.Files.Create(ctx, key, trust.FormatFile(h))
+	err := s.config.Store.Files.Create(ctx, identityKey(id, in.version), trust.FormatFile(in.view.History()))
 	if err != nil && !errors.Is(err, storage.ErrExists) {
-		return fmt.Errorf("feed %s: identity version %d: %w", b.Feed, h.Current().Version, err)
+		return fmt.Errorf("feed %s: identity version %d: %w", id, in.version, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.views[b.Feed] = &feedView{history: h, version: h.Current().Version}
 	return nil
 }

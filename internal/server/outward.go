@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"fmt"
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/log"
@@ -16,19 +15,31 @@ func outward(err error) error {
 		{log.ErrForeignKey, feedhttp.ErrForeignLog},
 		{log.ErrWentBack, feedhttp.ErrWentBack},
 		{log.ErrBusy, feedhttp.ErrBusy},
+		{log.ErrClosed, feedhttp.ErrClosing},
 	} {
 		if errors.Is(err, row.inner) {
-			return fmt.Errorf("%w: %w", row.outer, err)
+			return &renamed{err, row.outer}
 		}
 	}
 	if e, ok := errors.AsType[*log.OpenedError](err); ok {
+		return &feedhttp.ConflictError{Why: e.Error()}
+	}
+	if e, ok := errors.AsType[*log.EpochError](err); ok {
 		return &feedhttp.ConflictError{Why: e.Error()}
 	}
 	if e, ok := errors.AsType[*storage.OffsetError](err); ok {
 		return &feedhttp.OffsetError{Want: e.Want}
 	}
 	if _, ok := errors.AsType[*storage.BusyError](err); ok {
-		return fmt.Errorf("%w: %w", feedhttp.ErrBusy, err)
+		return &renamed{err, feedhttp.ErrBusy}
 	}
 	return err
 }
+
+// renamed is an error that also matches the transport's word for it.
+type renamed struct {
+	error
+	outer error
+}
+
+func (r *renamed) Unwrap() []error { return []error{r.error, r.outer} }

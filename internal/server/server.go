@@ -109,20 +109,28 @@ func (s *Server) Admit(ctx context.Context, c feedhttp.Caller, file []byte) (*tr
 	if err != nil {
 		return nil, err
 	}
-	err = s.config.Store.Files.Create(ctx, admissionKey(h.Space()), file)
-	if errors.Is(err, storage.ErrExists) {
-		have, loadErr := s.admitted(ctx, h.Space())
-		if loadErr != nil {
-			return nil, loadErr
-		}
-		if have.Lineage() != h.Lineage() {
-			return nil, &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", Thing: h.Space().String(),
-				Why: fmt.Sprintf("the name is admitted for lineage %s, this is %s", have.Lineage(), h.Lineage())}
-		}
-		err = nil
-	}
+	err = s.admit(ctx, h, file)
 	s.audit(ctx, c, "admit", h.Space().String(), err, "lineage", h.Lineage().String())
-	return h, err
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func (s *Server) admit(ctx context.Context, h *trust.History, file []byte) error {
+	err := s.config.Store.Files.Create(ctx, admissionKey(h.Space()), file)
+	if !errors.Is(err, storage.ErrExists) {
+		return err
+	}
+	have, err := s.admitted(ctx, h.Space())
+	if err != nil {
+		return err
+	}
+	if have.Lineage() != h.Lineage() {
+		return &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", Thing: h.Space().String(),
+			Why: fmt.Sprintf("the name is admitted for lineage %s, this is %s", have.Lineage(), h.Lineage())}
+	}
+	return nil
 }
 
 // Spaces returns the Spaces that were admitted.

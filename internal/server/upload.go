@@ -48,7 +48,13 @@ func (e *expected) add(space trust.Space, refs []storage.Ref, now time.Time) err
 			delete(e.objects, k)
 		}
 	}
-	if len(e.objects)+len(refs) > maxExpected {
+	more := 0
+	for _, r := range refs {
+		if _, ok := e.objects[objectKey{space, r.Digest}]; !ok {
+			more++
+		}
+	}
+	if len(e.objects)+more > maxExpected {
 		return log.ErrBusy
 	}
 	for _, r := range refs {
@@ -67,11 +73,12 @@ func (e *expected) size(space trust.Space, d storage.Digest, now time.Time) (int
 // Expect checks statements and returns which of the objects that they name
 // must be uploaded first.
 func (s *Server) Expect(ctx context.Context, c feedhttp.Caller, id feed.ID, statements []signing.Attestation, manifests [][]byte) ([]storage.Ref, error) {
-	b := feed.Batch{Feed: id, Epoch: 1, Statements: statements}
+	b := feed.Batch{Feed: id, Epoch: onlyEpoch, Statements: statements}
 	for _, m := range manifests {
 		b.Objects = append(b.Objects, feed.ContentOf(m))
 	}
 	missing, err := s.expect(ctx, b)
+	err = outward(err)
 	s.audit(ctx, c, "expect", id.String(), err, "objects", len(missing))
 	return missing, err
 }
@@ -79,6 +86,9 @@ func (s *Server) Expect(ctx context.Context, c feedhttp.Caller, id feed.ID, stat
 func (s *Server) expect(ctx context.Context, b feed.Batch) ([]storage.Ref, error) {
 	in, err := s.check(ctx, b)
 	if err != nil {
+		return nil, err
+	}
+	if err := in.checkGiven(); err != nil {
 		return nil, err
 	}
 	missing, err := in.missing(ctx)

@@ -1,0 +1,161 @@
+package server_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"testing"
+	"time"
+
+	"airlock/feed"
+	"airlock/feed/feedtest"
+	"airlock/internal/server"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/storage/storetest"
+	"airlock/trust"
+)
+
+// renew makes identity version 2, with carol in the place of alice, and
+// returns both.
+func renew(w *world) (alice, carol *signing.Signer) {
+	alice, carol = w.Space.Publisher, w.Space.Leaf("carol", trust.Publisher)
+	w.Space.Next(func(id *trust.Identity) { w.Space.Drop(id, alice); w.Space.List(id, carol) })
+	w.Space.Publisher = carol
+	return alice, carol
+}
+
+// An identity in a feed decides who may sign there from then on: on the server
+// that took it, after a restart, and on another server of the store.
+func TestLeafRenewed(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	other := w.server(server.Config{Fresh: time.Second})
+	if _, err := other.Publish(context.Background(), reader, batch(w.ID, w.Publish("file/zero@1"))); err != nil {
+		t.Fatal(err)
+	}
+	alice, carol := renew(w)
+	early := w.Draft(carol, "file/a@1", nil, nil)
+	_, err := w.send(early)
+	wantDenied(t, err, "position")
+	w.mustSend(append(w.Identity(2), early)...)
+	w.clock.add(2 * time.Second)
+
+	for name, srv := range map[string]*server.Server{"same": w.srv, "restarted": w.server(server.Config{}), "other": other} {
+		_, err := srv.Publish(context.Background(), reader, batch(w.ID, w.Draft(alice, "file/by-alice@1", nil, nil)))
+		if d, ok := errors.AsType[*trust.DeniedError](err); !ok || d.Rule != "position" {
+			t.Errorf("%s server: a dropped leaf: %v", name, err)
+		}
+		if _, err := srv.Publish(context.Background(), reader, batch(w.ID, w.Draft(carol, "file/"+name+"@1", nil, nil))); err != nil {
+			t.Errorf("%s server: the new leaf: %v", name, err)
+		}
+	}
+	if _, void := w.follow(w.srv.Local()); len(void) != 0 {
+		t.Errorf("void for readers: %v", void)
+	}
+}
+
+// In one batch too, a leaf counts from the identity that lists it and until
+// the one that drops it, as it does for readers.
+func TestOrderInBatch(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	alice, carol := renew(w)
+	v2 := w.Identity(2)[0]
+	_, err := w.send(w.Draft(carol, "file/a@1", nil, nil), v2)
+	wantDenied(t, err, "position")
+	_, err = w.send(v2, w.Draft(alice, "file/a@1", nil, nil))
+	wantDenied(t, err, "position")
+	w.mustSend(w.Draft(alice, "file/a@1", nil, nil), v2, w.Draft(carol, "file/b@1", nil, nil))
+	if _, void := w.follow(w.srv.Local()); len(void) != 0 {
+		t.Errorf("void for readers: %v", void)
+	}
+}
+
+// A feed may be opened under a later identity, and a root replaced.
+func TestOpenedUnderLaterIdentity(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	renew(w)
+	w.mustSend(w.Opening()...)
+	w.Space.Next(w.Space.Rotate)
+	_, err := w.send(w.Identity(3)[:1]...)
+	if err == nil {
+		t.Error("a new root counted with one of two statements")
+	}
+	w.mustSend(append(w.Identity(3), w.Publish("file/a@1"))...)
+	if _, void := w.follow(w.srv.Local()); len(void) != 0 {
+		t.Errorf("void for readers: %v", void)
+	}
+}
+
+// A revoked key is refused wherever its entries end.
+func TestRevoked(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	w.Space.Next(func(id *trust.Identity) {
+		w.Space.Revoke(id, w.Space.Approver, trust.Position{Feed: w.ID.String(), Epoch: 1, Index: 1000})
+		w.Space.List(id, w.Space.Leaf("dora", trust.Approver))
+	})
+	w.mustSend(w.Identity(2)...)
+	at := trust.Position{Feed: w.ID.String(), Epoch: 1}
+	_, err := w.send(feedtest.Signed{Attestation: w.Space.Attest(w.Space.Approver, signing.Approval, "x", at)})
+	if err == nil {
+		t.Error("a revoked key signed")
+	}
+}
+
+// The identity is kept before the batch is committed: a store that fails in
+// between never leaves a server that believes a dropped leaf.
+func TestIdentityKeptFirst(t *testing.T) {
+	mem := storage.NewMem()
+	failing := false
+	store := storetest.WithFaults(mem, func(c storetest.Call) storetest.Fault {
+		if failing && c.Port == "files" && c.Op == "Create" {
+			return storetest.Fault{Before: storetest.ErrServer}
+		}
+		return storetest.Fault{}
+	})
+	w := newWorld(t, store)
+	w.mustSend(w.Opening()...)
+	renew(w)
+	failing = true
+	if _, err := w.send(w.Identity(2)...); !errors.Is(err, storetest.ErrServer) || w.size() != 2 {
+		t.Errorf("got %v with %d entries, want the store's error and 2", err, w.size())
+	}
+	failing = false
+	w.mustSend(w.Identity(2)...)
+	w.store = mem
+	if _, err := w.server(server.Config{}).Publish(context.Background(), reader, batch(w.ID, w.Publish("file/a@1"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a caller may not read does not exist for it; a digest opens nothing in
+// another Space.
+func TestReading(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t, storage.NewMem())
+	s := w.Publish("file/a@1", feedtest.Text("a", "secret of one Space"))
+	w.mustSend(append(w.Opening(), s)...)
+	nobody := feedhttpCaller(false)
+	d := storage.DigestOf(s.Objects[1])
+	_, _, headErr := w.srv.Head(ctx, nobody, w.ID)
+	_, objectErr := w.srv.Object(ctx, nobody, w.ID, d, 0)
+	for what, err := range map[string]error{"head": headErr, "object": objectErr, "segment": partErr(w, nobody, segment), "pack": partErr(w, nobody, pack), "tile": partErr(w, nobody, tile)} {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s without the right to read: %v", what, err)
+		}
+	}
+	if feeds, err := w.srv.Feeds(ctx, nobody); err != nil || len(feeds) != 0 {
+		t.Errorf("feeds without the right to read: %v, %v", feeds, err)
+	}
+	for _, srv := range []*server.Server{w.srv, w.server(server.Config{Cache: storage.NewCache(1 << 20)})} {
+		if _, err := srv.Object(ctx, reader, w.ID, d, 0); err != nil {
+			t.Error(err)
+		}
+		elsewhere := feed.ID{Space: trust.Space{Organisation: "acme", Name: "other"}, Name: "shared"}
+		if _, err := srv.Object(ctx, reader, elsewhere, d, 0); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("an object of one Space through another: %v", err)
+		}
+	}
+}
