@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,7 +96,7 @@ func writeFile(t *testing.T, path, content string) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	err := errors.New("not written")
+	var err error
 	if target, ok := strings.CutPrefix(content, "-> "); ok {
 		err = os.Symlink(target, path)
 	} else {

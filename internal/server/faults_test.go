@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +62,7 @@ func TestStoreFails(t *testing.T) {
 // A store that hangs about one feed holds up nobody else.
 func TestStoreHangs(t *testing.T) {
 	w := newWorld(t, storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
-		return storetest.Fault{Hang: c.Port == "cells" && c.Key == "log/acme/dev-qa/shared"}
+		return storetest.Fault{Hang: c.Port == "files" && strings.HasPrefix(c.Key, "identity/acme/dev-qa/shared")}
 	}))
 	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
 	defer cancel()

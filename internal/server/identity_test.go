@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,9 +109,9 @@ func TestRevoked(t *testing.T) {
 // between never leaves a server that believes a dropped leaf.
 func TestIdentityKeptFirst(t *testing.T) {
 	mem := storage.NewMem()
-	failing := false
+	var failing atomic.Bool
 	store := storetest.WithFaults(mem, func(c storetest.Call) storetest.Fault {
-		if failing && c.Port == "files" && c.Op == "Create" {
+		if failing.Load() && c.Port == "files" && c.Op == "Create" {
 			return storetest.Fault{Before: storetest.ErrServer}
 		}
 		return storetest.Fault{}
@@ -118,11 +119,11 @@ func TestIdentityKeptFirst(t *testing.T) {
 	w := newWorld(t, store)
 	w.mustSend(w.Opening()...)
 	renew(w)
-	failing = true
+	failing.Store(true)
 	if _, err := w.send(w.Identity(2)...); !errors.Is(err, storetest.ErrServer) || w.size() != 2 {
 		t.Errorf("got %v with %d entries, want the store's error and 2", err, w.size())
 	}
-	failing = false
+	failing.Store(false)
 	w.mustSend(w.Identity(2)...)
 	w.store = mem
 	if _, err := w.server(server.Config{}).Publish(context.Background(), reader, batch(w.ID, w.Publish("file/a@1"))); err != nil {
