@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -53,8 +54,8 @@ func (k LogKey) Public() []byte { return k.private.Public().(ed25519.PublicKey) 
 // IsZero reports whether there is no key.
 func (k LogKey) IsZero() bool { return k.private == nil }
 
-// SignCell signs a log's own state under a domain of its own, so that the
-// signature can never pass for a checkpoint's.
+// SignCell signs the SHA-256 of a log's own state under a domain of its own, so
+// that the signature can never pass for a checkpoint's.
 func (k LogKey) SignCell(state []byte) []byte { return ed25519.Sign(k.private, cellMessage(state)) }
 
 // VerifyCell checks what SignCell made.
@@ -63,7 +64,8 @@ func VerifyCell(publicKey, state, signature []byte) bool {
 }
 
 func cellMessage(state []byte) []byte {
-	return append([]byte("airlock log cell v1\x00"), state...)
+	sum := sha256.Sum256(state)
+	return append([]byte("airlock log cell v1\x00"), sum[:]...)
 }
 
 // Sign returns the checkpoint. Ed25519 is deterministic: the same size and

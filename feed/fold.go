@@ -57,19 +57,16 @@ type item struct {
 }
 
 // segment folds the statements of a segment, from the first one it has not
-// seen. Only an error of the log itself comes back; what is wrong with single
-// entries makes them void.
-func (f *fold) segment(ctx context.Context, s Segment) error {
+// seen; items are what readItems made of it. Only an error of the log itself
+// comes back; what is wrong with single entries makes them void.
+func (f *fold) segment(ctx context.Context, s Segment, items []item) error {
 	size := f.edge.Size()
 	if s.Start > size {
 		return &GapError{ID: f.id, From: size, To: s.Start}
 	}
-	if len(s.Statements) > SegmentSize || s.Start+int64(len(s.Statements)) <= size {
+	if len(s.Statements) > SegmentSize || len(items) == 0 || items[0].index != size {
 		return fmt.Errorf("feed %s: the source gives %d entries from %d on where those after %d were asked for", f.id, len(s.Statements), s.Start, size)
 	}
-	skip := int(size - s.Start)
-	items := make([]item, len(s.Statements)-skip)
-	Parallel(len(items), func(i int) { items[i].read(size+int64(i), s.Statements[skip+i]) })
 	f.grow(items)
 	if items[0].index == 0 {
 		used, err := f.open(ctx, items)
@@ -168,6 +165,22 @@ func (f *fold) putInForce(version int, from trust.Position) {
 }
 
 var identityType = []byte(`"predicateType":"` + signing.Identity.PredicateType() + `"`)
+
+// readItems parses the statements of a segment from index from on, up to (not
+// including) to.
+func readItems(s Segment, from, to int64) []item {
+	first := max(from-s.Start, 0)
+	statements := s.Statements[:max(min(to-s.Start, int64(len(s.Statements))), 0)]
+	if first >= int64(len(statements)) || len(statements) > SegmentSize {
+		return nil
+	}
+	items := make([]item, int64(len(statements))-first)
+	for i := range items {
+		at := first + int64(i)
+		items[i].read(s.Start+at, statements[at])
+	}
+	return items
+}
 
 // read parses a stored statement. What does not parse has no log entry that we
 // could compute, so its leaf hash cannot match: the root will tell.

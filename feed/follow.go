@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"iter"
 	"reflect"
 	"time"
 
@@ -93,22 +91,22 @@ func (f *Follower) sync(ctx context.Context, id ID) (*State, Report, error) {
 }
 
 // restore puts the identities of an earlier sync in force again. It reports
-// whether the state still stands: not where a key was revoked since, which
-// reaches back, or where identities that it rests on are no longer known.
+// whether the state still stands.
 func (f *Follower) restore(s *State) bool {
+	if f.outdated(s.Identity) {
+		return false
+	}
 	for _, i := range s.InForce {
-		if f.View.History().Version(i.Version) == nil {
-			return false
-		}
 		f.View.PutInForce(i.Version, trust.Position{Feed: s.ID.String(), Epoch: s.Epoch, Index: i.From})
 	}
-	return !f.revokedSince(s.Identity)
+	return true
 }
 
-// revokedSince reports whether an identity after that version revokes a key
-// that it did not revoke. A revocation holds for entries before it too, so all
-// trust entries are read before any other counts.
-func (f *Follower) revokedSince(version int) bool {
+// outdated reports whether entries must be judged again that were judged when
+// that identity version was the newest: where a key was revoked since, for a
+// revocation holds for entries before it too (all trust entries are read before
+// any other counts), and where that version is not known any more.
+func (f *Follower) outdated(version int) bool {
 	history := f.View.History()
 	known := history.Version(version)
 	return known == nil || !reflect.DeepEqual(known.Revocations, history.Current().Revocations)
@@ -145,7 +143,7 @@ func (f *Follower) extend(ctx context.Context, id ID, state *State, got Checkpoi
 		if again {
 			report.From = 0
 		}
-		again = f.revokedSince(before)
+		again = f.outdated(before)
 	}
 	opened, err := OpenCheckpoint(got.Note, id.Origin(w.epoch), w.logKey)
 	if err != nil {
@@ -190,115 +188,4 @@ func (f *Follower) saveOrYield(ctx context.Context, next *State) error {
 		return nil
 	}
 	return fmt.Errorf("feed %s: %w", next.ID, storage.ErrConflict)
-}
-
-// begin returns a fold that goes on from a state, or reads the feed from its
-// start: where there is no state, or with again, where the state is what the
-// feed must begin with.
-func (f *Follower) begin(id ID, s *State, again bool) *fold {
-	w := &fold{id: id, epoch: 1, view: f.View, index: NewIndex()}
-	switch {
-	case s != nil && again:
-		w.epoch, w.passes = s.Epoch, s.Edge
-	case s != nil:
-		w.epoch, w.logKey, w.edge, w.index = s.Epoch, s.LogKey, s.Edge.Clone(), s.Index
-		w.inForce = append(w.inForce, s.InForce...)
-		w.pending = append(w.pending, s.pending...)
-	}
-	w.document = func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error) {
-		return ReadObject(ctx, f.Source, id, d, limit)
-	}
-	return w
-}
-
-// read folds segments up to the size of a checkpoint, which is checked as soon
-// as the key to check it with is known: nobody makes us read without end.
-func (f *Follower) read(ctx context.Context, w *fold, got Checkpoint) error {
-	checked := false
-	for s, err := range f.ahead(ctx, w.id, w.edge.Size(), got.Size) {
-		if err != nil {
-			return fmt.Errorf("feed %s: %w", w.id, err)
-		}
-		if keep := got.Size - s.Start; keep < int64(len(s.Statements)) {
-			s.Statements = s.Statements[:max(keep, 0)]
-		}
-		if err := w.segment(ctx, s); err != nil {
-			return err
-		}
-		if !checked {
-			opened, err := OpenCheckpoint(got.Note, w.id.Origin(w.epoch), w.logKey)
-			if err == nil && opened.Size != got.Size {
-				err = fmt.Errorf("%w: says size %d, not %d", ErrCheckpoint, opened.Size, got.Size)
-			}
-			if err != nil {
-				return fmt.Errorf("feed %s: %w", w.id, err)
-			}
-			checked = true
-		}
-		if f.Progress != nil {
-			f.Progress(w.edge.Size(), got.Size)
-		}
-	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("feed %s: %w", w.id, err)
-	}
-	if w.edge.Size() < got.Size {
-		return &GapError{ID: w.id, From: w.edge.Size(), To: got.Size}
-	}
-	return nil
-}
-
-// ahead reads segments while the caller works on those before.
-func (f *Follower) ahead(ctx context.Context, id ID, from, to int64) iter.Seq2[Segment, error] {
-	type next struct {
-		segment Segment
-		err     error
-	}
-	return func(yield func(Segment, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		queue := make(chan next, 4)
-		go func() {
-			defer close(queue)
-			for s, err := range f.Source.Segments(ctx, id, from, to) {
-				select {
-				case queue <- next{s, err}:
-				case <-ctx.Done():
-					return
-				}
-				if err != nil {
-					return
-				}
-			}
-		}()
-		defer func() {
-			cancel()
-			for range queue { // the source may not be used once Sync has returned
-			}
-		}()
-		for n := range queue {
-			if !yield(n.segment, n.err) {
-				return
-			}
-		}
-	}
-}
-
-// ReadObject reads a small object whole and checks it against its digest.
-func ReadObject(ctx context.Context, src Source, id ID, d storage.Digest, limit int64) ([]byte, error) {
-	r, err := src.Object(ctx, id, d, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("object %s: more than %d bytes", d, limit)
-	}
-	if got := storage.DigestOf(b); got != d {
-		return nil, &storage.DigestError{Want: d, Got: got}
-	}
-	return b, nil
 }

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
-	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -65,16 +64,12 @@ func forkedByTiles(ctx context.Context, src Tiles, s *State, c Checkpoint) bool 
 // entries of the checkpoint's tree.
 func (f *Follower) forkedByEntries(ctx context.Context, s *State, c Checkpoint) bool {
 	w := &fold{id: s.ID, passes: s.Edge}
-	for segment, err := range f.ahead(ctx, s.ID, 0, c.Size) {
-		if err != nil || segment.Start != w.edge.Size() || len(segment.Statements) == 0 {
+	for next, err := range f.ahead(ctx, s.ID, 0, c.Size) {
+		if err != nil || len(next.items) == 0 || next.items[0].index != w.edge.Size() {
 			return false
 		}
-		for _, raw := range segment.Statements[:min(int64(len(segment.Statements)), c.Size-segment.Start)] {
-			a, err := signing.ParseAttestation(raw)
-			if err != nil {
-				return false
-			}
-			w.grow([]item{{leaf: LeafHash(a)}})
+		if w.grow(next.items); w.unread != nil {
+			return false
 		}
 	}
 	return w.missed && w.edge.Size() == c.Size && w.edge.Root() == c.Root

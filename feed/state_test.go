@@ -82,6 +82,9 @@ func TestStateRefused(t *testing.T) {
 			if errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%v passes for absence", err)
 			}
+			if errors.Is(err, feed.ErrCheckpoint) || errors.As(err, new(*feed.RollbackError)) {
+				t.Errorf("%v blames the source", err)
+			}
 			if name == "unknown format" && !errors.As(err, new(*storage.FormatError)) {
 				t.Errorf("got %v, want a *storage.FormatError", err)
 			}

@@ -24,8 +24,8 @@ import (
 //	entries in the tail (4), each 128: leaf hash, statement id, digest of the
 //	    stored statement, SHA-256 of "<kind>/<name>" (zero for neither)
 //	nonce (16), owner hint length (2), owner hint
-//	signature (64): Ed25519 by the log key over all before, in a domain of
-//	    its own (feed.LogKey.SignCell)
+//	signature (64): Ed25519 by the log key over the SHA-256 of all before, in
+//	    a domain of its own (feed.LogKey.SignCell)
 //
 // Numbers are big-endian. The nonce makes every value new, so a store whose
 // tags are content hashes cannot mistake one for another. The owner hint is

@@ -189,6 +189,16 @@ func TestForeignKeyBeforeCheckpoint(t *testing.T) {
 	}
 }
 
+// TestNoKeyOpensNothing tries to open a feed without a log key.
+func TestNoKeyOpensNothing(t *testing.T) {
+	store := storage.NewMem()
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	l := process(t, log.Config{Store: store}).Feed(a.ID)
+	if _, err := feedtest.Append(t.Context(), store, l, a.ID, a.Opening()...); !errors.Is(err, log.ErrForeignKey) {
+		t.Errorf("got %v, want ErrForeignKey", err)
+	}
+}
+
 // TestReaderWithoutKey lets the checkpoint for readers lag behind the cell and
 // then catch up, while the cell stays as it is; and be left between the
 // reader's two reads.

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"sync"
 	"time"
-
-	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/feed"
 	"airlock/storage"
@@ -49,14 +46,6 @@ type Config struct {
 	Fresh  time.Duration
 	Logger *slog.Logger
 	Now    func() time.Time
-}
-
-// Floor remembers heads outside the store.
-type Floor interface {
-	// Lowest returns the head that the feed must not fall below.
-	Lowest(feed.ID) (epoch uint64, size int64, root tlog.Hash)
-	// Raise records a head that was seen. It may be written later.
-	Raise(id feed.ID, epoch uint64, size int64, root tlog.Hash)
 }
 
 // Logs opens the feeds of one store.
@@ -138,8 +127,6 @@ func (l *Logs) List(ctx context.Context) ([]feed.ID, error) {
 	return out, nil
 }
 
-const feedPrefix = "feeds/"
-
 // Log is one feed in a store.
 type Log struct {
 	logs    *Logs
@@ -180,232 +167,4 @@ func newLog(l *Logs, id feed.ID) *Log {
 		changed: make(chan struct{}),
 		index:   feed.NewIndex(), spilled: map[int64]chan struct{}{},
 	}
-}
-
-// Head is a feed as one read of its cell showed it.
-type Head struct {
-	Epoch      uint64
-	Checkpoint feed.Checkpoint
-	Edge       feed.Edge // over all entries
-	cell       *cell
-	tag        string
-	own        bool // the cell is signed by the key of this process
-}
-
-// Head returns the current head, at most Config.Fresh old. It never goes back:
-// a store that does gives ErrWentBack. fs.ErrNotExist where there is no feed.
-func (l *Log) Head(ctx context.Context) (*Head, error) {
-	if h := l.cached(); h != nil {
-		return h, nil
-	}
-	l.loading.Lock()
-	defer l.loading.Unlock()
-	if h := l.cached(); h != nil {
-		return h, nil // another reader was faster
-	}
-	return l.load(ctx)
-}
-
-func (l *Log) cached() *Head {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.head == nil {
-		return nil
-	}
-	// A clock that was set back makes the age negative: read again.
-	if age := l.config.Now().Sub(l.readAt); age < 0 || age >= l.config.Fresh {
-		return nil
-	}
-	return l.head
-}
-
-// Changed returns the newest head known here and a channel that is closed when
-// there is a newer one.
-func (l *Log) Changed() (*Head, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.head, l.changed
-}
-
-// load reads the cell and makes it the head. It returns the newest head known
-// when it is done, which a commit may have moved past what was read.
-func (l *Log) load(ctx context.Context) (*Head, error) {
-	// What the store must not fall below is noted before it is read: a commit
-	// meanwhile raises the floor, and the read is then only late.
-	known, low := l.lowest()
-	h, err := l.read(ctx, known)
-	if errors.Is(err, fs.ErrNotExist) && low.size > 0 {
-		return nil, fmt.Errorf("feed %s: %w: it is gone, was epoch %d with %d entries", l.id, ErrWentBack, low.epoch, low.size)
-	}
-	if err == nil && !h.own && h.Checkpoint.Size > h.cell.size() {
-		// The checkpoint was left after the cell was read, so now both agree.
-		if h, err = l.read(ctx, known); err == nil && h.Checkpoint.Size > h.cell.size() {
-			err = fmt.Errorf("%w: checkpoint of %d entries, and the log has %d", ErrWentBack, h.Checkpoint.Size, h.cell.size())
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("feed %s: %w", l.id, err)
-	}
-	if h == known {
-		return l.publish(known), nil
-	}
-	if known != nil {
-		if err := notBelow(h, known.floor()); err != nil {
-			return nil, fmt.Errorf("feed %s: %w", l.id, err)
-		}
-	}
-	if err := notBelow(h, low); err != nil {
-		return nil, fmt.Errorf("feed %s: %w", l.id, err)
-	}
-	if h.own { // what nobody vouches for raises nothing
-		l.raise(h)
-	}
-	return l.publish(h), nil
-}
-
-// read reads the cell. It returns known itself where that is still all there is.
-func (l *Log) read(ctx context.Context, known *Head) (*Head, error) {
-	value, tag, err := l.config.Store.Cells.Load(ctx, l.cellKey())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist) // where it would lie is nobody's business
-	}
-	if err != nil {
-		return nil, err
-	}
-	if known != nil && known.tag == tag && known.Checkpoint.Size == known.cell.size() {
-		return known, nil
-	}
-	return l.parse(ctx, value, tag)
-}
-
-// parse makes a head of a cell's value. Without the key that signed the cell
-// the checkpoint is the one that was left for readers.
-func (l *Log) parse(ctx context.Context, value []byte, tag string) (*Head, error) {
-	key := l.config.Key
-	var public []byte
-	if !key.IsZero() {
-		public = key.Public()
-	}
-	c, err := parseCell(value, public)
-	if errors.Is(err, ErrForeignKey) {
-		c, err = parseCell(value, nil)
-		public = nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	if want := l.id.Origin(c.epoch); c.origin != want {
-		return nil, fmt.Errorf("%w: cell of %.200q", errCell, c.origin)
-	}
-	h := &Head{Epoch: c.epoch, Edge: c.fullEdge(), cell: c, tag: tag, own: public != nil}
-	if h.own {
-		h.Checkpoint, err = key.Sign(c.origin, c.size(), c.root)
-	} else {
-		h.Checkpoint, err = l.storedCheckpoint(ctx)
-	}
-	return h, err
-}
-
-// errNoCheckpoint also matches fs.ErrNotExist: for readers the feed is not
-// there yet.
-var errNoCheckpoint = errors.New("no checkpoint was left for readers yet")
-
-// storedCheckpoint serves readers who do not hold the log key: the checkpoint
-// that the committer left. It may be behind the cell, and, where it was left
-// after the cell was read, ahead of it.
-func (l *Log) storedCheckpoint(ctx context.Context) (feed.Checkpoint, error) {
-	value, _, err := l.config.Store.Cells.Load(ctx, l.checkpointKey())
-	if errors.Is(err, fs.ErrNotExist) {
-		return feed.Checkpoint{}, fmt.Errorf("%w: %w", errNoCheckpoint, err)
-	}
-	if err != nil {
-		return feed.Checkpoint{}, err
-	}
-	return feed.ParseCheckpoint(value)
-}
-
-// floor is a head that the store must not fall below.
-type floor struct {
-	epoch uint64
-	size  int64
-	root  tlog.Hash
-}
-
-func (h *Head) floor() floor { return floor{h.Epoch, h.cell.size(), h.cell.root} }
-
-// lowest returns the head of this process, and what the store must not fall
-// below: by that head, or by the memory that outlives the process.
-func (l *Log) lowest() (known *Head, low floor) {
-	l.mu.Lock()
-	known = l.head
-	l.mu.Unlock()
-	if l.config.Floor != nil {
-		low.epoch, low.size, low.root = l.config.Floor.Lowest(l.id)
-	}
-	if low.size == 0 && known != nil {
-		low = known.floor()
-	}
-	return known, low
-}
-
-func (l *Log) raise(h *Head) {
-	if l.config.Floor != nil {
-		l.config.Floor.Raise(l.id, h.Epoch, h.cell.size(), h.cell.root)
-	}
-}
-
-// notBelow refuses a head below low.
-func notBelow(h *Head, low floor) error {
-	switch {
-	case h.Epoch > low.epoch:
-		return nil
-	case h.Epoch < low.epoch || h.cell.size() < low.size:
-		return fmt.Errorf("%w: epoch %d with %d entries, was epoch %d with %d", ErrWentBack, h.Epoch, h.cell.size(), low.epoch, low.size)
-	case h.cell.size() == low.size && h.cell.root != low.root:
-		return fmt.Errorf("%w: another root at %d entries", ErrWentBack, low.size)
-	}
-	return nil
-}
-
-// publish makes h the head that readers get, unless there is a newer one, and
-// wakes them if it is new. It returns the head that counts now.
-func (l *Log) publish(h *Head) *Head {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.readAt = l.config.Now()
-	if l.head == h {
-		return h
-	}
-	if l.head != nil && l.head.Epoch == h.Epoch && l.head.cell.size() > h.cell.size() {
-		return l.head // a slower read of an older state
-	}
-	l.head = h
-	close(l.changed)
-	l.changed = make(chan struct{})
-	return h
-}
-
-func (l *Log) cellKey() string       { return "log/" + l.id.String() }
-func (l *Log) checkpointKey() string { return "checkpoint/" + l.id.String() }
-func (l *Log) listKey() string       { return feedPrefix + l.id.String() }
-
-// partKey is the key of a part of an epoch, n in the path encoding of C2SP
-// tlog-tiles.
-func (l *Log) partKey(epoch uint64, part string, n int64) string {
-	return fmt.Sprintf("log/%s/e%d/%s/%s", l.id, epoch, part, pathNumber(n))
-}
-
-func (l *Log) packKey(epoch uint64, n int64) string {
-	return fmt.Sprintf("pack/%s/e%d/%s", l.id, epoch, pathNumber(n))
-}
-
-// pathNumber writes n in groups of three digits, all but the last with an "x"
-// before them (C2SP tlog-tiles, "Merkle Tree").
-func pathNumber(n int64) string {
-	out := fmt.Sprintf("%03d", n%1000)
-	for n >= 1000 {
-		n /= 1000
-		out = fmt.Sprintf("x%03d/%s", n%1000, out)
-	}
-	return out
 }

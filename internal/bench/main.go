@@ -51,8 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	which, err := regexp.Compile(*only)
-	if err != nil {
+	var err error
+	if b.only, err = regexp.Compile(*only); err != nil {
 		return err
 	}
 	if *quick {
@@ -64,17 +64,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *entries > 0 {
 		b.entries = *entries
 	}
-	return b.report(ctx, which, *out, *profiles, stdout)
+	return b.report(ctx, *out, *profiles, stdout)
 }
 
 // report measures and writes the page. It fails where a row is not complete,
 // not where a target is missed.
-func (b *bench) report(ctx context.Context, which *regexp.Regexp, out string, profiles bool, stdout io.Writer) error {
-	if err := b.prepare(which); err != nil {
+func (b *bench) report(ctx context.Context, out string, profiles bool, stdout io.Writer) error {
+	if err := b.prepare(); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.tmp)
-	rows := b.run(ctx, which)
+	rows := b.run(ctx)
 	own, err := proc.Of(os.Getpid())
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (b *bench) report(ctx context.Context, which *regexp.Regexp, out string, pr
 }
 
 // prepare finds the programs that the wanted rows need and makes the folder of the run.
-func (b *bench) prepare(which *regexp.Regexp) error {
+func (b *bench) prepare() error {
 	// What the caller's environment says of homes and servers is not for us.
 	for _, v := range os.Environ() {
 		if name, _, _ := strings.Cut(v, "="); strings.HasPrefix(name, "AIRLOCK_") {
@@ -107,7 +107,7 @@ func (b *bench) prepare(which *regexp.Regexp) error {
 	}
 	needs := []string{"sync", b.airlock}
 	for _, m := range measurements {
-		if m.wanted(which) {
+		if m.wanted(b.only) {
 			needs = append(needs, m.needs...)
 		}
 	}

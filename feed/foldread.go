@@ -1,0 +1,125 @@
+package feed
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"iter"
+
+	"airlock/storage"
+)
+
+// begin returns a fold that goes on from a state, or reads the feed from its
+// start: where there is no state, or with again, where the state is what the
+// feed must begin with.
+func (f *Follower) begin(id ID, s *State, again bool) *fold {
+	w := &fold{id: id, epoch: 1, view: f.View, index: NewIndex()}
+	switch {
+	case s != nil && again:
+		w.epoch, w.passes = s.Epoch, s.Edge
+	case s != nil:
+		w.epoch, w.logKey, w.edge, w.index = s.Epoch, s.LogKey, s.Edge.Clone(), s.Index
+		w.inForce = append(w.inForce, s.InForce...)
+		w.pending = append(w.pending, s.pending...)
+	}
+	w.document = func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error) {
+		return ReadObject(ctx, f.Source, id, d, limit)
+	}
+	return w
+}
+
+// read folds segments up to the size of a checkpoint, which is checked as soon
+// as the key to check it with is known: nobody makes us read without end.
+func (f *Follower) read(ctx context.Context, w *fold, got Checkpoint) error {
+	checked := false
+	for s, err := range f.ahead(ctx, w.id, w.edge.Size(), got.Size) {
+		if err != nil {
+			return fmt.Errorf("feed %s: %w", w.id, err)
+		}
+		if err := w.segment(ctx, s.Segment, s.items); err != nil {
+			return err
+		}
+		if !checked {
+			opened, err := OpenCheckpoint(got.Note, w.id.Origin(w.epoch), w.logKey)
+			if err == nil && opened.Size != got.Size {
+				err = fmt.Errorf("%w: says size %d, not %d", ErrCheckpoint, opened.Size, got.Size)
+			}
+			if err != nil {
+				return fmt.Errorf("feed %s: %w", w.id, err)
+			}
+			checked = true
+		}
+		if f.Progress != nil {
+			f.Progress(w.edge.Size(), got.Size)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("feed %s: %w", w.id, err)
+	}
+	if w.edge.Size() < got.Size {
+		return &GapError{ID: w.id, From: w.edge.Size(), To: got.Size}
+	}
+	return nil
+}
+
+// parsed is a segment with what is new in it.
+type parsed struct {
+	Segment
+	items []item
+	err   error
+}
+
+// ahead reads and parses segments while the caller works on those before.
+func (f *Follower) ahead(ctx context.Context, id ID, from, to int64) iter.Seq2[parsed, error] {
+	return func(yield func(parsed, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		queue := make(chan parsed, 4)
+		go func() {
+			defer close(queue)
+			for s, err := range f.Source.Segments(ctx, id, from, to) {
+				p := parsed{Segment: s, err: err}
+				if err == nil {
+					p.items = readItems(s, from, to)
+				}
+				select {
+				case queue <- p:
+				case <-ctx.Done():
+					return
+				}
+				if err != nil {
+					return
+				}
+			}
+		}()
+		defer func() {
+			cancel()
+			for range queue { // the source may not be used once Sync has returned
+			}
+		}()
+		for p := range queue {
+			if !yield(p, p.err) {
+				return
+			}
+		}
+	}
+}
+
+// ReadObject reads a small object whole and checks it against its digest.
+func ReadObject(ctx context.Context, src Source, id ID, d storage.Digest, limit int64) ([]byte, error) {
+	r, err := src.Object(ctx, id, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("object %s: more than %d bytes", d, limit)
+	}
+	if got := storage.DigestOf(b); got != d {
+		return nil, &storage.DigestError{Want: d, Got: got}
+	}
+	return b, nil
+}

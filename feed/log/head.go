@@ -1,0 +1,170 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"airlock/feed"
+)
+
+// Head is a feed as one read of its cell showed it.
+type Head struct {
+	Epoch      uint64
+	Checkpoint feed.Checkpoint
+	Edge       feed.Edge // over all entries
+	cell       *cell
+	tag        string
+	own        bool // the cell is signed by the key of this process
+}
+
+// Head returns the current head, at most Config.Fresh old. It never goes back:
+// a store that does gives ErrWentBack. fs.ErrNotExist where there is no feed.
+func (l *Log) Head(ctx context.Context) (*Head, error) {
+	if h := l.cached(); h != nil {
+		return h, nil
+	}
+	l.loading.Lock()
+	defer l.loading.Unlock()
+	if h := l.cached(); h != nil {
+		return h, nil // another reader was faster
+	}
+	return l.load(ctx)
+}
+
+func (l *Log) cached() *Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == nil {
+		return nil
+	}
+	// A clock that was set back makes the age negative: read again.
+	if age := l.config.Now().Sub(l.readAt); age < 0 || age >= l.config.Fresh {
+		return nil
+	}
+	return l.head
+}
+
+// Changed returns the newest head known here and a channel that is closed when
+// there is a newer one.
+func (l *Log) Changed() (*Head, <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head, l.changed
+}
+
+// load reads the cell and makes it the head. It returns the newest head known
+// when it is done, which a commit may have moved past what was read.
+func (l *Log) load(ctx context.Context) (*Head, error) {
+	// What the store must not fall below is noted before it is read: a commit
+	// meanwhile raises the floor, and the read is then only late.
+	known, low := l.lowest()
+	h, err := l.read(ctx, known)
+	if errors.Is(err, fs.ErrNotExist) && low.size > 0 {
+		return nil, fmt.Errorf("feed %s: %w: it is gone, was epoch %d with %d entries", l.id, ErrWentBack, low.epoch, low.size)
+	}
+	if err == nil && !h.own && h.Checkpoint.Size > h.cell.size() {
+		// The checkpoint was left after the cell was read, so now both agree.
+		if h, err = l.read(ctx, known); err == nil && h.Checkpoint.Size > h.cell.size() {
+			err = fmt.Errorf("%w: checkpoint of %d entries, and the log has %d", ErrWentBack, h.Checkpoint.Size, h.cell.size())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("feed %s: %w", l.id, err)
+	}
+	if h == known {
+		return l.publish(known), nil
+	}
+	if known != nil {
+		if err := notBelow(h, known.floor()); err != nil {
+			return nil, fmt.Errorf("feed %s: %w", l.id, err)
+		}
+	}
+	if err := notBelow(h, low); err != nil {
+		return nil, fmt.Errorf("feed %s: %w", l.id, err)
+	}
+	if h.own { // what nobody vouches for raises nothing
+		l.raise(h)
+	}
+	return l.publish(h), nil
+}
+
+// read reads the cell. It returns known itself where that is still all there is.
+func (l *Log) read(ctx context.Context, known *Head) (*Head, error) {
+	value, tag, err := l.config.Store.Cells.Load(ctx, l.cellKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist) // where it would lie is nobody's business
+	}
+	if err != nil {
+		return nil, err
+	}
+	if known != nil && known.tag == tag && known.Checkpoint.Size == known.cell.size() {
+		return known, nil
+	}
+	return l.parse(ctx, value, tag)
+}
+
+// parse makes a head of a cell's value. Without the key that signed the cell
+// the checkpoint is the one that was left for readers.
+func (l *Log) parse(ctx context.Context, value []byte, tag string) (*Head, error) {
+	key := l.config.Key
+	var public []byte
+	if !key.IsZero() {
+		public = key.Public()
+	}
+	c, err := parseCell(value, public)
+	if errors.Is(err, ErrForeignKey) {
+		c, err = parseCell(value, nil)
+		public = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if want := l.id.Origin(c.epoch); c.origin != want {
+		return nil, fmt.Errorf("%w: cell of %.200q", errCell, c.origin)
+	}
+	h := &Head{Epoch: c.epoch, Edge: c.fullEdge(), cell: c, tag: tag, own: public != nil}
+	if h.own {
+		h.Checkpoint, err = key.Sign(c.origin, c.size(), c.root)
+	} else {
+		h.Checkpoint, err = l.storedCheckpoint(ctx)
+	}
+	return h, err
+}
+
+// errNoCheckpoint also matches fs.ErrNotExist: for readers the feed is not
+// there yet.
+var errNoCheckpoint = errors.New("no checkpoint was left for readers yet")
+
+// storedCheckpoint serves readers who do not hold the log key: the checkpoint
+// that the committer left. It may be behind the cell, and, where it was left
+// after the cell was read, ahead of it.
+func (l *Log) storedCheckpoint(ctx context.Context) (feed.Checkpoint, error) {
+	value, _, err := l.config.Store.Cells.Load(ctx, l.checkpointKey())
+	if errors.Is(err, fs.ErrNotExist) {
+		return feed.Checkpoint{}, fmt.Errorf("%w: %w", errNoCheckpoint, err)
+	}
+	if err != nil {
+		return feed.Checkpoint{}, err
+	}
+	return feed.ParseCheckpoint(value)
+}
+
+// publish makes h the head that readers get, unless there is a newer one, and
+// wakes them if it is new. It returns the head that counts now.
+func (l *Log) publish(h *Head) *Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.readAt = l.config.Now()
+	if l.head == h {
+		return h
+	}
+	if l.head != nil && l.head.Epoch == h.Epoch && l.head.cell.size() > h.cell.size() {
+		return l.head // a slower read of an older state
+	}
+	l.head = h
+	close(l.changed)
+	l.changed = make(chan struct{})
+	return h
+}

@@ -1,0 +1,123 @@
+package log
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"airlock/feed"
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// list makes sure that the feed can be found: the process that created it may
+// have ended before it did. Once for each process is enough.
+func (l *Log) list(ctx context.Context) {
+	if l.listed {
+		return
+	}
+	if _, err := l.config.Store.Files.Get(ctx, l.listKey()); err == nil {
+		l.listed = true
+		return
+	}
+	if err := l.config.Store.Files.Create(ctx, l.listKey(), []byte("airlock feed 1\n")); err != nil {
+		l.config.Logger.Error("feed not listed", "feed", l.id.String(), "error", err)
+		return
+	}
+	l.listed = true
+}
+
+// writePack collects the small objects that a segment's publications name.
+func (l *Log) writePack(ctx context.Context, epoch uint64, n int64, statements [][]byte) {
+	pack, err := l.buildPack(ctx, statements)
+	if err == nil {
+		_, err = l.config.Store.Cells.Swap(ctx, l.packKey(epoch, n), "", pack.Format())
+	}
+	if err != nil && !errors.Is(err, storage.ErrConflict) {
+		l.config.Logger.Warn("pack not written", "feed", l.id.String(), "segment", n, "error", err)
+	}
+}
+
+// buildPack reads the manifests and small payloads that statements publish.
+// What is missing or large is left out.
+func (l *Log) buildPack(ctx context.Context, statements [][]byte) (*feed.Pack, error) {
+	pack := feed.NewPack()
+	for _, raw := range statements {
+		a, err := signing.ParseAttestation(raw)
+		if err != nil {
+			continue
+		}
+		st, err := signing.ParseStatement(a.Payload())
+		if err != nil || st.Kind != signing.Publication {
+			continue
+		}
+		manifest, err := readObject(ctx, l.objects, st.Subject, feed.MaxPacked)
+		if err != nil {
+			continue
+		}
+		if !pack.Add(st.Subject, manifest) {
+			return pack, nil
+		}
+		m, err := feed.ParseManifest(manifest)
+		if err != nil {
+			continue
+		}
+		for _, layer := range m.Layers {
+			if layer.Size > feed.MaxPacked {
+				continue
+			}
+			if b, err := readObject(ctx, l.objects, layer.Digest, feed.MaxPacked); err == nil && !pack.Add(layer.Digest, b) {
+				return pack, nil
+			}
+		}
+	}
+	return pack, ctx.Err()
+}
+
+// leaveCheckpoint stores the newest checkpoint for readers without the key,
+// in the background and at most one at a time.
+func (l *Log) leaveCheckpoint() {
+	l.spillMu.Lock()
+	defer l.spillMu.Unlock()
+	if l.leaving {
+		l.leaveAgain = true
+		return
+	}
+	l.leaving = true
+	l.logs.wg.Go(func() {
+		for {
+			l.storeCheckpoint()
+			l.spillMu.Lock()
+			if !l.leaveAgain {
+				l.leaving = false
+				l.spillMu.Unlock()
+				return
+			}
+			l.leaveAgain = false
+			l.spillMu.Unlock()
+		}
+	})
+}
+
+// storeCheckpoint writes the current checkpoint unless a newer one is there.
+func (l *Log) storeCheckpoint() {
+	ctx, cancel := context.WithTimeout(l.logs.ctx, 10*time.Second)
+	defer cancel()
+	h, _ := l.Changed()
+	cells := l.config.Store.Cells
+	for range 5 {
+		value, tag, err := cells.Load(ctx, l.checkpointKey())
+		if err == nil {
+			if have, err := feed.ParseCheckpoint(value); err == nil && have.Origin == h.Checkpoint.Origin && have.Size >= h.Checkpoint.Size {
+				return
+			}
+		}
+		if _, err = cells.Swap(ctx, l.checkpointKey(), tag, h.Checkpoint.Note); err == nil {
+			return
+		}
+		if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrUnclear) {
+			l.config.Logger.Warn("checkpoint not left for readers", "feed", l.id.String(), "error", err)
+			return
+		}
+	}
+}
