@@ -122,22 +122,8 @@ func trimLine(s string) string {
 }
 
 func readSecretFile(path string) (string, error) {
-	b, err := readFile(path, 4096)
+	b, err := home.ReadFile(path, 4096)
 	return trimLine(string(b)), err
-}
-
-// readFile reads a file of bounded size.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s: more than %d bytes", path, limit)
-	}
-	return b, err
 }
 
 // note writes a line for people, unless --quiet.

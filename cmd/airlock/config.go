@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"gopkg.in/yaml.v3"
+
+	"airlock/internal/home"
 )
 
 // config is the home's config.yaml: defaults for flags of the same name.
@@ -29,7 +31,7 @@ func (a *app) settleFromFile(flags *pflag.FlagSet) error {
 		}
 		path = filepath.Join(user, ".airlock", "config.yaml")
 	}
-	b, err := readFile(path, 64<<10)
+	b, err := home.ReadFile(path, 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -36,7 +36,7 @@ func (c *checkup) keys(h *home.Home) {
 	for _, f := range files {
 		path := filepath.Join(dir, f.Name())
 		c.private(path)
-		b, err := readFile(path, maxKeyFile)
+		b, err := home.ReadFile(path, maxKeyFile)
 		switch {
 		case err != nil:
 			c.say(checkFail, "keys", "check who owns the file", "%v", err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -85,7 +86,7 @@ func (a *app) showIdentity(args []string) error {
 
 func (a *app) identityOf(args []string) (*trust.History, error) {
 	if len(args) == 1 {
-		b, err := readFile(args[0], trust.MaxFile)
+		b, err := home.ReadFile(args[0], trust.MaxFile)
 		if err != nil {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/internal/home"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -130,7 +131,7 @@ func (a *app) feedsToPull(ctx context.Context, c *conn, names []string) ([]feed.
 func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 	switch {
 	case o.into != "":
-		if b, err := readFile(filepath.Join(o.into, "format"), 100); err == nil && strings.HasPrefix(string(b), "airlock-") {
+		if b, err := home.ReadFile(filepath.Join(o.into, "format"), 100); err == nil && strings.HasPrefix(string(b), "airlock-") {
 			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
 		}
 		d, err := apply.OpenDir(o.into, a.now)

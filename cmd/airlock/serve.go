@@ -275,7 +275,7 @@ who reads decides for itself whom to believe.`,
 }
 
 func (a *app) admit(ctx context.Context, file string) error {
-	b, err := readFile(file, trust.MaxFile)
+	b, err := home.ReadFile(file, trust.MaxFile)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -162,7 +163,7 @@ func (v *verification) end(err error) error {
 
 // file verifies an identity file or an attestation.
 func (v *verification) file(path string, o verifyOptions) error {
-	b, err := readFile(path, trust.MaxFile)
+	b, err := home.ReadFile(path, trust.MaxFile)
 	if err != nil {
 		return err
 	}
@@ -195,11 +196,11 @@ func (v *verification) attestation(path string, b []byte, o verifyOptions) error
 		return usage("%s is an attestation, and --manifest or --identity is missing",
 			"say what it speaks of (--manifest FILE) and whose it is (--identity FILE.id)", path)
 	}
-	manifest, err := readFile(o.manifest, maxStatementSubject)
+	manifest, err := home.ReadFile(o.manifest, maxStatementSubject)
 	if err != nil {
 		return err
 	}
-	id, err := readFile(o.identity, trust.MaxFile)
+	id, err := home.ReadFile(o.identity, trust.MaxFile)
 	if err != nil {
 		return err
 	}
@@ -235,6 +236,6 @@ func hasIndex(dir string) bool {
 }
 
 func isStore(dir string) bool {
-	b, err := readFile(filepath.Join(dir, "format"), 100)
+	b, err := home.ReadFile(filepath.Join(dir, "format"), 100)
 	return err == nil && string(b) == storage.Format
 }

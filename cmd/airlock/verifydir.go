@@ -14,6 +14,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/internal/home"
 	"airlock/storage"
 )
 
@@ -61,7 +62,7 @@ func (v *verification) folder(ctx context.Context, dir string) error {
 // checks the index itself.
 func feedsIn(dir string) ([]feed.ID, error) {
 	where := filepath.Join(dir, ".airlock", "index.json")
-	b, err := readFile(where, maxIndex)
+	b, err := home.ReadFile(where, maxIndex)
 	if err != nil {
 		return nil, err
 	}

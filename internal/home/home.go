@@ -46,7 +46,7 @@ type Home struct {
 // folder that holds something else is refused.
 func Open(path string) (*Home, error) {
 	h := &Home{path: path}
-	got, err := readBounded(h.file("format"), 100)
+	got, err := ReadFile(h.file("format"), 100)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return h, h.create()
@@ -112,7 +112,7 @@ func (h *Home) State(ctx context.Context) (*storage.Store, error) {
 
 // Identity returns the Space's own identity; ErrNoSpace where it has none.
 func (h *Home) Identity() (*trust.History, error) {
-	b, err := readBounded(h.file("space.id"), trust.MaxFile)
+	b, err := ReadFile(h.file("space.id"), trust.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: %w", h.path, ErrNoSpace)
 	}
@@ -126,7 +126,9 @@ func (h *Home) Identity() (*trust.History, error) {
 	return history, nil
 }
 
-func readBounded(path string, limit int64) ([]byte, error) {
+// ReadFile reads a file of at most limit bytes; a larger one is an error that
+// names it.
+func ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,7 @@ const logKeyHeader = "airlock log key 1\n"
 // LogKey returns the key that signs checkpoints; fs.ErrNotExist where this
 // home has none. It is never kept in a store.
 func (h *Home) LogKey() (feed.LogKey, error) {
-	b, err := readBounded(h.file("keys", "log.key"), 200)
+	b, err := ReadFile(h.file("keys", "log.key"), 200)
 	if err != nil {
 		return feed.LogKey{}, err
 	}

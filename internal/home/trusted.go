@@ -66,7 +66,7 @@ func (h *Home) Learn(history *trust.History) error {
 // Trusted returns a trusted Space; fs.ErrNotExist where it is not trusted.
 func (h *Home) Trusted(s trust.Space) (Trusted, error) {
 	file := h.trustFile(s, ".yaml")
-	raw, err := readBounded(file, trust.MaxPolicy)
+	raw, err := ReadFile(file, trust.MaxPolicy)
 	if err != nil {
 		return Trusted{}, fmt.Errorf("%s is not trusted: %w", s, err)
 	}
@@ -77,7 +77,7 @@ func (h *Home) Trusted(s trust.Space) (Trusted, error) {
 	if policy.Space != s.String() {
 		return Trusted{}, fmt.Errorf("%s: is about %s", file, policy.Space)
 	}
-	id, err := readBounded(h.trustFile(s, ".id"), trust.MaxFile)
+	id, err := ReadFile(h.trustFile(s, ".id"), trust.MaxFile)
 	if err != nil {
 		return Trusted{}, err
 	}
