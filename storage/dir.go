@@ -49,6 +49,7 @@ type dirStore struct {
 
 	folders seen // folders known to outlive a power cut
 	tags    seen // cells, by key and tag, known to outlive a power cut
+	spares  spares
 }
 
 func newDirStore(root string, files fileLayer, locks locker) *dirStore {
@@ -61,7 +62,7 @@ func (s *dirStore) ports() *Store {
 		Objects: func(space string) Objects { return &dirObjects{store: s, space: space} },
 		Files:   &dirFiles{store: s},
 		Cells:   &dirCells{store: s},
-		Close:   func() error { return nil },
+		Close:   func() error { s.removeSpares(); return nil },
 	}
 }
 

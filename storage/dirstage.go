@@ -29,7 +29,12 @@ func (s *dirStore) stage(at syncPoint, fill func(io.Writer) error) (string, erro
 	if err != nil {
 		return "", err
 	}
-	err = fill(f)
+	return s.finish(at, name, f, fill)
+}
+
+// finish fills a temporary file, syncs and closes it.
+func (s *dirStore) finish(at syncPoint, name string, f newFile, fill func(io.Writer) error) (string, error) {
+	err := fill(f)
 	if err == nil {
 		err = f.Sync(at)
 	}
@@ -41,14 +46,18 @@ func (s *dirStore) stage(at syncPoint, fill func(io.Writer) error) (string, erro
 }
 
 func (s *dirStore) stageBytes(at syncPoint, parts ...[]byte) (string, error) {
-	return s.stage(at, func(w io.Writer) error {
+	return s.stage(at, writeParts(parts...))
+}
+
+func writeParts(parts ...[]byte) func(io.Writer) error {
+	return func(w io.Writer) error {
 		for _, part := range parts {
 			if _, err := w.Write(part); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}
 }
 
 // rename gives a staged file its name, in place of what had it. Durable once
