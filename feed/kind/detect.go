@@ -39,15 +39,15 @@ func ownKind(api, document string) (string, bool) {
 	return definitions[i].name, true
 }
 
-var yamlFields = map[string]*regexp.Regexp{
-	"apiVersion": regexp.MustCompile(`(?m)^["']?apiVersion["']?\s*:\s*["']?([\w./-]+)`),
-	"kind":       regexp.MustCompile(`(?m)^["']?kind["']?\s*:\s*["']?(\w+)`),
+var yamlFields = map[string]func() *regexp.Regexp{
+	"apiVersion": pattern(`(?m)^["']?apiVersion["']?\s*:\s*["']?([\w./-]+)`),
+	"kind":       pattern(`(?m)^["']?kind["']?\s*:\s*["']?(\w+)`),
 }
 
 // yamlField finds a field at the left margin, where only the document's own
 // fields can be.
 func yamlField(data []byte, name string) string {
-	m := yamlFields[name].FindSubmatch(data)
+	m := yamlFields[name]().FindSubmatch(data)
 	if m == nil {
 		return ""
 	}

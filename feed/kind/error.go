@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -92,7 +91,7 @@ func (r *report) err() error {
 	return errors.Join(all...)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9 ._/@:+#(){}<>=,*[\]-]{1,60}$`)
+var plainWord = pattern(`^[A-Za-z0-9 ._/@:+#(){}<>=,*[\]-]{1,60}$`)
 
 // quote shows a name or a word of a list, and only counts what is longer or
 // stranger than such words are: it may be a secret in the wrong place.
@@ -100,7 +99,7 @@ func quote(s string) string {
 	switch {
 	case s == "":
 		return "an empty text"
-	case plainWord.MatchString(s):
+	case plainWord().MatchString(s):
 		return `"` + s + `"`
 	}
 	return fmt.Sprintf("a text of %d bytes", len(s))

@@ -114,7 +114,7 @@ func fold(s string) string {
 // join makes the path of a field. A name that is no such thing is left out: it
 // may be a secret in the wrong place.
 func join(path, name string) string {
-	if !plainWord.MatchString(name) {
+	if !plainWord().MatchString(name) {
 		name = "…"
 	}
 	if path == "" {

@@ -2,7 +2,6 @@ package kind
 
 import (
 	"path"
-	"regexp"
 	"strings"
 )
 
@@ -16,20 +15,20 @@ var pathRule = rule{
 }
 
 var (
-	pathForm = regexp.MustCompile(`^[A-Za-z0-9._+@()#=, -]+(/[A-Za-z0-9._+@()#=, -]+)*$`)
+	pathForm = pattern(`^[A-Za-z0-9._+@()#=, -]+(/[A-Za-z0-9._+@()#=, -]+)*$`)
 	// Windows opens a device for these, whatever follows the first dot.
-	reserved = regexp.MustCompile(`(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])$`)
+	reserved = pattern(`(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9])$`)
 )
 
 func isPath(s string) bool {
-	if len(s) > maxPath || !pathForm.MatchString(s) || path.Clean(s) != s || path.IsAbs(s) {
+	if len(s) > maxPath || !pathForm().MatchString(s) || path.Clean(s) != s || path.IsAbs(s) {
 		return false
 	}
 	for _, part := range strings.Split(s, "/") {
 		stem, _, _ := strings.Cut(part, ".")
 		// Windows drops dots and spaces at the end; ".." is nothing else.
 		if strings.TrimRight(part, ". ") != part || strings.TrimLeft(part, " ") != part ||
-			reserved.MatchString(strings.TrimRight(stem, " ")) {
+			reserved().MatchString(strings.TrimRight(stem, " ")) {
 			return false
 		}
 	}

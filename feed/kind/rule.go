@@ -1,7 +1,6 @@
 package kind
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -45,9 +44,9 @@ var (
 	}
 )
 
-func matching(pattern, want string) rule {
-	re := regexp.MustCompile(pattern)
-	return rule{want: want, ok: re.MatchString, shown: true}
+func matching(expr, want string) rule {
+	re := pattern(expr)
+	return rule{want: want, ok: func(s string) bool { return re().MatchString(s) }, shown: true}
 }
 
 // word is a rule for a fixed list.
@@ -67,10 +66,10 @@ func isName(s string) bool {
 
 // Ids of a deployment server: Environments-1, deploymentprocess-Projects-1, and
 // the GUIDs of actions (D6, D12).
-var idForm = regexp.MustCompile(`(?i)^((runbookprocess|deploymentprocess|variableset)-\w+-\d+` +
+var idForm = pattern(`(?i)^((runbookprocess|deploymentprocess|variableset)-\w+-\d+` +
 	`|(accounts|actiontemplates|certificates|channels|deployments|environments|feeds|libraryvariablesets` +
 	`|lifecycles|machinepolicies|machines|projectgroups|projects|projecttriggers|proxies|releases|runbooks` +
 	`|spaces|tagsets|teams|tenants|users|workerpools|workers)-\d+` +
 	`|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$`)
 
-func isID(s string) bool { return idForm.MatchString(s) }
+func isID(s string) bool { return idForm().MatchString(s) }

@@ -2,7 +2,6 @@ package kind
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -66,10 +65,10 @@ func isSensitiveObject(n *node) bool {
 }
 
 // One reference to a variable, perhaps through filters without arguments.
-var reference = regexp.MustCompile(`^#\{\s*[^{}"|]+(\|\s*[A-Za-z0-9]+\s*)*\}$`)
+var reference = pattern(`^#\{\s*[^{}"|]+(\|\s*[A-Za-z0-9]+\s*)*\}$`)
 
 // isHarmless reports whether a value holds nothing, or only points to a variable.
 func isHarmless(n *node) bool {
 	text := strings.TrimSpace(n.text)
-	return n.shape == isNull || n.shape == isText && (text == "" || reference.MatchString(text))
+	return n.shape == isNull || n.shape == isText && (text == "" || reference().MatchString(text))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -52,13 +51,13 @@ func decodeYAML(dec *yaml.Decoder) (n *yaml.Node, err error) {
 	return n, dec.Decode(n)
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)`)
+var yamlLine = pattern(`^yaml: (?:line (\d+): )?(.*)`)
 
 // reportYAML keeps the parser's line and reason. Reasons are fixed texts but
 // for the name of an alias, which may be a secret that begins with "*".
 func reportYAML(r *report, err error) {
 	at, reason := (*node)(nil), "the parser gave up"
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		if line, err := strconv.Atoi(m[1]); err == nil {
 			at = &node{line: line, column: 1}
 		}
