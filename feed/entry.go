@@ -3,6 +3,7 @@ package feed
 import (
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // Entry is what the rules of a log need to know of a statement.
@@ -13,7 +14,18 @@ type Entry struct {
 	Manifest     storage.Digest
 	ManifestSize int64
 	Previous     *signing.ID
+	Leaf         uint8 // see Row; SignedBy sets it
 }
+
+// SignedBy notes who signed, where that matters to an index.
+func (e *Entry) SignedBy(s trust.Signed) {
+	if e.isPackage() {
+		e.Leaf = uint8(s.Leaf())
+	}
+}
+
+// isPackage reports whether the entry is a publication or withdrawal.
+func (e Entry) isPackage() bool { return e.What == IsPublication || e.What == IsWithdrawal }
 
 // ParseEntry reads a statement's predicate. It says what the statement claims,
 // whoever signed it.
@@ -43,5 +55,5 @@ func ParseEntry(id signing.ID, st signing.Statement) (Entry, error) {
 
 // Row returns the entry as row i of an index.
 func (e Entry) Row(i int64) Row {
-	return Row{Index: i, ID: e.ID, What: e.What, Ref: e.Ref, Manifest: e.Manifest, ManifestSize: e.ManifestSize}
+	return Row{Index: i, ID: e.ID, What: e.What, Ref: e.Ref, Manifest: e.Manifest, ManifestSize: e.ManifestSize, Leaf: e.Leaf}
 }

@@ -48,6 +48,8 @@ func TestFastPublication(t *testing.T) {
 				wantFast(t, fmt.Appendf(nil, "%s%s%s", raw[:i], c, raw[i:]))
 			}
 		}
+		wantFast(t, fmt.Appendf(nil, "%s ", raw))
+		wantFast(t, fmt.Appendf(nil, "%s%s", raw, raw))
 	}
 }
 

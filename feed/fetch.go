@@ -3,13 +3,13 @@ package feed
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
 	"golang.org/x/sync/errgroup"
 
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // Package is a package of an accepted entry: its manifest was checked against
@@ -135,7 +135,7 @@ func (f *Follower) fetchOne(ctx context.Context, s *State, row Row, pack *Pack) 
 	}
 	m, err := ParseManifest(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", row.Ref, err)
+		return nil, fmt.Errorf("%s: %w: %w", row.Ref, trust.ErrMalformed, err)
 	}
 	if m.Kind != row.Ref.Kind || m.Version != row.Ref.Version || int64(len(raw)) != row.ManifestSize {
 		return nil, fmt.Errorf("%s: %w: %s version %s, %d bytes", row.Ref, errOtherPackage, m.Kind, m.Version, len(raw))
@@ -151,4 +151,4 @@ func (f *Follower) fetchOne(ctx context.Context, s *State, row Row, pack *Pack) 
 	return p, nil
 }
 
-var errOtherPackage = errors.New("the manifest is of another package")
+var errOtherPackage = fmt.Errorf("%w: the manifest is of another package", trust.ErrMalformed)

@@ -1,14 +1,12 @@
 package feed
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"airlock/signing"
-	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -21,39 +19,15 @@ type fold struct {
 	index  *Index
 	edge   Edge
 	logKey []byte // nil until entry 0 was read
-	// document fetches a document object, checked against its digest.
-	document func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error)
 
-	opening   int                                // identity version in force when the feed was opened
-	leading   bool                               // still in the run of identities after entry 0
-	pending   []signing.Attestation              // about identities that more statements must put in force
-	documents map[storage.Digest]*trust.Identity // of pending ones
-	inForce   []InForce
-	reasons   map[int64]error // why entries are void, for this fold
-	unread    error           // why the first entry that is no attestation is none
+	signers *Signers
+	reasons map[int64]error // why entries are void, for this fold
+	unread  *UnreadError    // the first entry that has no place in a tree
 
 	// passes is the edge that the tree must have at its size: what was seen
 	// before. missed is set where it has another one.
 	passes Edge
 	missed bool
-}
-
-// InForce is an identity version and the entry from which it holds.
-type InForce struct {
-	From    int64 `json:"from"`
-	Version int   `json:"version"`
-}
-
-// item is an entry on its way through the fold.
-type item struct {
-	index    int64
-	att      signing.Attestation
-	parsed   error
-	leaf     tlog.Hash
-	identity bool
-	verified trust.Verified
-	entry    Entry
-	denied   error // why it does not count, whatever came before it
 }
 
 // segment folds the statements of a segment, from the first one it has not
@@ -102,8 +76,8 @@ func (f *fold) segment(ctx context.Context, s Segment, items []item) error {
 // grow adds the entries to the tree.
 func (f *fold) grow(items []item) {
 	for i := range items {
-		if items[i].parsed != nil && f.unread == nil {
-			f.unread = fmt.Errorf("entry %d: %w", items[i].index, items[i].parsed)
+		if items[i].unread != nil && f.unread == nil {
+			f.unread = &UnreadError{ID: f.id, Index: items[i].index, Err: items[i].unread}
 		}
 		f.edge.Append(items[i].leaf)
 		if f.edge.Size() == f.passes.Size() {
@@ -120,102 +94,37 @@ func (f *fold) open(ctx context.Context, items []item) (used int, err error) {
 	fail := func(err error) (int, error) {
 		return 0, fmt.Errorf("feed %s: entry 0 does not open it: %w", f.id, err)
 	}
-	if items[0].parsed != nil {
-		return fail(items[0].parsed)
-	}
-	st, err := signing.ParseStatement(items[0].att.Payload())
-	if err != nil {
+	if err := cmp.Or(items[0].unread, items[0].denied); err != nil {
 		return fail(err)
 	}
-	if st.Kind != signing.Feed {
-		return fail(fmt.Errorf("is a statement of kind %s", st.Kind))
-	}
-	o, err := parseOpening(st, f.id, f.epoch)
-	if err != nil {
+	if err := f.signers.Open(items[0].att); err != nil {
 		return fail(err)
 	}
-	f.opening, f.logKey, f.leading = o.Identity, o.LogKey, true
+	f.logKey = f.signers.opening.LogKey
 	f.index.Add(Row{ID: items[0].att.ID(), What: IsOpening})
-	known := func() bool { return f.view.History().Version(o.Identity) != nil }
-	at := trust.Position{Feed: f.id.String(), Epoch: f.epoch}
-	if known() {
-		f.putInForce(o.Identity, at)
-	}
-	for used = 1; used < len(items) && items[used].identity && !known(); used++ {
+	for used = 1; used < len(items) && items[used].identity && f.signers.Opened() != nil; used++ {
 		if err := f.addIdentity(ctx, &items[used]); err != nil {
 			return fail(err)
 		}
 	}
-	if _, err := f.view.Verify(items[0].att, trust.Want{Kind: signing.Feed}, at); err != nil {
+	if err := f.signers.Opened(); err != nil {
+		return fail(err)
+	}
+	if _, err := f.view.Verify(items[0].att, trust.Want{Kind: signing.Feed}, f.signers.at(0)); err != nil {
 		return fail(err)
 	}
 	return used, nil
 }
 
-// putInForce records from where a version holds, for the view and the state.
-func (f *fold) putInForce(version int, from trust.Position) {
-	f.view.PutInForce(version, from)
-	if n := len(f.inForce); n > 0 && f.inForce[n-1].Version >= version {
-		return
-	} else if n > 0 && f.inForce[n-1].From == from.Index {
-		f.inForce[n-1].Version = version
-		return
-	}
-	f.inForce = append(f.inForce, InForce{from.Index, version})
-}
-
-var identityType = []byte(`"predicateType":"` + signing.Identity.PredicateType() + `"`)
-
-// readItems parses the statements of a segment from index from on, up to (not
-// including) to.
-func readItems(s Segment, from, to int64) []item {
-	first := max(from-s.Start, 0)
-	statements := s.Statements[:max(min(to-s.Start, int64(len(s.Statements))), 0)]
-	if first >= int64(len(statements)) || len(statements) > SegmentSize {
-		return nil
-	}
-	items := make([]item, int64(len(statements))-first)
-	for i := range items {
-		at := first + int64(i)
-		items[i].read(s.Start+at, statements[at])
-	}
-	return items
-}
-
-// read parses a stored statement. What does not parse has no log entry that we
-// could compute, so its leaf hash cannot match: the root will tell.
-func (it *item) read(index int64, raw []byte) {
-	it.index = index
-	if it.att, it.parsed = signing.ParseAttestation(raw); it.parsed == nil {
-		it.leaf = LeafHash(it.att)
-		it.identity = bytes.Contains(it.att.Payload(), identityType)
-	}
-}
-
-// verify does what can be said of an entry alone. It is called concurrently.
-func (f *fold) verify(it *item) {
-	it.entry.ID = it.att.ID()
-	if it.parsed != nil {
-		it.denied = it.parsed
-		return
-	}
-	if it.verified, it.denied = f.view.Verify(it.att, trust.Want{}, f.at(it.index)); it.denied != nil {
-		return
-	}
-	it.entry, it.denied = ParseEntry(it.att.ID(), it.verified.Statement())
-	if it.denied == nil && it.entry.What == IsOpening {
-		it.denied = &OpenedAgainError{}
-	}
-}
-
 // add gives an entry its row.
 func (f *fold) add(it *item) error {
-	f.leading = false
 	row, err := it.entry.Row(it.index), it.denied
 	if err == nil {
 		err = f.index.Check(it.entry)
 	}
 	if err != nil {
+		// What was said stays a link, though it does not count: rule 4.3.
+		row.Link = f.index.Follows(it.entry)
 		f.void(&row, err)
 		return nil
 	}
@@ -225,6 +134,24 @@ func (f *fold) add(it *item) error {
 		if it.verified.Bound().Critical && !knownKind(kind) {
 			return &CriticalError{ID: f.id, Index: it.index, Kind: kind}
 		}
+	}
+	f.index.Add(row)
+	return nil
+}
+
+// addIdentity gives an identity statement its row, and learns from it.
+func (f *fold) addIdentity(ctx context.Context, it *item) error {
+	row := Row{Index: it.index, ID: it.att.ID(), What: IsIdentity}
+	if i, ok := f.index.Holds(row.ID); ok {
+		f.void(&row, &RepeatedError{ID: row.ID, Index: i})
+		return nil
+	}
+	if err := f.signers.Add(ctx, it.index, it.att); err != nil {
+		if errors.Is(err, ErrDocument) {
+			return err
+		}
+		f.void(&row, err)
+		return nil
 	}
 	f.index.Add(row)
 	return nil
@@ -254,6 +181,21 @@ func (f *fold) void(row *Row, why error) {
 type OpenedAgainError struct{}
 
 func (*OpenedAgainError) Error() string { return "opens a feed that is open" }
+
+// UnreadError reports an entry that has no place in a tree, since its bytes are
+// no attestation. It matches ErrRoot: what the feed holds cannot be checked.
+type UnreadError struct {
+	ID    ID
+	Index int64
+	Err   error
+}
+
+func (e *UnreadError) Error() string {
+	return fmt.Sprintf("feed %s: entry %d has no place in a tree: %v", e.ID, e.Index, e.Err)
+}
+
+// Unwrap returns ErrRoot, and what is wrong with the bytes.
+func (e *UnreadError) Unwrap() []error { return []error{ErrRoot, e.Err} }
 
 // GapError reports entries that a source does not have.
 type GapError struct {

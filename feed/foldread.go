@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"airlock/storage"
 )
@@ -19,11 +20,12 @@ func (f *Follower) begin(id ID, s *State, again bool) *fold {
 		w.epoch, w.passes = s.Epoch, s.Edge
 	case s != nil:
 		w.epoch, w.logKey, w.edge, w.index = s.Epoch, s.LogKey, s.Edge.Clone(), s.Index
-		w.inForce = append(w.inForce, s.InForce...)
-		w.pending = append(w.pending, s.pending...)
 	}
-	w.document = func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error) {
+	w.signers = NewSigners(id, w.epoch, f.View, func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error) {
 		return ReadObject(ctx, f.Source, id, d, limit)
+	})
+	if s != nil && !again {
+		w.signers.inForce, w.signers.pending = slices.Clone(s.InForce), slices.Clone(s.pending)
 	}
 	return w
 }
@@ -104,16 +106,24 @@ func (f *Follower) ahead(ctx context.Context, id ID, from, to int64) iter.Seq2[p
 	}
 }
 
-// ReadObject reads a small object whole and checks it against its digest.
+// ReadObject reads a small object of a source whole, as ReadWhole does.
 func ReadObject(ctx context.Context, src Source, id ID, d storage.Digest, limit int64) ([]byte, error) {
-	r, err := src.Object(ctx, id, d, 0)
+	return ReadWhole(ctx, func(ctx context.Context, d storage.Digest, off int64) (io.ReadCloser, error) {
+		return src.Object(ctx, id, d, off)
+	}, d, limit)
+}
+
+// ReadWhole reads an object of at most limit bytes whole and checks it against
+// its digest. open is a source's Object or a store's Get.
+func ReadWhole(ctx context.Context, open func(context.Context, storage.Digest, int64) (io.ReadCloser, error), d storage.Digest, limit int64) ([]byte, error) {
+	r, err := open(ctx, d, 0)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("object %s: %w", d, err)
 	}
 	defer r.Close()
 	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("object %s: %w", d, err)
 	}
 	if int64(len(b)) > limit {
 		return nil, fmt.Errorf("object %s: more than %d bytes", d, limit)

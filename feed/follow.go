@@ -149,14 +149,14 @@ func (f *Follower) extend(ctx context.Context, id ID, state *State, got Checkpoi
 	if err != nil {
 		return nil, report, fmt.Errorf("feed %s: %w", id, err)
 	}
-	if root := w.edge.Root(); root != opened.Root || w.edge.Size() != opened.Size {
+	if root := w.edge.Root(); root != opened.Root || w.edge.Size() != opened.Size || w.unread != nil {
 		return nil, report, f.wrongRoot(ctx, w, state, opened)
 	}
 	if w.missed {
 		return nil, report, f.keepEvidence(ctx, &RollbackError{ID: id, Seen: state.Checkpoint(), Got: opened, Fork: true})
 	}
 	next := &State{ID: id, Lineage: f.View.History().Lineage(), Epoch: w.epoch, LogKey: w.logKey, Edge: w.edge, Note: opened.Note,
-		InForce: w.inForce, Identity: f.View.History().Current().Version, SeenAt: f.Now(), Index: w.index, pending: w.pending}
+		InForce: w.signers.inForce, Identity: f.View.History().Current().Version, SeenAt: f.Now(), Index: w.index, pending: w.signers.pending}
 	if state != nil {
 		next.tag, next.pages = state.tag, state.pages
 	}

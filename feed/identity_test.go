@@ -153,6 +153,10 @@ func TestOpeningRefused(t *testing.T) {
 			st, err := o.Statement()
 			return []feedtest.Signed{a.Sign(a.Space.Leaf("x", trust.Publisher), st, err)}
 		},
+		"without the identity it names, by a leaf of the first": func(a *feedtest.Author) []feedtest.Signed {
+			a.Space.Next(listing(a, a.Space.Leaf("carol", trust.Publisher)))
+			return a.Opening()[:2]
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
@@ -208,6 +212,83 @@ func TestRevocation(t *testing.T) {
 	if _, report := sync(t, later(t, elsewhere, withoutRevocation), a.ID); report.From != 9 {
 		t.Errorf("read a third time: %+v", report)
 	}
+}
+
+// as has a leaf publish for a moment: what it signs moves the heads.
+func as(a *feedtest.Author, leaf *signing.Signer, sign func() feedtest.Signed) feedtest.Signed {
+	owner := a.Space.Publisher
+	defer func() { a.Space.Publisher = owner }()
+	a.Space.Publisher = leaf
+	return sign()
+}
+
+// TestRevokedLinks revokes the key of a thief who published and withdrew between
+// the Space's own statements. It is as if he had not, and nothing of the Space
+// falls with him: he blocks no name, uses up no version and withdraws nothing,
+// for followers who had taken his entries and for newcomers (rules 4.3, 4.4).
+func TestRevokedLinks(t *testing.T) {
+	a, tape := example(t) // a@1, b@1, a@2 as 2 to 4
+	thief := a.Space.Leaf("carol", trust.Publisher)
+	a.Space.Next(listing(a, thief))
+	stolen := func(ref string) feedtest.Signed {
+		return as(a, thief, func() feedtest.Signed {
+			return a.Publish(ref, feedtest.Text("content", "by the thief"))
+		})
+	}
+	tape.Add(a.Identity(2)...)                                                       // 5
+	tape.Add(stolen("file/a@3"))                                                     // 6: takes a version
+	tape.Add(a.Publish("file/a@4"))                                                  // 7: follows it
+	tape.Add(as(a, thief, func() feedtest.Signed { return a.Withdraw("file/b@1") })) // 8
+	tape.Add(a.Publish("file/b@2"))                                                  // 9
+	tape.Add(stolen("file/a@5"))                                                     // 10
+	tape.Add(a.Withdraw("file/a@5"))                                                 // 11: of what the thief published
+	tape.Add(stolen("file/c@1"))                                                     // 12: the first of its name
+	every(t, a, tape)
+	early := a.Follower(tape)
+	sync(t, early, a.ID)
+
+	a.Space.Next(func(id *trust.Identity) {
+		a.Space.Revoke(id, thief, trust.Position{Feed: a.ID.String(), Epoch: 1, Index: 6})
+	})
+	tape.Add(a.Identity(3)...)                                                                            // 13
+	tape.Add(a.Publish("file/a@3"))                                                                       // 14: the thief's numbers are free
+	tape.Add(a.Publish("file/a@5"))                                                                       // 15
+	tape.Add(a.Publish("file/c@1"))                                                                       // 16: follows the void 12
+	tape.Add(a.Withdraw("file/b@1"))                                                                      // 17: it was live
+	tape.Add(stolen("file/d@1"))                                                                          // 18: dropped by now, so not even a link
+	tape.Add(a.Draft(a.Space.Publisher, "file/d@1", nil, func(p *feed.Publication) { p.Previous = nil })) // 19
+	every(t, a, tape, 6, 8, 10, 11, 12, 18)
+
+	s, _ := sync(t, later(t, early, tape), a.ID)
+	for ref, index := range map[string]int64{"file/a@3": 14, "file/a@4": 7, "file/a@5": 15, "file/b@1": 17, "file/b@2": 9, "file/c@1": 16, "file/d@1": 19} {
+		if row, ok := s.Index.State(feedtest.ParseRef(ref)); !ok || row.Index != index {
+			t.Errorf("%s is entry %d, %v; want %d", ref, row.Index, ok, index)
+		}
+	}
+}
+
+// TestRevocationCorrected moves the place from which a key is revoked, back and
+// forth: what counts follows, and what is a link stays.
+func TestRevocationCorrected(t *testing.T) {
+	a, tape := example(t)
+	carol := a.Space.Leaf("carol", trust.Publisher)
+	a.Space.Next(listing(a, carol))
+	tape.Add(a.Identity(2)...) // 5
+	for _, ref := range []string{"file/a@3", "file/a@4"} {
+		tape.Add(as(a, carol, func() feedtest.Signed { return a.Publish(ref) })) // 6, 7
+	}
+	a.Space.Next(func(id *trust.Identity) {
+		a.Space.Revoke(id, carol, trust.Position{Feed: a.ID.String(), Epoch: 1, Index: 6})
+	})
+	tape.Add(a.Identity(3)...)                                                // 8
+	tape.Add(a.Publish("file/a@3", feedtest.Text("content", "not by carol"))) // 9
+	tape.Add(a.Publish("file/a@5"))                                           // 10
+	every(t, a, tape, 6, 7)
+	a.Space.Next(func(id *trust.Identity) {
+		id.Revocations[0].Since = []trust.RevokedFrom{{Epoch: 1, Feed: a.ID.String(), Size: 7}}
+	})
+	tape.Add(a.Identity(4)...).Add(a.Publish("file/a@6")) // 11, 12
+	every(t, a, tape, 7, 9)                               // a@3 is carol's again
 }
 
 // TestRevocationHidesNoFork gives a follower that must read again another

@@ -12,7 +12,17 @@ import (
 // Index is what a feed's entries add up to: which statements it holds, the
 // head of every name, the state of every version. Committers check a
 // submission against it before they commit, followers fold the log into it.
-// Both use the same rules, so they agree on what is void.
+// Both use the same rules, so they agree on what is void:
+//
+//   - What an entry is never changes. A name's chain consists of its links:
+//     publications and withdrawals that a leaf in force signed for their place
+//     and that name the link before. That depends on the entries up to there.
+//   - Whether a link counts may change: a revocation reaches back. It is then as
+//     if its version had never been published or withdrawn by it, and still a
+//     link, or the Space's own later statements would fall with it.
+//
+// A follower reads a feed again when a key is revoked, so its rows say what
+// counts now. A committer's rows say what is a link; it asks CheckBut.
 //
 // Entries up to the last multiple of PageSize are kept as packed pages of
 // about 120 bytes an entry. An Index is not safe for concurrent use.
@@ -23,8 +33,8 @@ type Index struct {
 	rows   []Row
 
 	ids      map[signing.ID]int64
-	heads    map[string]int64 // by kind/name
-	versions map[string]int64 // by kind/name@version, folded
+	heads    map[string]int64 // links, by kind/name
+	versions map[string]int64 // what counts, by kind/name@version, folded
 }
 
 // What says what an entry is.
@@ -47,8 +57,14 @@ type Row struct {
 	Ref          Ref            // of a publication or withdrawal
 	Manifest     storage.Digest // likewise
 	ManifestSize int64          // of a publication, in bytes
+	// Leaf is the place of the leaf that signed a publication or withdrawal,
+	// in the identity version in force there.
+	Leaf uint8
 	// Void says why the entry does not count; empty where it does.
 	Void string
+	// Link is set where a publication or withdrawal does not count and is a
+	// link of its name's chain all the same.
+	Link bool
 }
 
 // NewIndex returns the index of an empty feed.
@@ -78,11 +94,13 @@ func (x *Index) Add(r Row) {
 	if len(r.Void) > maxVoid {
 		r.Void = strings.ToValidUTF8(r.Void[:maxVoid], "")
 	}
-	if _, ok := x.ids[r.ID]; !ok {
+	if have, ok := x.ids[r.ID]; !ok || r.holds() && !x.Row(have).holds() {
 		x.ids[r.ID] = r.Index
 	}
-	if r.counts() {
+	if r.links() {
 		x.heads[headKey(r.Ref.Kind, r.Ref.Name)] = r.Index
+	}
+	if r.counts() {
 		x.versions[versionKey(r.Ref)] = r.Index
 	}
 	x.rows = append(x.rows, r)
@@ -95,6 +113,13 @@ func (x *Index) Add(r Row) {
 func (r Row) counts() bool {
 	return r.Void == "" && (r.What == IsPublication || r.What == IsWithdrawal)
 }
+
+// links reports whether the row is a link of its name's chain.
+func (r Row) links() bool { return r.counts() || r.Link }
+
+// holds reports whether the row is the place of its statement, so that another
+// is a repetition. Where the bytes were worth nothing the statement is not in.
+func (r Row) holds() bool { return r.Void == "" || r.Link }
 
 // pack turns the loose rows into a page.
 func (x *Index) pack() {
@@ -137,27 +162,43 @@ func (x *Index) Rows(from int64) iter.Seq[Row] {
 	}
 }
 
-// ByID returns the first entry that holds the statement.
+// ByID returns the entry with a statement: the one that holds it, else the first.
 func (x *Index) ByID(id signing.ID) (int64, bool) {
+	first, found := int64(0), false
+	holds := func(i int64) bool {
+		if !found {
+			first, found = i, true
+		}
+		return x.Row(i).holds()
+	}
 	if x.parent != nil {
-		if i, ok := x.parent.ByID(id); ok {
+		if i, ok := x.parent.ByID(id); ok && holds(i) {
 			return i, true
 		}
 	}
 	if len(x.pages) > 0 {
 		hash := hashKey(id[:])
 		for n, p := range x.pages {
-			if i, ok := p.byID(id[:], hash); ok {
+			if i, ok := p.byID(id[:], hash); ok && holds(int64(n)*PageSize+int64(i)) {
 				return int64(n)*PageSize + int64(i), true
 			}
 		}
 	}
-	i, ok := x.ids[id]
-	return i, ok
+	if i, ok := x.ids[id]; ok && holds(i) {
+		return i, true
+	}
+	return first, found
 }
 
-// Head returns the newest statement that counts about a kind and name: the one
-// that the next must name as previous.
+// Holds returns the entry that makes another with the same statement a
+// repetition.
+func (x *Index) Holds(id signing.ID) (int64, bool) {
+	i, ok := x.ByID(id)
+	return i, ok && x.Row(i).holds()
+}
+
+// Head returns the newest link about a kind and name: the one that the next
+// statement must name as previous, whether or not it counts.
 func (x *Index) Head(kind, name string) (Row, bool) {
 	var buf [512]byte
 	return x.newest(byHead, appendHead(buf[:0], kind, name))
@@ -201,91 +242,23 @@ func (x *Index) before(list int, key []byte) (int64, bool) {
 	return 0, false
 }
 
-// Check applies the rules of a log to what would be the next entry: nil, or
-// the reason for which it is void.
-func (x *Index) Check(e Entry) error {
-	if i, ok := x.ByID(e.ID); ok {
-		return &RepeatedError{ID: e.ID, Index: i}
-	}
-	switch e.What {
-	case IsPublication:
-		// Rule 4.4: kind/name@version never changes its meaning, and
-		// withdrawn is final.
-		if have, ok := x.State(e.Ref); ok {
-			return &VersionError{Ref: e.Ref, Have: have.Manifest, Got: e.Manifest, Index: have.Index, Withdrawn: have.What == IsWithdrawal}
+// Identities yields the opening and the identity statements that are not void:
+// what says who may sign.
+func (x *Index) Identities() iter.Seq[int64] {
+	return func(yield func(int64) bool) {
+		for n, p := range x.pages {
+			for i := range p.count {
+				if p.isTrust(i) && !yield(int64(n)*PageSize+int64(i)) {
+					return
+				}
+			}
 		}
-	case IsWithdrawal:
-		have, ok := x.State(e.Ref)
-		if !ok || have.Manifest != e.Manifest || have.What == IsWithdrawal {
-			return &VersionError{Ref: e.Ref, Have: have.Manifest, Got: e.Manifest, Index: have.Index, Withdrawn: have.What == IsWithdrawal, Withdrawing: true}
+		for _, r := range x.rows {
+			if (r.What == IsOpening || r.What == IsIdentity) && r.Void == "" && !yield(r.Index) {
+				return
+			}
 		}
-	default:
-		return nil
 	}
-	return x.checkChain(e)
-}
-
-// checkChain holds rule 4.3: a statement names the one it follows.
-func (x *Index) checkChain(e Entry) error {
-	head, ok := x.Head(e.Ref.Kind, e.Ref.Name)
-	if ok == (e.Previous != nil) && (!ok || head.ID == *e.Previous) {
-		return nil
-	}
-	err := &ChainError{Ref: e.Ref, Previous: e.Previous}
-	if ok {
-		err.Head, err.HeadIndex = &head.ID, head.Index
-	}
-	return err
-}
-
-// RepeatedError reports a statement that the feed holds already.
-type RepeatedError struct {
-	ID    signing.ID
-	Index int64
-}
-
-func (e *RepeatedError) Error() string {
-	return fmt.Sprintf("statement %s is entry %d already", e.ID, e.Index)
-}
-
-// VersionError reports a version that has a content already, was withdrawn, or
-// (when withdrawing) is not there to be withdrawn.
-type VersionError struct {
-	Ref         Ref
-	Have, Got   storage.Digest // manifests; Have is zero where there is none
-	Index       int64          // the entry with Have
-	Withdrawn   bool
-	Withdrawing bool
-}
-
-func (e *VersionError) Error() string {
-	switch {
-	case e.Have.IsZero():
-		return fmt.Sprintf("%s was never published here", e.Ref)
-	case e.Withdrawn:
-		return fmt.Sprintf("%s was withdrawn by entry %d, which is final", e.Ref, e.Index)
-	case e.Withdrawing:
-		return fmt.Sprintf("%s is %s (entry %d), not %s", e.Ref, e.Have, e.Index, e.Got)
-	case e.Have == e.Got:
-		return fmt.Sprintf("%s was published by entry %d already", e.Ref, e.Index)
-	}
-	return fmt.Sprintf("%s is %s already (entry %d) and cannot become %s", e.Ref, e.Have, e.Index, e.Got)
-}
-
-// ChainError reports a statement that does not follow the head of its name.
-type ChainError struct {
-	Ref       Ref
-	Previous  *signing.ID // what the statement names
-	Head      *signing.ID // what it should have named; nil for none
-	HeadIndex int64
-}
-
-func (e *ChainError) Error() string {
-	name := headKey(e.Ref.Kind, e.Ref.Name)
-	if e.Head == nil {
-		return fmt.Sprintf("%s names a previous statement, and there is none about %s", e.Ref, name)
-	}
-	return fmt.Sprintf("%s does not follow the newest statement about %s, %s (entry %d)", e.Ref, name, *e.Head, e.HeadIndex)
 }
 
 // FullPages is the number of pages that will not change any more.

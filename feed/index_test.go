@@ -16,18 +16,21 @@ import (
 // model is what an index must answer, the slow way.
 type model []Row
 
-func (m model) byID(id signing.ID) (int64, bool) {
+func (m model) byID(id signing.ID) (first int64, ok bool) {
 	for _, r := range m {
-		if r.ID == id {
+		if r.ID == id && (r.Void == "" || r.Link) {
 			return r.Index, true
 		}
+		if r.ID == id && !ok {
+			first, ok = r.Index, true
+		}
 	}
-	return 0, false
+	return first, ok
 }
 
-func (m model) newest(same func(Ref) bool) (Row, bool) {
+func (m model) newest(is func(Row) bool) (Row, bool) {
 	for i := len(m) - 1; i >= 0; i-- {
-		if m[i].counts() && same(m[i].Ref) {
+		if is(m[i]) {
 			return m[i], true
 		}
 	}
@@ -35,14 +38,32 @@ func (m model) newest(same func(Ref) bool) (Row, bool) {
 }
 
 func (m model) head(kind, name string) (Row, bool) {
-	return m.newest(func(r Ref) bool { return r.Kind == kind && r.Name == name })
+	return m.newest(func(r Row) bool { return r.links() && r.Ref.Kind == kind && r.Ref.Name == name })
 }
 
 func (m model) state(ref Ref) (Row, bool) {
-	return m.newest(func(r Ref) bool {
-		return r.Kind == ref.Kind && r.Name == ref.Name && strings.EqualFold(r.Version, ref.Version)
-	})
+	return m.newest(func(r Row) bool { return r.counts() && sameVersion(r.Ref, ref) })
 }
+
+// stateBut replays what is said of a version without what is revoked.
+func (m model) stateBut(ref Ref, revoked func(Row) bool) (state Row, ok bool) {
+	for _, r := range m {
+		if !r.counts() || revoked(r) || !sameVersion(r.Ref, ref) {
+			continue
+		}
+		taken := ok && state.What == IsPublication
+		if r.What == IsPublication && !ok || r.What == IsWithdrawal && taken && state.Manifest == r.Manifest {
+			state, ok = r, true
+		}
+	}
+	return state, ok
+}
+
+func sameVersion(a, b Ref) bool {
+	return a.Kind == b.Kind && a.Name == b.Name && strings.EqualFold(a.Version, b.Version)
+}
+
+func oddLeaf(r Row) bool { return r.Leaf%2 == 1 }
 
 var (
 	kinds    = rapid.SampledFrom([]string{"a", "b", "a.b"})
@@ -59,9 +80,11 @@ func drawRow(t *rapid.T, i int64) Row {
 	if r.What == IsPublication || r.What == IsWithdrawal {
 		r.Ref, r.Manifest = refs.Draw(t, "ref"), storage.Digest(ids.Draw(t, "manifest"))
 		r.ManifestSize = rapid.Int64Range(0, MaxManifest).Draw(t, "size")
+		r.Leaf = uint8(rapid.IntRange(0, 3).Draw(t, "leaf"))
 	}
 	if rapid.IntRange(0, 3).Draw(t, "void") == 0 {
 		r.Void = "is void"
+		r.Link = (r.What == IsPublication || r.What == IsWithdrawal) && rapid.Bool().Draw(t, "link")
 	}
 	return r
 }
@@ -124,6 +147,10 @@ func wantModel(t interface{ Fatalf(string, ...any) }, x *Index, m model) {
 				got, ok := x.State(ref)
 				if want, has := m.state(ref); ok != has || !reflect.DeepEqual(got, want) {
 					t.Fatalf("state of %s: %v, want %v", ref, got, want)
+				}
+				got, ok = x.stateBut(ref, oddLeaf)
+				if want, has := m.stateBut(ref, oddLeaf); ok != has || !reflect.DeepEqual(got, want) {
+					t.Fatalf("state of %s without odd leaves: %v, want %v", ref, got, want)
 				}
 			}
 		}
@@ -238,6 +265,7 @@ func TestIndexCheck(t *testing.T) {
 	x.Add(Row{Index: 1, ID: id(2), What: IsPublication, Ref: b1, Manifest: m(2)})
 	x.Add(Row{Index: 2, ID: id(3), What: IsWithdrawal, Ref: b1, Manifest: m(2)})
 	x.Add(Row{Index: 3, ID: id(4), What: IsPublication, Ref: a2, Manifest: m(3), Void: "by a stranger"})
+	x.Add(Row{Index: 4, ID: id(5), What: IsPublication, Ref: Ref{"file", "d", "1"}, Manifest: m(4), Void: "revoked", Link: true})
 	for name, c := range map[string]struct {
 		entry Entry
 		want  any // nil where it may come
@@ -249,7 +277,10 @@ func TestIndexCheck(t *testing.T) {
 		"withdrawal":                    {Entry{ID: id(9), What: IsWithdrawal, Ref: a1, Manifest: m(1), Previous: prev(1)}, nil},
 		"other kinds":                   {Entry{ID: id(9)}, nil},
 		"repeated":                      {Entry{ID: id(1), What: IsPublication, Ref: a1, Manifest: m(1)}, new(*RepeatedError)},
-		"repeated, void":                {Entry{ID: id(4)}, new(*RepeatedError)},
+		"repeated, a void link":         {Entry{ID: id(5)}, new(*RepeatedError)},
+		"where it was worth nothing":    {Entry{ID: id(4), What: IsPublication, Ref: a2, Manifest: m(3), Previous: prev(1)}, nil},
+		"after a void link":             {Entry{ID: id(9), What: IsPublication, Ref: Ref{"file", "d", "1"}, Manifest: m(9), Previous: prev(5)}, nil},
+		"skips a void link":             {Entry{ID: id(9), What: IsPublication, Ref: Ref{"file", "d", "1"}, Manifest: m(9)}, new(*ChainError)},
 		"same content":                  {Entry{ID: id(9), What: IsPublication, Ref: a1, Manifest: m(1), Previous: prev(1)}, new(*VersionError)},
 		"other content":                 {Entry{ID: id(9), What: IsPublication, Ref: a1, Manifest: m(9), Previous: prev(1)}, new(*VersionError)},
 		"withdrawn version":             {Entry{ID: id(9), What: IsPublication, Ref: b1, Manifest: m(2), Previous: prev(3)}, new(*VersionError)},
@@ -264,11 +295,59 @@ func TestIndexCheck(t *testing.T) {
 		"withdrawal names none":         {Entry{ID: id(9), What: IsWithdrawal, Ref: a1, Manifest: m(1)}, new(*ChainError)},
 	} {
 		err := x.Check(c.entry)
+		_, version := errors.AsType[*VersionError](err)
+		if follows := x.Follows(c.entry); follows != (c.entry.isPackage() && (err == nil || version && x.checkChain(c.entry) == nil)) {
+			t.Errorf("%s: is a link: %v, and %v", name, follows, err)
+		}
 		if c.want == nil && err != nil || c.want != nil && !errors.As(err, c.want) {
 			t.Errorf("%s: got %v, want %T", name, err, c.want)
 		}
 		if err != nil && (err.Error() == "" || strings.Contains(err.Error(), "%!")) {
 			t.Errorf("%s: message %q", name, err)
+		}
+	}
+}
+
+// TestCheckBut is the same for an index of links, some of which do not count.
+func TestCheckBut(t *testing.T) {
+	id := func(b byte) signing.ID { return signing.ID{b} }
+	m := func(b byte) storage.Digest { return storage.Digest{b} }
+	a1, b1, c1 := Ref{"file", "a", "1"}, Ref{"file", "b", "1"}, Ref{"file", "c", "1"}
+	x := NewIndex()
+	for i, r := range []Row{
+		{ID: id(1), What: IsPublication, Ref: a1, Manifest: m(1)},
+		{ID: id(2), What: IsPublication, Ref: a1, Manifest: m(2)}, // a second content
+		{ID: id(3), What: IsPublication, Ref: b1, Manifest: m(3), Leaf: 1},
+		{ID: id(4), What: IsWithdrawal, Ref: b1, Manifest: m(3)}, // of what the thief published
+		{ID: id(5), What: IsPublication, Ref: c1, Manifest: m(5)},
+		{ID: id(6), What: IsWithdrawal, Ref: c1, Manifest: m(5), Leaf: 1}, // by the thief
+	} {
+		r.Index = int64(i)
+		x.Add(r)
+	}
+	to := func(what What, ref Ref, manifest, previous byte) Entry {
+		p := id(previous)
+		return Entry{ID: id(9), What: what, Ref: ref, Manifest: m(manifest), Previous: &p}
+	}
+	for name, c := range map[string]struct {
+		entry                   Entry
+		nobody, thief, everyone bool // may it come where their entries are revoked?
+	}{
+		"withdraw the first content":  {to(IsWithdrawal, a1, 1, 2), true, true, false},
+		"withdraw the second":         {to(IsWithdrawal, a1, 2, 2), false, false, false},
+		"a third content":             {to(IsPublication, a1, 3, 2), false, false, true},
+		"a third, beside the second":  {to(IsPublication, a1, 3, 1), false, false, false},
+		"the thief's version":         {to(IsPublication, b1, 9, 4), false, true, true},
+		"withdraw the thief's":        {to(IsWithdrawal, b1, 3, 4), false, false, false},
+		"what the thief withdrew":     {to(IsPublication, c1, 9, 6), false, false, true},
+		"withdraw what he withdrew":   {to(IsWithdrawal, c1, 5, 6), false, true, false},
+		"a version that nobody knows": {to(IsPublication, Ref{"file", "c", "2"}, 9, 6), true, true, true},
+	} {
+		for who, revoked := range map[string]func(Row) bool{"nobody": nil, "thief": oddLeaf, "everyone": func(Row) bool { return true }} {
+			want := map[string]bool{"nobody": c.nobody, "thief": c.thief, "everyone": c.everyone}[who]
+			if err := x.CheckBut(c.entry, revoked); (err == nil) != want {
+				t.Errorf("%s, %s revoked: %v", name, who, err)
+			}
 		}
 	}
 }

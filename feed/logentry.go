@@ -3,6 +3,7 @@ package feed
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -23,6 +24,18 @@ func LogEntry(a signing.Attestation) []byte {
 	out = append(out, `","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","x509Certificate":{"rawBytes":"`...)
 	out = base64.StdEncoding.AppendEncode(out, a.CertificateDER())
 	return append(out, `"}}}}}}`...)
+}
+
+// Logged returns the attestation whose log entry a log holds for stored bytes,
+// also where its signature is in a form in which nobody may store it: the log
+// entry has those bytes as they are, so they say which entry it is. No other
+// bytes do; of them there is an error.
+func Logged(raw []byte) (signing.Attestation, error) {
+	a, err := signing.ParseAttestation(raw)
+	if form, ok := errors.AsType[*signing.SignatureFormError](err); ok {
+		return form.Attestation, nil
+	}
+	return a, err
 }
 
 // LeafHash is the Merkle leaf hash of the attestation's log entry (RFC 6962,

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"airlock/storage"
 )
@@ -52,21 +51,21 @@ func (p *Pack) Format() []byte { return p.out }
 // ParsePack reads a pack and keeps only what matches its digest.
 func ParsePack(b []byte) (*Pack, error) {
 	if len(b) > MaxPack {
-		return nil, fmt.Errorf("pack: %d bytes, at most %d are allowed", len(b), MaxPack)
+		return nil, malformed("pack: %d bytes, at most %d are allowed", len(b), MaxPack)
 	}
 	if len(b) < len(packHeader) || string(b[:len(packHeader)]) != packHeader {
-		return nil, fmt.Errorf("pack: begins with %.20q, want %q", b, packHeader)
+		return nil, malformed("pack: begins with %.20q, want %q", b, packHeader)
 	}
 	p := &Pack{objects: map[storage.Digest][]byte{}, out: b}
 	for rest := b[len(packHeader):]; len(rest) > 0; {
 		const head = len(storage.Digest{}) + 4
 		if len(rest) < head {
-			return nil, fmt.Errorf("pack: cut off at byte %d", len(b)-len(rest))
+			return nil, malformed("pack: cut off at byte %d", len(b)-len(rest))
 		}
 		d := storage.Digest(rest[:len(storage.Digest{})])
 		n := int64(binary.BigEndian.Uint32(rest[head-4:]))
 		if rest = rest[head:]; n > MaxPacked || n > int64(len(rest)) {
-			return nil, fmt.Errorf("pack: object %s of %d bytes, %d are left and at most %d are allowed", d, n, len(rest), MaxPacked)
+			return nil, malformed("pack: object %s of %d bytes, %d are left and at most %d are allowed", d, n, len(rest), MaxPacked)
 		}
 		if content := rest[:n:n]; storage.DigestOf(content) == d {
 			p.objects[d] = content

@@ -23,14 +23,14 @@ const MaxPage = 63 << 20
 //	"airlock-index 1\n"
 //	first index (8 bytes), rows (4), heap length (4)
 //	rows, 76 bytes each: statement id (32), manifest (32), manifest size (4),
-//	    what (1), zero (3), heap offset (4)
+//	    what (1), link (1), leaf (1), zero (1), heap offset (4)
 //	heap: for each row kind, name, version and the reason why it is void,
 //	    each as a length (unsigned varint, the shortest) and that many bytes
 //	three lists of row numbers, each a count (4) and two bytes a row: all rows
-//	    by id; rows that count and have a name, by kind/name and index; the
-//	    same by kind/name@version and index
+//	    by id; links, by kind/name and index; publications and withdrawals that
+//	    count, by kind/name@version and index
 //
-// Numbers are big-endian. Rows have one packed form: what parses comes out the
+// Link is 1 for a link that does not count. Numbers are big-endian. Rows have one packed form: what parses comes out the
 // same again.
 type page struct {
 	raw            []byte
@@ -60,17 +60,20 @@ var errPage = errors.New("index page: damaged")
 func newPage(first int64, rows []Row) *page {
 	heap := make([]byte, 0, 48*len(rows))
 	table := make([]byte, 0, len(rows)*pageRowSize)
-	all, named := make([]int, len(rows)), []int{}
+	all, linked, named := make([]int, len(rows)), []int{}, []int{}
 	for i, r := range rows {
 		table = append(table, r.ID[:]...)
 		table = append(table, r.Manifest[:]...)
 		table = binary.BigEndian.AppendUint32(table, uint32(r.ManifestSize))
-		table = append(table, byte(r.What), 0, 0, 0)
+		table = append(table, byte(r.What), linkByte(r), r.Leaf, 0)
 		table = binary.BigEndian.AppendUint32(table, uint32(len(heap)))
 		for _, s := range []string{r.Ref.Kind, r.Ref.Name, r.Ref.Version, r.Void} {
 			heap = append(binary.AppendUvarint(heap, uint64(len(s))), s...)
 		}
 		all[i] = i
+		if r.links() {
+			linked = append(linked, i)
+		}
 		if r.counts() {
 			named = append(named, i)
 		}
@@ -87,7 +90,7 @@ func newPage(first int64, rows []Row) *page {
 		key  func(Row) []byte
 	}{
 		{all, func(r Row) []byte { return r.ID[:] }},
-		{named, func(r Row) []byte { return appendHead(nil, r.Ref.Kind, r.Ref.Name) }},
+		{linked, func(r Row) []byte { return appendHead(nil, r.Ref.Kind, r.Ref.Name) }},
 		{named, func(r Row) []byte { return appendVersion(nil, r.Ref) }},
 	} {
 		for _, i := range list.rows {
@@ -105,6 +108,13 @@ func newPage(first int64, rows []Row) *page {
 		panic("feed: " + err.Error()) // built three lines above
 	}
 	return p
+}
+
+func linkByte(r Row) byte {
+	if r.Link {
+		return 1
+	}
+	return 0
 }
 
 // parsePage checks the whole page: the outline, every row, and the lists, on
@@ -136,37 +146,48 @@ func parsePage(b []byte) (*page, error) {
 	if len(rest) > 0 {
 		return nil, errPage
 	}
-	named, err := p.checkRows()
+	linked, named, err := p.checkRows()
 	if err != nil {
 		return nil, err
 	}
-	return p, errors.Join(p.checkList(byID, p.count), p.checkList(byHead, named), p.checkList(byVersion, named))
+	return p, errors.Join(p.checkList(byID, p.count), p.checkList(byHead, linked), p.checkList(byVersion, named))
 }
 
 // checkRows checks that the rows' strings fill the heap, one after the other,
-// and counts the rows that have a name and count.
-func (p *page) checkRows() (named int, err error) {
+// and counts the links and the packages that count.
+func (p *page) checkRows() (linked, named int, err error) {
 	at := 0
 	for i := range p.count {
 		row := p.rowBytes[i*pageRowSize:][:pageRowSize]
-		if What(row[68]) > IsWithdrawal || row[69]|row[70]|row[71] != 0 || int64(binary.BigEndian.Uint32(row[72:])) != int64(at) {
-			return 0, errPage
+		if What(row[68]) > IsWithdrawal || row[69] > 1 || row[71] != 0 || int64(binary.BigEndian.Uint32(row[72:])) != int64(at) {
+			return 0, 0, errPage
 		}
+		var n uint64
 		for range 4 {
-			n, used := binary.Uvarint(p.heap[at:])
+			var used int
+			n, used = binary.Uvarint(p.heap[at:])
 			if used <= 0 || used > 1 && p.heap[at+used-1] == 0 || n > uint64(len(p.heap)-at-used) {
-				return 0, errPage
+				return 0, 0, errPage
 			}
 			at += used + int(n)
 		}
-		if p.counts(i) {
+		// Only packages have a leaf, and only those that are void have to say
+		// that they are links.
+		counts, link := p.isPackage(i) && n == 0, row[69] == 1
+		if !p.isPackage(i) && row[69]|row[70] != 0 || counts && link {
+			return 0, 0, errPage
+		}
+		if counts {
 			named++
+		}
+		if counts || link {
+			linked++
 		}
 	}
 	if at != len(p.heap) {
-		return 0, errPage
+		return 0, 0, errPage
 	}
-	return named, nil
+	return linked, named, nil
 }
 
 // checkList checks that a list has want rows, all different and all such as
@@ -180,7 +201,7 @@ func (p *page) checkList(list, want int) error {
 	lastRow := -1
 	for k := 0; k < len(rows); k += 2 {
 		i := int(binary.BigEndian.Uint16(rows[k:]))
-		if i >= p.count || list != byID && !p.counts(i) {
+		if i >= p.count || list == byHead && !p.links(i) || list == byVersion && !p.counts(i) {
 			return errPage
 		}
 		key = p.appendKey(key[:0], list, i)
@@ -192,11 +213,23 @@ func (p *page) checkList(list, want int) error {
 	return nil
 }
 
-// counts reports whether row i speaks of a package and is not void.
-func (p *page) counts(i int) bool {
+// isPackage reports whether row i is a publication or withdrawal.
+func (p *page) isPackage(i int) bool {
 	what := What(p.rowBytes[i*pageRowSize+68])
-	return (what == IsPublication || what == IsWithdrawal) && len(p.text(i, 3)) == 0
+	return what == IsPublication || what == IsWithdrawal
 }
+
+// isTrust reports whether row i is an opening or identity that is not void.
+func (p *page) isTrust(i int) bool {
+	what := What(p.rowBytes[i*pageRowSize+68])
+	return (what == IsOpening || what == IsIdentity) && len(p.text(i, 3)) == 0
+}
+
+// counts reports whether row i speaks of a package and is not void.
+func (p *page) counts(i int) bool { return p.isPackage(i) && len(p.text(i, 3)) == 0 }
+
+// links reports whether row i is a link of its name's chain.
+func (p *page) links(i int) bool { return p.rowBytes[i*pageRowSize+69] == 1 || p.counts(i) }
 
 // text returns string k of row i.
 func (p *page) text(i, k int) []byte {
@@ -214,7 +247,7 @@ func (p *page) row(i int) Row {
 	b := p.rowBytes[i*pageRowSize:][:pageRowSize]
 	return Row{
 		Index: p.first + int64(i), ID: signing.ID(b[:32]), Manifest: storage.Digest(b[32:64]),
-		ManifestSize: int64(binary.BigEndian.Uint32(b[64:])), What: What(b[68]),
+		ManifestSize: int64(binary.BigEndian.Uint32(b[64:])), What: What(b[68]), Link: b[69] == 1, Leaf: b[70],
 		Ref: Ref{string(p.text(i, 0)), string(p.text(i, 1)), string(p.text(i, 2))}, Void: string(p.text(i, 3)),
 	}
 }

@@ -17,6 +17,7 @@ func examplePage() *page {
 		{Index: PageSize + 2, ID: signing.ID{1}, What: IsPublication, Ref: Ref{"file", "a", "2-RC"}, ManifestSize: 78},
 		{Index: PageSize + 3, ID: signing.ID{4}, What: IsPublication, Ref: Ref{"file", "b", "1"}, Void: "because"},
 		{Index: PageSize + 4, ID: signing.ID{2}, Ref: Ref{Kind: "new-kind"}},
+		{Index: PageSize + 5, ID: signing.ID{5}, What: IsWithdrawal, Ref: Ref{"file", "b", "1"}, Leaf: 3, Void: "revoked", Link: true},
 	})
 }
 
@@ -68,22 +69,28 @@ func TestPageRefused(t *testing.T) {
 		return b
 	}
 	for name, b := range map[string][]byte{
-		"header":                change(func(b []byte) { b[14] = '2' }),
-		"first between pages":   change(func(b []byte) { b[len(pageHeader)+7]++ }),
-		"first below zero":      change(func(b []byte) { b[len(pageHeader)] = 0x80 }),
-		"more rows than there":  change(func(b []byte) { b[len(pageHeader)+11]++ }),
-		"huge number of rows":   change(func(b []byte) { b[len(pageHeader)+8] = 0xff }),
-		"huge heap":             change(func(b []byte) { b[len(pageHeader)+12] = 0xff }),
-		"unknown what":          change(func(b []byte) { b[len(pageHeader)+16+68] = 9 }),
-		"padding":               change(func(b []byte) { b[len(pageHeader)+16+69] = 1 }),
-		"heap offset":           change(func(b []byte) { b[len(pageHeader)+16+pageRowSize+75]++ }),
-		"string past the heap":  change(func(b []byte) { b[heap] = 0x7f }),
-		"long list":             change(func(b []byte) { b[lists] = 0xff }),
-		"ids out of order":      change(func(b []byte) { b[lists+5], b[lists+7] = b[lists+7], b[lists+5] }),
-		"row twice in ids":      change(func(b []byte) { b[lists+5] = b[lists+7] }),
-		"row that is not there": change(func(b []byte) { b[lists+13] = 200 }),
-		"names list a void row": change(func(b []byte) { b[lists+4+2*good.count+4+3] = 3 }),
-		"bytes at the end":      append(bytes.Clone(good.raw), 0),
+		"header":                   change(func(b []byte) { b[14] = '2' }),
+		"first between pages":      change(func(b []byte) { b[len(pageHeader)+7]++ }),
+		"first below zero":         change(func(b []byte) { b[len(pageHeader)] = 0x80 }),
+		"more rows than there":     change(func(b []byte) { b[len(pageHeader)+11]++ }),
+		"huge number of rows":      change(func(b []byte) { b[len(pageHeader)+8] = 0xff }),
+		"huge heap":                change(func(b []byte) { b[len(pageHeader)+12] = 0xff }),
+		"unknown what":             change(func(b []byte) { b[len(pageHeader)+16+68] = 9 }),
+		"opening that is a link":   change(func(b []byte) { b[len(pageHeader)+16+69] = 1 }),
+		"opening with a leaf":      change(func(b []byte) { b[len(pageHeader)+16+70] = 1 }),
+		"padding":                  change(func(b []byte) { b[len(pageHeader)+16+71] = 1 }),
+		"link said of what counts": change(func(b []byte) { b[len(pageHeader)+16+pageRowSize+69] = 1 }),
+		"unknown link":             change(func(b []byte) { b[len(pageHeader)+16+5*pageRowSize+69] = 2 }),
+		"link that is not listed":  change(func(b []byte) { b[len(pageHeader)+16+3*pageRowSize+69] = 1 }),
+		"heap offset":              change(func(b []byte) { b[len(pageHeader)+16+pageRowSize+75]++ }),
+		"string past the heap":     change(func(b []byte) { b[heap] = 0x7f }),
+		"long list":                change(func(b []byte) { b[lists] = 0xff }),
+		"ids out of order":         change(func(b []byte) { b[lists+5], b[lists+7] = b[lists+7], b[lists+5] }),
+		"row twice in ids":         change(func(b []byte) { b[lists+5] = b[lists+7] }),
+		"row that is not there":    change(func(b []byte) { b[lists+13] = 200 }),
+		"names list a void row":    change(func(b []byte) { b[lists+4+2*good.count+4+3] = 3 }),
+		"versions list a link":     change(func(b []byte) { b[lists+4+2*good.count+4+6+4+3] = 5 }),
+		"bytes at the end":         append(bytes.Clone(good.raw), 0),
 		"no name for a row that counts": func() []byte {
 			b := good.raw[:lists+4+2*good.count]
 			return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(bytes.Clone(b), 0), 0)
@@ -119,11 +126,14 @@ func checkPage(t *testing.T, b []byte) {
 		if at, ok := p.byID(r.ID[:], 0); !ok || p.row(at).ID != r.ID {
 			t.Errorf("row %d is not found by its id", i)
 		}
-		if !r.counts() {
+		if !r.links() {
 			continue
 		}
 		if at, ok := p.newest(byHead, appendHead(nil, r.Ref.Kind, r.Ref.Name), 0); !ok || at < i {
 			t.Errorf("head of row %d is %d, %v", i, at, ok)
+		}
+		if !r.counts() {
+			continue
 		}
 		if at, ok := p.newest(byVersion, appendVersion(nil, r.Ref), 0); !ok || at < i {
 			t.Errorf("state of row %d is %d, %v", i, at, ok)

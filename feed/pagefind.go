@@ -21,10 +21,29 @@ func (p *page) appendKey(to []byte, list, i int) []byte {
 	return append(to, p.rowBytes[i*pageRowSize:][:32]...)
 }
 
-// byID returns the first row with a statement's id.
+// byID returns the row that holds a statement, else the first with its id.
 func (p *page) byID(id []byte, hash uint64) (int, bool) {
-	at := p.search(byID, func(key []byte) bool { return bytes.Compare(key, id) >= 0 }, hash)
-	return p.at(byID, at, id)
+	rows := p.all(byID, id, hash)
+	for _, i := range rows {
+		if p.row(i).holds() {
+			return i, true
+		}
+	}
+	if len(rows) == 0 {
+		return 0, false
+	}
+	return rows[0], true
+}
+
+// all returns the rows of a list whose key is want, in order.
+func (p *page) all(list int, want []byte, hash uint64) (rows []int) {
+	for at := p.search(list, func(key []byte) bool { return bytes.Compare(key, want) >= 0 }, hash); ; at++ {
+		i, ok := p.at(list, at, want)
+		if !ok {
+			return rows
+		}
+		rows = append(rows, i)
+	}
 }
 
 // newest returns the last row of a list whose key is want.

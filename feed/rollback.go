@@ -37,7 +37,7 @@ var ErrRoot = errors.New("the entries do not give the signed root")
 func (f *Follower) wrongRoot(ctx context.Context, w *fold, state *State, opened Checkpoint) error {
 	err := fmt.Errorf("feed %s: %w: %s at size %d, computed %s", w.id, ErrRoot, opened.Root, opened.Size, w.edge.Root())
 	if w.unread != nil {
-		err = fmt.Errorf("%w; %w", err, w.unread)
+		err = w.unread // the root could not have been right
 	}
 	if state == nil {
 		return err

@@ -2,7 +2,6 @@ package feed
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"airlock/signing"
 )
@@ -42,25 +41,25 @@ func (s Segment) Format() []byte {
 // what the statements are worth is for the follower.
 func ParseSegment(b []byte, start int64, width int) (Segment, error) {
 	if width < 1 || width > SegmentSize {
-		return Segment{}, fmt.Errorf("segment at %d: width %d, want 1 to %d", start, width, SegmentSize)
+		return Segment{}, malformed("segment at %d: width %d, want 1 to %d", start, width, SegmentSize)
 	}
 	s := Segment{Start: start, Statements: make([][]byte, 0, width)}
 	for len(b) > 0 {
 		if len(b) < 4 {
-			return Segment{}, fmt.Errorf("segment at %d: cut off inside a length", start)
+			return Segment{}, malformed("segment at %d: cut off inside a length", start)
 		}
 		n := int64(binary.BigEndian.Uint32(b))
 		if b = b[4:]; n < 1 || n > signing.MaxAttestation || n > int64(len(b)) {
-			return Segment{}, fmt.Errorf("segment at %d: entry %d has length %d, %d bytes are left", start, start+int64(len(s.Statements)), n, len(b))
+			return Segment{}, malformed("segment at %d: entry %d has length %d, %d bytes are left", start, start+int64(len(s.Statements)), n, len(b))
 		}
 		if len(s.Statements) == width {
-			return Segment{}, fmt.Errorf("segment at %d: more than %d entries", start, width)
+			return Segment{}, malformed("segment at %d: more than %d entries", start, width)
 		}
 		s.Statements = append(s.Statements, b[:n:n])
 		b = b[n:]
 	}
 	if len(s.Statements) != width {
-		return Segment{}, fmt.Errorf("segment at %d: %d entries, want %d", start, len(s.Statements), width)
+		return Segment{}, malformed("segment at %d: %d entries, want %d", start, len(s.Statements), width)
 	}
 	return s, nil
 }

@@ -41,10 +41,27 @@ type Attestation struct {
 	certificate []byte
 	timestamp   []byte
 	id          ID
+	unsound     bool // taken out of a SignatureFormError
 }
+
+// SignatureFormError reports bytes that are the stored form of an attestation
+// in everything but the signature itself, which is not in its one encoding: in
+// its high-S form, not in DER, outside the group. Attestation holds the parts as
+// they stand there, so that a log which took them in can be read on. It never
+// verifies.
+type SignatureFormError struct {
+	Attestation Attestation
+	Err         error
+}
+
+func (e *SignatureFormError) Error() string { return "attestation: " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the signature.
+func (e *SignatureFormError) Unwrap() error { return e.Err }
 
 // ParseAttestation reads the stored form. It refuses every other encoding of
 // the same content, so equal statements by the same signature are equal bytes.
+// Where nothing but the signature is wrong the error is a *SignatureFormError.
 // The attestation keeps b, which the caller does not change afterwards.
 func ParseAttestation(b []byte) (Attestation, error) {
 	if len(b) > MaxAttestation {
@@ -78,10 +95,11 @@ func ParseAttestation(b []byte) (Attestation, error) {
 	if !ok || string(rest) != theEnd {
 		return Attestation{}, fmt.Errorf("attestation: at byte %d: %w", len(b)-len(rest), errStoredForm)
 	}
-	if err := checkSignatureForm(a.signature); err != nil {
-		return Attestation{}, fmt.Errorf("attestation: %w", err)
-	}
 	a.id = idOf(a.payload)
+	if err := checkSignatureForm(a.signature); err != nil {
+		a.unsound = true
+		return Attestation{}, &SignatureFormError{Attestation: a, Err: err}
+	}
 	return a, nil
 }
 

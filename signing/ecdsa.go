@@ -11,6 +11,7 @@ import (
 	"math/big"
 
 	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/options"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -64,11 +65,16 @@ func (s *Signer) CertificateDER() []byte { return s.certificate }
 // VerifySignature reports whether the attestation was signed by key, a P-256
 // public key: ErrBadSignature where it was not.
 func (a Attestation) VerifySignature(key *ecdsa.PublicKey) error {
+	if a.unsound {
+		return ErrBadSignature
+	}
 	v, err := signature.LoadECDSAVerifier(key, crypto.SHA256)
 	if err != nil {
 		return err
 	}
-	if err := v.VerifySignature(bytes.NewReader(a.signature), bytes.NewReader(pae(a.payload))); err != nil {
+	// The id is the digest of what was signed (rule 4.1), so the PAE need not be
+	// written out and hashed once more.
+	if err := v.VerifySignature(bytes.NewReader(a.signature), nil, options.WithDigest(a.id[:])); err != nil {
 		return ErrBadSignature
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/elliptic"
+	"errors"
 	"math/big"
 	"testing"
 )
@@ -60,6 +61,14 @@ func TestHighS(t *testing.T) {
 	}
 	_, err = ParseAttestation(twin.Bytes())
 	wantError(t, err, "high-S")
+	// Its parts can be told, and still it never verifies.
+	form, ok := errors.AsType[*SignatureFormError](err)
+	if !ok || form.Attestation.ID() != a.ID() || !bytes.Equal(form.Attestation.Signature(), twin.Signature()) {
+		t.Fatalf("got %v, want a *SignatureFormError about statement %s", err, a.ID())
+	}
+	if err := form.Attestation.VerifySignature(key); !errors.Is(err, ErrBadSignature) {
+		t.Errorf("the high-S twin: %v, want ErrBadSignature", err)
+	}
 	low, err := lowS(twin.Signature())
 	if err != nil || !bytes.Equal(low, a.Signature()) {
 		t.Errorf("low-S form %x, %v, want %x", low, err, a.Signature())

@@ -34,6 +34,9 @@ func Begin(v Version) (*History, error) {
 	return &History{versions: []Version{{v.Identity, []signing.Attestation{a}}}}, nil
 }
 
+// Clone returns a history that grows on its own.
+func (h *History) Clone() *History { return &History{versions: slices.Clip(h.versions)} }
+
 // Lineage is the digest of version 1.
 func (h *History) Lineage() Lineage { return Lineage(h.versions[0].Identity.Digest()) }
 

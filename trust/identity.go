@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 
 	"airlock/signing"
 	"airlock/storage"
@@ -150,12 +151,8 @@ func (id *Identity) Raw() []byte { return id.raw }
 // RootKey is the thumbprint of the root's key.
 func (id *Identity) RootKey() storage.Digest { return signing.KeyThumbprint(id.root) }
 
-// leaf returns the leaf with exactly that certificate, nil where it is not listed.
-func (id *Identity) leaf(der []byte) *Leaf {
-	for i := range id.Leaves {
-		if string(id.Leaves[i].Certificate) == string(der) {
-			return &id.Leaves[i]
-		}
-	}
-	return nil
+// leaf returns the place in Leaves of the leaf with exactly that certificate, -1
+// where it is not listed.
+func (id *Identity) leaf(der []byte) int {
+	return slices.IndexFunc(id.Leaves, func(l Leaf) bool { return string(l.Certificate) == string(der) })
 }

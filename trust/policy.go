@@ -32,11 +32,13 @@ type Policy struct {
 	Lineage Lineage `yaml:"lineage"`
 	// Until is the last day on which anything new is taken, in UTC.
 	Until *Date `yaml:"until,omitempty"`
-	// MaxAge is how old the source's last sign of life may be.
+	// MaxAge is how old the source's last sign of life may be. This version
+	// reads none, so it takes nothing that is published while MaxAge is set.
 	MaxAge Duration `yaml:"maxAge,omitempty"`
 	// Allow lists what may come; a thing passes if one of them covers it.
 	Allow []Allow `yaml:"allow"`
 	// Approvals lists what persons must have approved before it is applied.
+	// This version counts none, so what they cover stays out.
 	Approvals []ApprovalRule `yaml:"approvals,omitempty"`
 
 	file string
@@ -139,8 +141,12 @@ func (p *Policy) Authorize(item Item, now time.Time) error {
 	if !slices.ContainsFunc(p.Allow, func(a Allow) bool { return a.covers(item) }) {
 		return deny(Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
 	}
-	// Approvals are statements; until the follower counts them, what needs
-	// them stays out.
+	// A limit that cannot be checked is not passed over: signs of life and
+	// approvals are statements, and until the follower counts them what asks
+	// for them stays out.
+	if p.MaxAge > 0 && item.Right == MayPublish {
+		return deny(Untrusted, "maxAge", fmt.Sprintf("needs a sign of life of %s not older than %s, and this version reads none; without maxAge it does not ask", p.Space, p.MaxAge))
+	}
 	for i, rule := range p.Approvals {
 		if item.Right == MayPublish && matchAny(rule.Kinds, item.Kind) {
 			return deny(Unapproved, fmt.Sprintf("approvals[%d]", i), fmt.Sprintf("needs approvals by %d persons and has none", rule.Keys))

@@ -157,6 +157,7 @@ func TestAuthorize(t *testing.T) {
 		allow     []trust.Allow
 		approvals []trust.ApprovalRule
 		until     *trust.Date
+		maxAge    trust.Duration
 		now       time.Time
 		item      trust.Item
 		rule      string
@@ -187,6 +188,10 @@ func TestAuthorize(t *testing.T) {
 			now: midnight.Add(-time.Second).In(time.FixedZone("", 14*3600)), item: item},
 		"until, withdrawal": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, until: &until, now: midnight, item: withdraw, rule: "until"},
 
+		"age that nobody can tell": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, maxAge: trust.Duration(time.Hour), item: item, rule: "maxAge"},
+		"age, not allowed anyway":  {maxAge: trust.Duration(time.Hour), item: item, rule: "allow"},
+		"withdrawals, at any age":  {allow: []trust.Allow{allow("*", "*", "", "", both...)}, maxAge: trust.Duration(time.Hour), item: withdraw},
+
 		"needs approval": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, approvals: []trust.ApprovalRule{{Kinds: []string{"variable-*"}, Keys: 1, Persons: person}},
 			item: item, rule: "approvals[0]", reason: trust.ErrUnapproved},
 		"other kinds need approval": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, approvals: []trust.ApprovalRule{{Kinds: []string{"extension"}, Keys: 1, Persons: person}}, item: item},
@@ -195,7 +200,7 @@ func TestAuthorize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := trust.NewPolicy(trust.Space{Organisation: "acme", Name: "dev-qa"}, trust.Lineage(storage.DigestOf([]byte("1"))))
-			p.Allow, p.Approvals, p.Until = test.allow, test.approvals, test.until
+			p.Allow, p.Approvals, p.Until, p.MaxAge = test.allow, test.approvals, test.until, test.maxAge
 			raw, err := p.Format()
 			if err != nil {
 				t.Fatal(err)

@@ -48,30 +48,43 @@ func parseBound(predicate []byte) (b Bound, err error) {
 	return b, nil
 }
 
-// Verified is a statement that the Space made, at a place where it counts.
-type Verified struct {
+// Signed is a statement that the Space made for the place where it stands: by a
+// leaf that was in force there. It says nothing of a revocation since; what is
+// acted on is Verified.
+type Signed struct {
 	statement signing.Statement
 	id        signing.ID
 	person    string
 	key       storage.Digest
+	leaf      int
 	bound     Bound
 	at        Position
 }
 
 // Statement returns what was said.
-func (v Verified) Statement() signing.Statement { return v.statement }
+func (s Signed) Statement() signing.Statement { return s.statement }
+
+// Leaf is the place of the leaf that signed in the list of the identity version
+// in force.
+func (s Signed) Leaf() int { return s.leaf }
+
+// Verified is a statement that the Space made, at a place where it counts.
+type Verified struct{ signed Signed }
+
+// Statement returns what was said.
+func (v Verified) Statement() signing.Statement { return v.signed.statement }
 
 // ID names the statement.
-func (v Verified) ID() signing.ID { return v.id }
+func (v Verified) ID() signing.ID { return v.signed.id }
 
 // Person is who held the key, by the word of the Space.
-func (v Verified) Person() string { return v.person }
+func (v Verified) Person() string { return v.signed.person }
 
 // Key is the thumbprint of the key that signed.
-func (v Verified) Key() storage.Digest { return v.key }
+func (v Verified) Key() storage.Digest { return v.signed.key }
 
 // Bound returns where the statement belongs.
-func (v Verified) Bound() Bound { return v.bound }
+func (v Verified) Bound() Bound { return v.signed.bound }
 
 // At is the position for which the statement was verified.
-func (v Verified) At() Position { return v.at }
+func (v Verified) At() Position { return v.signed.at }

@@ -3,6 +3,7 @@ package trust
 import (
 	"crypto/ecdsa"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,7 +19,15 @@ type Position struct {
 	Index int64
 }
 
+// AtEnd as an Index stands for the position of the next entry, and AtEnd+i for
+// that of statement i of a batch that is to be appended: past every revocation,
+// and in the order of the batch.
+const AtEnd = 1 << 62
+
 func (p Position) String() string {
+	if p.Index >= AtEnd {
+		return fmt.Sprintf("%s epoch %d, statement %d of the batch", p.Feed, p.Epoch, p.Index-AtEnd)
+	}
 	return fmt.Sprintf("%s epoch %d entry %d", p.Feed, p.Epoch, p.Index)
 }
 
@@ -52,6 +61,15 @@ func NewView(h *History, p *Policy) (*View, error) {
 	return &View{history: h, policy: p, timeline: map[feedEpoch][]inForce{}}, nil
 }
 
+// Clone returns a view that believes the same and learns on its own.
+func (v *View) Clone() *View {
+	c := &View{history: v.history.Clone(), policy: v.policy, timeline: maps.Clone(v.timeline)}
+	for key, line := range c.timeline {
+		c.timeline[key] = slices.Clip(line)
+	}
+	return c
+}
+
 // History returns the identities learned so far.
 func (v *View) History() *History { return v.history }
 
@@ -59,13 +77,47 @@ func (v *View) History() *History { return v.history }
 func (v *View) Policy() *Policy { return v.policy }
 
 // Verify decides whether an attestation counts at a position: signed by a leaf
-// that the identity in force lists for the role, not revoked, and bound to this
-// lineage, feed and epoch. A refusal is a *DeniedError. Whether the policy lets
+// that the identity in force lists for the role, bound to this lineage, feed and
+// epoch, and not revoked. A refusal is a *DeniedError. Whether the policy lets
 // the thing in is Authorize's question.
 func (v *View) Verify(a signing.Attestation, want Want, at Position) (Verified, error) {
+	s, err := v.signed(a, want, at, true)
+	if err != nil {
+		return Verified{}, err
+	}
+	return v.Counts(s)
+}
+
+// Signed is Verify but for the revocation, for which Counts asks: what it
+// accepts was said by the Space at that place, whatever became of the key.
+func (v *View) Signed(a signing.Attestation, at Position) (Signed, error) {
+	return v.signed(a, Want{}, at, true)
+}
+
+// Believed is Signed without a look at the signature itself, for a log that
+// reads back what was verified before it was appended.
+func (v *View) Believed(a signing.Attestation, at Position) (Signed, error) {
+	return v.signed(a, Want{}, at, false)
+}
+
+// Counts reports whether what was signed still counts: its key was not revoked
+// from its place on.
+func (v *View) Counts(s Signed) (Verified, error) {
+	if r := v.revoked(s.key, s.at); r != nil {
+		return Verified{}, &DeniedError{Reason: Untrusted, Rule: "revocation", Thing: thingAt(s.at, s.statement),
+			Why: fmt.Sprintf("the key of %s was revoked from here on: %s", s.person, r.Reason)}
+	}
+	return Verified{s}, nil
+}
+
+func thingAt(at Position, st signing.Statement) string {
+	return fmt.Sprintf("%s (%s)", at, st.SubjectName)
+}
+
+func (v *View) signed(a signing.Attestation, want Want, at Position, check bool) (Signed, error) {
 	thing := at.String()
-	deny := func(reason Reason, rule, format string, args ...any) (Verified, error) {
-		return Verified{}, &DeniedError{Reason: reason, Rule: rule, Thing: thing, Why: fmt.Sprintf(format, args...)}
+	deny := func(reason Reason, rule, format string, args ...any) (Signed, error) {
+		return Signed{}, &DeniedError{Reason: reason, Rule: rule, Thing: thing, Why: fmt.Sprintf(format, args...)}
 	}
 	// Rule 4.1: nothing is parsed that was not signed. The leaf decides which
 	// key that is, so it comes first.
@@ -74,18 +126,21 @@ func (v *View) Verify(a signing.Attestation, want Want, at Position) (Verified, 
 	if id == nil {
 		return deny(Untrusted, "position", "stands under identity version %d, of which only %d are known", version, v.history.Current().Version)
 	}
-	leaf := id.leaf(a.CertificateDER())
-	if leaf == nil {
+	number := id.leaf(a.CertificateDER())
+	if number < 0 {
 		return deny(Untrusted, "position", "%s", v.whyUnlisted(a.CertificateDER(), id))
 	}
-	if err := a.VerifySignature(leaf.cert.PublicKey.(*ecdsa.PublicKey)); err != nil {
-		return deny(BadSignature, "signature", "is not signed by the key of %s", leaf.Person)
+	leaf := id.Leaves[number]
+	if check {
+		if err := a.VerifySignature(leaf.cert.PublicKey.(*ecdsa.PublicKey)); err != nil {
+			return deny(BadSignature, "signature", "is not signed by the key of %s", leaf.Person)
+		}
 	}
 	st, err := signing.ParseStatement(a.Payload())
 	if err != nil {
 		return deny(Malformed, "form", "%v", err)
 	}
-	thing = fmt.Sprintf("%s (%s)", at, st.SubjectName)
+	thing = thingAt(at, st)
 	if want.Kind != "" && st.Kind != want.Kind {
 		return deny(Malformed, "kind", "is a statement of kind %s, not %s", st.Kind, want.Kind)
 	}
@@ -98,10 +153,6 @@ func (v *View) Verify(a signing.Attestation, want Want, at Position) (Verified, 
 	if role := roleFor(st.Kind); role != "" && !slices.Contains(leaf.Roles, role) {
 		return deny(Untrusted, "role", "is signed by %s, whose key has no role %s", leaf.Person, role)
 	}
-	key := signing.KeyThumbprint(leaf.cert)
-	if r := v.revoked(key, at); r != nil {
-		return deny(Untrusted, "revocation", "the key of %s was revoked from here on: %s", leaf.Person, r.Reason)
-	}
 	bound, err := parseBound(st.Predicate)
 	if err != nil {
 		return deny(Malformed, "form", "predicate: %v", err)
@@ -109,15 +160,15 @@ func (v *View) Verify(a signing.Attestation, want Want, at Position) (Verified, 
 	if bound.Lineage != v.history.Lineage() || bound.Feed != at.Feed || bound.Epoch != at.Epoch {
 		return deny(Malformed, "binding", "was made for feed %.200s, epoch %d, lineage %s", bound.Feed, bound.Epoch, bound.Lineage)
 	}
-	return Verified{statement: st, id: a.ID(), person: leaf.Person, key: key, bound: bound, at: at}, nil
+	return Signed{statement: st, id: a.ID(), person: leaf.Person, key: signing.KeyThumbprint(leaf.cert), leaf: number, bound: bound, at: at}, nil
 }
 
 // whyUnlisted tells a leaf of another time from one that was never listed.
 func (v *View) whyUnlisted(der []byte, inForce *Identity) string {
 	for _, other := range v.history.versions {
-		if leaf := other.Identity.leaf(der); leaf != nil {
+		if number := other.Identity.leaf(der); number >= 0 {
 			return fmt.Sprintf("is signed by a key of %s that identity version %d lists, and version %d, in force here, does not",
-				leaf.Person, other.Identity.Version, inForce.Version)
+				other.Identity.Leaves[number].Person, other.Identity.Version, inForce.Version)
 		}
 	}
 	return fmt.Sprintf("is signed by a certificate that no known identity of %s lists", v.history.Space())
@@ -136,6 +187,13 @@ func (v *View) revoked(key storage.Digest, at Position) *Revocation {
 		}
 	}
 	return &revocations[i]
+}
+
+// Revoked reports whether what a leaf signed at a position is void by
+// revocation. leaf is Signed.Leaf there; one that is not listed is not revoked.
+func (v *View) Revoked(leaf int, at Position) bool {
+	id := v.history.Version(v.at(at))
+	return id != nil && leaf >= 0 && leaf < len(id.Leaves) && v.revoked(signing.KeyThumbprint(id.Leaves[leaf].cert), at) != nil
 }
 
 // roleFor names the role that may sign a kind. Unknown kinds need only a leaf:

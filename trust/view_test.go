@@ -164,6 +164,91 @@ func TestVerifyRevocation(t *testing.T) {
 	}
 }
 
+// Signed tells what the Space said at a place, also where the key was revoked
+// since; what was moved there or is by no leaf in force it did not say.
+func TestSigned(t *testing.T) {
+	s := newSpace(t)
+	carol := s.Leaf("carol", trust.Publisher)
+	s.Next(func(id *trust.Identity) { s.List(id, carol) })
+	s.Next(func(id *trust.Identity) { s.Revoke(id, carol, entry(7)) })
+	v := s.View(nil)
+	v.PutInForce(2, entry(2))
+	v.PutInForce(3, entry(20))
+	for index, want := range map[int64]struct{ signed, counts string }{
+		1: {"position", ""}, 6: {"", ""}, 7: {"", "revocation"}, 19: {"", "revocation"}, 20: {"position", ""},
+	} {
+		a := s.Attest(carol, signing.Publication, "file/a@1", entry(index))
+		got, err := v.Signed(a, entry(index))
+		wantDenied(t, err, want.signed, trust.ErrUntrusted)
+		if err != nil {
+			continue
+		}
+		verified, err := v.Counts(got)
+		wantDenied(t, err, want.counts, trust.ErrUntrusted)
+		if err == nil && verified.ID() != a.ID() {
+			t.Errorf("entry %d: verified %s, want %s", index, verified.ID(), a.ID())
+		}
+		if got.Leaf() != 2 || v.Revoked(got.Leaf(), entry(index)) != (want.counts != "") {
+			t.Errorf("entry %d: leaf %d, revoked: %v", index, got.Leaf(), v.Revoked(got.Leaf(), entry(index)))
+		}
+	}
+	_, err := v.Signed(s.Attest(carol, signing.Publication, "file/a@1", entry(7)), trust.Position{Feed: otherFeed, Epoch: 1, Index: 7})
+	wantDenied(t, err, "position", trust.ErrUntrusted)
+	_, err = v.Signed(s.Attest(carol, signing.Publication, "file/a@1", trust.Position{Feed: otherFeed, Epoch: 1}), entry(7))
+	wantDenied(t, err, "binding", trust.ErrMalformed) // moved, which its revocation does not hide
+	for leaf, at := range map[int]trust.Position{0: entry(7), 2: entry(20), 3: entry(7), -1: entry(7), 64: entry(7)} {
+		if v.Revoked(leaf, at) {
+			t.Errorf("leaf %d at %s is revoked", leaf, at)
+		}
+	}
+
+	forged := dressed(t, s.Attest(s.Approver, signing.Publication, "file/a@1", entry(6)), carol.CertificateDER())
+	if _, err := v.Signed(forged, entry(6)); err == nil {
+		t.Error("a forged signature counts as signed")
+	}
+	if _, err := v.Believed(forged, entry(6)); err != nil {
+		t.Errorf("believed: %v", err)
+	}
+	_, err = v.Believed(forged, entry(1))
+	wantDenied(t, err, "position", trust.ErrUntrusted)
+}
+
+// What a clone learns the view does not know, nor the other way round.
+func TestClone(t *testing.T) {
+	s := newSpace(t)
+	for range 4 {
+		s.Next(func(id *trust.Identity) {})
+	}
+	s.Next(func(id *trust.Identity) { s.Drop(id, s.Approver) })
+	v, err := trust.NewView(s.HistoryAt(3), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 { // so that a list has room left
+		v.PutInForce(n+1, entry(int64(n)))
+	}
+	c := v.Clone()
+	for n := 4; n <= 6; n++ {
+		if err := c.Learn(s.Version(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.PutInForce(6, entry(5))
+	v.PutInForce(3, trust.Position{Feed: testFeed, Epoch: 1, Index: 0})
+	if v.History().Current().Version != 3 || c.History().Current().Version != 6 {
+		t.Errorf("versions %d and %d", v.History().Current().Version, c.History().Current().Version)
+	}
+	a := s.Attest(s.Approver, signing.Approval, "x", entry(7))
+	_, err = v.Verify(a, trust.Want{}, entry(7))
+	wantDenied(t, err, "", nil)
+	_, err = c.Verify(a, trust.Want{}, entry(7))
+	wantDenied(t, err, "position", trust.ErrUntrusted)
+	c.PutInForce(6, trust.Position{Feed: otherFeed, Epoch: 1})
+	at := trust.Position{Feed: otherFeed, Epoch: 1, Index: 1}
+	_, err = v.Verify(s.Attest(s.Approver, signing.Approval, "x", at), trust.Want{}, at)
+	wantDenied(t, err, "", nil)
+}
+
 // A key keeps its revocation under a new certificate.
 func TestRevocationOutlivesRotation(t *testing.T) {
 	s := newSpace(t)

@@ -89,7 +89,7 @@ func TestAccessLog(t *testing.T) {
 		c.Open, c.AccessLog, c.ReadTokens = false, &out, [][32]byte{feedhttp.HashToken(benchToken)}
 	})
 	given := ask(h, "GET", shared+"/checkpoint", "", "Authorization: Bearer "+benchToken, "X-Request-Id: from-the-proxy-1")
-	ask(h, "GET", "/v1/%22%0a%ff%7f", "", "User-Agent: a \"quoted\"\x01 agent\xff", "X-Request-Id: bad id\"")
+	ask(h, "GET", "/v1/%22%0a%ff%7f", "", "User-Agent: a \"quoted\"\x01 agent\xff", "X-Request-Id: a bad id\"")
 	ask(h, "GET", "/v1/?token="+benchToken, "")
 	ask(h, "GET", "/v1/"+strings.Repeat("a", 900), "")
 	if err := h.Close(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"airlock/feed"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // problemPrefix begins every problem type: identifiers, never fetched.
@@ -85,12 +86,21 @@ func describe(err error, request string) (*rule, document) {
 			continue
 		}
 		d.Type, d.Title, d.Status, d.Instance = problemPrefix+r.name, r.title, r.status, request
-		if d.Detail = clean(err.Error()); r.name == internalRule.name {
+		if d.Detail = detail(err); r.name == internalRule.name {
 			d.Detail = ""
 		}
 		return r, d
 	}
 	panic("feedhttp: the last row of the table matches everything")
+}
+
+// detail is what a client may read of an error: not where a policy lies.
+func detail(err error) string {
+	text := err.Error()
+	if e, ok := errors.AsType[*trust.DeniedError](err); ok && e.File != "" {
+		text = strings.ReplaceAll(text, e.File, "the policy")
+	}
+	return clean(text)
 }
 
 // ProblemError is a refusal as a client sees it. It unwraps to the error that

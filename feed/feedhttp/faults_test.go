@@ -259,6 +259,48 @@ func TestGreedyServer(t *testing.T) {
 	}
 }
 
+// TestForeignServer asks servers that are none of ours, or give more than they
+// may: what they say of themselves does not count.
+func TestForeignServer(t *testing.T) {
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+	info := func(name, api, key string) string {
+		return fmt.Sprintf(`{"api":%q,"logKey":%q,"name":%q}`, api, key, name)
+	}
+	good := info("airlock", "v1", key)
+	long := good + strings.Repeat(" ", 64<<10)
+	for name, c := range map[string]struct {
+		body, coding string
+		ok           bool
+	}{
+		"good":                     {good, "", true},
+		"good, compressed":         {string(encoder.EncodeAll([]byte(good), nil)), "zstd", true},
+		"another program":          {info("zot", "v1", key), "", false},
+		"another interface":        {info("airlock", "v2", key), "", false},
+		"short key":                {info("airlock", "v1", key[:4]), "", false},
+		"longer than it may be":    {long, "", false},
+		"longer once decompressed": {string(encoder.EncodeAll([]byte(long), nil)), "zstd", false},
+	} {
+		base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if c.coding != "" {
+				w.Header().Set("Content-Encoding", c.coding)
+			}
+			io.WriteString(w, c.body)
+		}))
+		if key, err := client(t, base, nil).LogKey(t.Context()); (err == nil) != c.ok {
+			t.Errorf("%s: key %x, %v", name, key, err)
+		}
+	}
+	base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) }))
+	id := feedtest.NewAuthor(t, "acme/dev-qa/shared").ID
+	if head, err := client(t, base, nil).Checkpoint(t.Context(), id); err == nil {
+		t.Errorf("not modified since nothing: %+v", head)
+	}
+}
+
 // TestWrongRange gives a client other bytes of an object than those asked for.
 func TestWrongRange(t *testing.T) {
 	id := feedtest.NewAuthor(t, "acme/dev-qa/shared").ID
@@ -300,8 +342,10 @@ func TestStalledServer(t *testing.T) {
 			<-r.Context().Done()
 		}))
 		cl := client(t, base, func(c *feedhttp.ClientConfig) { c.Patience, c.Retry.Attempts = 20*time.Millisecond, 2 })
-		if _, err := cl.Checkpoint(t.Context(), id); err == nil || !strings.Contains(err.Error(), "does not answer") {
-			t.Errorf("after %q: %v", first, err)
+		start := time.Now()
+		_, err := cl.Checkpoint(t.Context(), id)
+		if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "does not answer") || took > 2*time.Second {
+			t.Errorf("after %q: %v, in %s", first, err, took)
 		}
 		if _, err := readObject(t, cl, id, storage.Digest{1}, 0); err == nil {
 			t.Errorf("after %q: an object", first)

@@ -9,6 +9,7 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 	"pgregory.net/rapid"
 
 	"airlock/feed"
@@ -26,6 +27,9 @@ func TestPartPath(t *testing.T) {
 			t.Errorf("%d is %s, want %s", n, got, want)
 		}
 	}
+	if n, _, ok := parsePart("x036/x028/x797/x018/x963/968"); ok {
+		t.Errorf("%d is taken, which no log can have", n)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		n, width := rapid.Int64Range(0, maxPartNumber).Draw(t, "n"), rapid.IntRange(1, 256).Draw(t, "width")
 		gotN, gotWidth, ok := parsePart(formatPart(n, width))
@@ -37,7 +41,7 @@ func TestPartPath(t *testing.T) {
 
 // FuzzPart holds that there is one spelling of each part.
 func FuzzPart(f *testing.F) {
-	for _, s := range []string{"000", "x001/x234/067", "067.p/5", "x001/000.p/255", "x000/001", "1", "x001", "001/002", "000.p/256", "000.p/05", "000.p/", "x036/x028/x797/x018/x963/968", "x999/x999/x999/x999/x999/x999/999"} {
+	for _, s := range []string{"000", "x001/x234/067", "067.p/5", "x001/000.p/255", "x000/001", "1", "x001", "001/002", "000.p/256", "000.p/05", "000.p/", "0a0", "x036/x028/x797/x018/x963/968", "x999/x999/x999/x999/x999/x999/999"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -134,6 +138,7 @@ func FuzzBatch(f *testing.F) {
 	whole := encode(f, batch)
 	f.Add(whole)
 	f.Add(whole[:len(whole)-1])
+	f.Add(bytes.Replace(whole, []byte("airlock-batch 1"), []byte("airlock-batch 2"), 1))
 	f.Add(append(bytes.Clone(whole), whole[len(whole)-40:]...))
 	f.Add([]byte(batchHeader))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -180,10 +185,33 @@ func TestBatchRefusals(t *testing.T) {
 		"object twice":           append(object(3, []byte("abc")), object(3, []byte("abc"))[len(head):]...),
 		"object too large":       object(MaxInline+1, make([]byte, MaxInline+1)),
 		"size with the sign bit": object(1<<63, []byte("abc")),
-		"too large":              object(3, make([]byte, MaxBatch)),
 	} {
 		if _, err := ParseBatch(bad, a.ID); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+	_, err := ParseBatch(make([]byte, MaxBatch+1), a.ID)
+	if _, ok := errors.AsType[*LimitError](err); !ok {
+		t.Errorf("too large: %v", err)
+	}
+}
+
+// TestDecoderBound holds that what a server compressed never becomes more in
+// memory than the largest part there is.
+func TestDecoderBound(t *testing.T) {
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder, err := newDecoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = max(feed.MaxPack, feed.MaxSegment)
+	for size, want := range map[int]error{most: nil, most + 1: zstd.ErrDecoderSizeExceeded} {
+		got, err := decoder.DecodeAll(encoder.EncodeAll(make([]byte, size), nil), nil)
+		if !errors.Is(err, want) || want == nil && len(got) != size {
+			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -106,8 +107,22 @@ func TestInternal(t *testing.T) {
 		return &trust.DeniedError{Reason: trust.Untrusted, Rule: "allow", File: "/etc/airlock/policy.yaml", Thing: "x", Why: "y"}
 	}
 	// Rule and thing are for the client, the place of the policy is not.
-	if w := ask(handler(t, b, nil), "GET", shared+"/checkpoint", ""); w.Code != 403 {
+	if w := ask(handler(t, b, nil), "GET", shared+"/checkpoint", ""); w.Code != 403 || strings.Contains(w.Body.String(), "policy.yaml") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestDamagedStore holds that bytes of the store which are not what they should
+// be are the server's failure, and no answer to what a client sent.
+func TestDamagedStore(t *testing.T) {
+	b := newBackend(t)
+	for _, err := range []error{&storage.DigestError{}, &storage.SizeError{}, io.ErrUnexpectedEOF} {
+		b.refuse = func(string) error { return err }
+		for _, path := range []string{"/object/" + noObject, "/segment/000", "/tile/0/000", "/checkpoint"} {
+			if w := ask(handler(t, b, nil), "GET", shared+path, ""); w.Code != 500 || problemOf(w) != "internal" {
+				t.Errorf("%s, %T: %d %s", path, err, w.Code, w.Body)
+			}
+		}
 	}
 }
 

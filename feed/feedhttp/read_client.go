@@ -81,7 +81,7 @@ func (c *Client) known(id feed.ID) (feed.Checkpoint, bool) {
 func (c *Client) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
 	b, err := c.part(ctx, id, Part{Kind: Tile, Level: level, N: n, Width: width}, int64(width)*tlog.HashSize)
 	if err == nil && len(b) != width*tlog.HashSize {
-		return nil, c.named(fmt.Errorf("feed %s: tile %d/%d of %d bytes, want %d", id, level, n, len(b), width*tlog.HashSize))
+		return nil, c.named(fmt.Errorf("feed %s: %w: tile %d/%d of %d bytes, want %d", id, feed.ErrMalformed, level, n, len(b), width*tlog.HashSize))
 	}
 	return b, err
 }

@@ -100,6 +100,7 @@ func TestAnswers(t *testing.T) {
 		{"upload as text", "PATCH", shared + "/uploads/" + noObject, "x", []string{"Content-Type: text/plain", "Upload-Offset: 0"}, 415, "media-type"},
 		{"upload without an offset", "PATCH", shared + "/uploads/" + noObject, "x", []string{"Content-Type: application/partial-upload"}, 400, "bad-request"},
 		{"upload with a bad offset", "PATCH", shared + "/uploads/" + noObject, "x", []string{"Content-Type: application/partial-upload", "Upload-Offset: -1"}, 400, "bad-request"},
+		{"upload with a bad length", "PATCH", shared + "/uploads/" + noObject, "x", []string{"Content-Type: application/partial-upload", "Upload-Offset: 0", "Upload-Length: 1e3"}, 400, "bad-request"},
 		{"upload nobody expects, sent", "PATCH", shared + "/uploads/" + noObject, "x", []string{"Content-Type: application/partial-upload", "Upload-Offset: 0"}, 404, "not-found"},
 		{"bad upload name", "PATCH", shared + "/uploads/x", "x", []string{"Content-Type: application/partial-upload", "Upload-Offset: 0"}, 400, "bad-request"},
 	} {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/storage"
 )
 
 // pipes is a listener for connections in memory, so that time can be the
@@ -179,6 +181,23 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
+// TestLongHeader sends a header that does not end soon.
+func TestLongHeader(t *testing.T) {
+	onPipes(t, feedhttp.Limits{}, func(t *testing.T, _ *backend, dial func() net.Conn) {
+		conn := dial()
+		var sender sync.WaitGroup
+		sender.Go(func() {
+			fmt.Fprintf(conn, "GET /v1/ HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 64<<10))
+		})
+		r, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || r.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%v, %v", r, err)
+		}
+		conn.Close()
+		sender.Wait()
+	})
+}
+
 // TestEndlessBody sends more than is allowed, announced and not.
 func TestEndlessBody(t *testing.T) {
 	limits := feedhttp.Limits{BatchBytes: 10_000, BatchMemory: 40_000, UploadBytes: 10_000}
@@ -249,5 +268,39 @@ func TestBatchMemory(t *testing.T) {
 	}
 	if held := metric(t, h, "airlock_http_batch_bytes"); held != "0" {
 		t.Errorf("%s bytes are still held", held)
+	}
+}
+
+// TestBusy holds that batches and uploads are only let in as far as there is
+// room, and that those who leave make room.
+func TestBusy(t *testing.T) {
+	b := newBackend(t)
+	b.expected[storage.Digest{}] = 10
+	h := handler(t, b, func(c *feedhttp.Config) { c.Limits = feedhttp.Limits{Appends: 1, Uploads: 1} })
+	for _, c := range [][4]string{
+		{"POST", "/entries", "/entries", feedhttp.BatchMediaType},
+		{"PATCH", "/uploads/" + noObject, "/uploads/1" + noObject[1:], "application/partial-upload"},
+	} {
+		body, line := io.Pipe()
+		first := make(chan struct{})
+		go func() {
+			defer close(first)
+			r := httptest.NewRequest(c[0], shared+c[1], body)
+			r.Header.Set("Content-Type", c[3])
+			r.Header.Set("Upload-Offset", "0")
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}()
+		_, _ = line.Write([]byte("x")) // is read once the request has been let in
+		again := func() *httptest.ResponseRecorder {
+			return ask(h, c[0], shared+c[2], "x", "Content-Type: "+c[3], "Upload-Offset: 0")
+		}
+		if w := again(); w.Code != http.StatusServiceUnavailable || problemOf(w) != "busy" {
+			t.Errorf("%s %s: %d %s", c[0], c[2], w.Code, w.Body)
+		}
+		_ = line.Close()
+		<-first
+		if w := again(); w.Code == http.StatusServiceUnavailable {
+			t.Errorf("%s %s, after the first has left: %d %s", c[0], c[2], w.Code, w.Body)
+		}
 	}
 }

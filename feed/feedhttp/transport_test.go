@@ -3,6 +3,7 @@ package feedhttp_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -75,14 +76,34 @@ func TestTokenStays(t *testing.T) {
 // elsewhere, are not followed.
 func TestRedirectsEnd(t *testing.T) {
 	id := feedtest.NewAuthor(t, "acme/dev-qa/shared").ID
-	for _, to := range []string{"", "http://feeds.example"} {
+	for to, most := range map[string]int{"": 7, "http://feeds.example": 1} {
 		asked := 0
 		base := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			asked++
 			http.Redirect(w, r, to+r.URL.Path, http.StatusTemporaryRedirect)
 		}))
-		if _, err := client(t, base, nil).Checkpoint(t.Context(), id); err == nil || asked > 7 {
-			t.Errorf("to %q: asked %d times, %v", to, asked, err)
+		if _, err := client(t, base, nil).Checkpoint(t.Context(), id); err == nil || asked > most {
+			t.Errorf("to %q: asked %d times, at most %d: %v", to, asked, most, err)
 		}
+	}
+}
+
+// TestNoDowngrade holds that who was asked over TLS cannot send a client on to
+// where there is none, not even on this machine.
+func TestNoDowngrade(t *testing.T) {
+	id := feedtest.NewAuthor(t, "acme/dev-qa/shared").ID
+	asked := 0
+	plain := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, plain.String()+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(secure.Close)
+	base, err := url.Parse(secure.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, base, func(c *feedhttp.ClientConfig) { c.HTTP = secure.Client() })
+	if _, err := c.Checkpoint(t.Context(), id); err == nil || asked > 0 {
+		t.Errorf("asked %d times without TLS, %v", asked, err)
 	}
 }

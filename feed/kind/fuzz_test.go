@@ -98,6 +98,7 @@ const planted = "hunter2-planted-secret"
 // is refused where it is sensitive and shown nowhere.
 func FuzzSecret(f *testing.F) {
 	f.Add("DB.Password", "Sensitive", "sensitive: present", "scope: {Role: [web]}")
+	f.Add("DB.Password", "Sensitive", "description: x", "")
 	f.Add("A", "Strin", "description: x", "")
 	f.Add("A", "WorkerPool", "prompt: {label: [}", "")
 	f.Add("A", "'", "scope: {Enviroment: [a]}", "extra: *x")

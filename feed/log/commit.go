@@ -132,7 +132,7 @@ func (l *Log) successor(c *cell) *cell {
 }
 
 // swap is the commit point.
-func (l *Log) swap(ctx context.Context, head *Head, next *cell, overlay *feed.Index) (*Head, error) {
+func (l *Log) swap(ctx context.Context, head *Head, next *cell, now ledger) (*Head, error) {
 	if len(next.tail) > maxTail {
 		return nil, fmt.Errorf("feed %s: %d entries wait for their segments: %w", l.id, len(next.tail), ErrBusy)
 	}
@@ -154,9 +154,10 @@ func (l *Log) swap(ctx context.Context, head *Head, next *cell, overlay *feed.In
 	if err != nil {
 		return nil, err
 	}
-	for row := range overlay.Rows(l.index.Size()) {
+	for row := range now.index.Rows(l.index.Size()) {
 		l.addRow(row)
 	}
+	l.signers = now.signers
 	h := &Head{Epoch: next.epoch, Checkpoint: checkpoint, Edge: edge, cell: next, tag: tag, own: true}
 	l.raise(h)
 	l.publish(h)

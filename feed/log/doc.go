@@ -8,14 +8,28 @@
 //  1. the statements and the objects they name are made durable (by the caller,
 //     before Append);
 //  2. submissions that wait at the same time become one group;
-//  3. uniqueness and previous are checked against the index at exactly the
-//     size that the swap is conditional on;
+//  3. who may sign, uniqueness and previous are checked against the ledger at
+//     exactly the size that the swap is conditional on;
 //  4. the cell is swapped: the one commit point;
 //  5. the checkpoint is signed, and the callers get their answer.
 //
-// After a conflict or an unclear answer the cell is read again, the index is
+// After a conflict or an unclear answer the cell is read again, the ledger is
 // folded on, and what is found there by its id counts as done. Any number of
 // processes may commit to one store.
+//
+// # What may become an entry
+//
+// A log takes what readers will let count, by the same code: feed.Signers for
+// who may sign at that place, feed.Index for versions and for the chain of a
+// name. All of it comes from the entries, and from the identity documents that
+// they name, so every process on the store decides alike, after a restart too.
+// Only signatures are the caller's to verify.
+//
+// The ledger says of every entry what it is, which never changes, so index pages
+// never change. A revocation changes what counts: the rules ask it of the newest
+// identity when they look at a version (feed.Index.CheckBut), and it makes no
+// difference to the chain. So the statement after a revoked one names it as
+// previous, and the version that it published is free.
 //
 // # Spilling
 //

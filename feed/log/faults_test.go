@@ -65,6 +65,7 @@ func TestFaults(t *testing.T) {
 				if _, err = l.Append(t.Context(), 1, subs); !errors.Is(err, c.want) || c.want == nil && err != nil {
 					t.Errorf("got %v, want %v", err, c.want)
 				}
+				synctest.Wait() // the checkpoint is left in the background
 				mu.Lock()
 				times = 0
 				mu.Unlock()

@@ -8,18 +8,26 @@ import (
 
 	"airlock/feed"
 	"airlock/signing"
+	"airlock/storage"
 )
 
-// foldTo reads what the index lacks up to a head. Signatures are not checked
+// ledger is what the committer knows at some size: what the entries add up to,
+// and who may sign the next one.
+type ledger struct {
+	index   *feed.Index
+	signers *feed.Signers
+}
+
+// foldTo reads what the ledger lacks up to a head. Signatures are not checked
 // again: the cell is signed by this operator's key, and readers check each
 // statement for themselves.
 func (l *Log) foldTo(ctx context.Context, h *Head) error {
-	size := h.cell.size()
-	if l.index.Size() == 0 {
-		if err := l.loadPages(ctx, h); err != nil {
+	if l.signers == nil {
+		if err := l.begin(ctx, h); err != nil {
 			return err
 		}
 	}
+	size := h.cell.size()
 	for l.index.Size() < size {
 		from := l.index.Size()
 		n := from / feed.SegmentSize
@@ -30,38 +38,110 @@ func (l *Log) foldTo(ctx context.Context, h *Head) error {
 		}
 		for i, raw := range segment.Statements {
 			if index := segment.Start + int64(i); index >= from {
-				l.addRow(foldRow(l.index, index, raw))
+				row, err := l.foldRow(ctx, index, raw)
+				if err != nil {
+					return err
+				}
+				l.addRow(row)
 			}
 		}
 	}
 	return nil
 }
 
-// foldRow turns a stored statement into the next row of an index.
-func foldRow(x *feed.Index, i int64, raw []byte) feed.Row {
-	void := func(err error) feed.Row { return feed.Row{Index: i, Void: err.Error()} }
+// foldRow turns a stored statement into the next row of the index, and lets
+// identities count. The row says whether it is a link: what revocations do to
+// it is asked when it matters, or a page could not stay as it is.
+func (l *Log) foldRow(ctx context.Context, i int64, raw []byte) (feed.Row, error) {
 	a, err := signing.ParseAttestation(raw)
 	if err != nil {
-		return void(err)
+		return feed.Row{Index: i, Void: err.Error()}, nil
 	}
-	st, err := signing.ParseStatement(a.Payload())
-	if err != nil {
-		return void(err)
-	}
-	e, err := feed.ParseEntry(a.ID(), st)
-	if err != nil {
-		return void(err)
+	e, err := ledger{l.index, l.signers}.read(ctx, a)
+	if errors.Is(err, feed.ErrDocument) {
+		return feed.Row{}, fmt.Errorf("feed %s: entry %d: %w", l.id, i, damaged(err))
 	}
 	row := e.Row(i)
-	if err := x.Check(e); err != nil {
+	if err == nil && !l.index.Follows(e) {
+		err = l.index.Check(e)
+	}
+	if err != nil {
 		row.Void = err.Error()
 	}
-	return row
+	return row, nil
+}
+
+// read takes in a statement as the next entry: what it says, and who of the
+// leaves signed it. Its signature was verified before. An error says why it is
+// void, unless it matches feed.ErrDocument.
+func (b ledger) read(ctx context.Context, a signing.Attestation) (feed.Entry, error) {
+	e, i := feed.Entry{ID: a.ID()}, b.index.Size()
+	switch {
+	case i == 0:
+		e.What = feed.IsOpening
+		return e, b.signers.Open(a)
+	case feed.ConcernsSigners(a):
+		e.What = feed.IsIdentity
+		if have, ok := b.index.Holds(e.ID); ok {
+			return e, &feed.RepeatedError{ID: e.ID, Index: have}
+		}
+		return e, b.signers.Add(ctx, i, a)
+	}
+	by, err := b.signers.Believed(a, i)
+	if err != nil {
+		return e, err
+	}
+	if e, err = feed.ParseEntry(a.ID(), by.Statement()); err == nil && e.What == feed.IsOpening {
+		err = &feed.OpenedAgainError{}
+	}
+	e.SignedBy(by)
+	return e, err
+}
+
+// begin makes a ledger of the index pages that were written and the identities
+// that stand in them.
+func (l *Log) begin(ctx context.Context, h *Head) error {
+	index, signers := feed.NewIndex(), l.newSigners(h.Epoch)
+	if err := l.loadPages(ctx, h, index); err != nil {
+		return err
+	}
+	var s feed.Segment
+	for i := range index.Identities() {
+		n := i / feed.SegmentSize
+		if s.Statements == nil || s.Start != n*feed.SegmentSize {
+			var err error
+			if s, err = l.segment(ctx, h, n, feed.SegmentSize); err != nil {
+				return err
+			}
+		}
+		a, err := signing.ParseAttestation(s.Statements[i-s.Start])
+		switch {
+		case err != nil:
+		case i == 0:
+			err = signers.Open(a)
+		default:
+			err = signers.Add(ctx, i, a)
+		}
+		if err != nil {
+			return fmt.Errorf("feed %s: entry %d: %w: %v", l.id, i, ErrDamaged, err)
+		}
+	}
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	l.index, l.signers = index, signers
+	return nil
+}
+
+// newSigners returns the signers of the feed before its entry 0.
+func (l *Log) newSigners(epoch uint64) *feed.Signers {
+	return feed.NewSigners(l.id, epoch, nil, func(ctx context.Context, d storage.Digest, limit int64) ([]byte, error) {
+		return feed.ReadWhole(ctx, l.objects.Get, d, limit)
+	})
 }
 
 // loadPages begins an index with the pages that were written. The first that
 // is missing or damaged ends them; segments have the rest.
-func (l *Log) loadPages(ctx context.Context, h *Head) error {
+func (l *Log) loadPages(ctx context.Context, h *Head, index *feed.Index) error {
 	for n := range h.cell.start() / feed.PageSize {
 		b, err := l.config.Store.Files.Get(ctx, l.partKey(h.Epoch, "index", n))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -70,10 +150,7 @@ func (l *Log) loadPages(ctx context.Context, h *Head) error {
 		if err != nil {
 			return fmt.Errorf("index page %d: %w", n, err)
 		}
-		l.indexMu.Lock()
-		err = l.index.AddPage(b)
-		l.indexMu.Unlock()
-		if err != nil {
+		if err := index.AddPage(b); err != nil {
 			l.config.Logger.Warn("index page not used", "feed", l.id.String(), "page", n, "error", err)
 			return nil
 		}

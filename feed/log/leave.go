@@ -51,7 +51,7 @@ func (l *Log) buildPack(ctx context.Context, statements [][]byte) (*feed.Pack, e
 		if err != nil || st.Kind != signing.Publication {
 			continue
 		}
-		manifest, err := readObject(ctx, l.objects, st.Subject, feed.MaxPacked)
+		manifest, err := feed.ReadWhole(ctx, l.objects.Get, st.Subject, feed.MaxPacked)
 		if err != nil {
 			continue
 		}
@@ -66,13 +66,17 @@ func (l *Log) buildPack(ctx context.Context, statements [][]byte) (*feed.Pack, e
 			if layer.Size > feed.MaxPacked {
 				continue
 			}
-			if b, err := readObject(ctx, l.objects, layer.Digest, feed.MaxPacked); err == nil && !pack.Add(layer.Digest, b) {
+			if b, err := feed.ReadWhole(ctx, l.objects.Get, layer.Digest, feed.MaxPacked); err == nil && !pack.Add(layer.Digest, b) {
 				return pack, nil
 			}
 		}
 	}
 	return pack, ctx.Err()
 }
+
+// leavePause is the time between two checkpoints that are left for readers
+// without the key. Under load that is one for many commits.
+const leavePause = 50 * time.Millisecond
 
 // leaveCheckpoint stores the newest checkpoint for readers without the key,
 // in the background and at most one at a time.
@@ -95,6 +99,10 @@ func (l *Log) leaveCheckpoint() {
 			}
 			l.leaveAgain = false
 			l.spillMu.Unlock()
+			select {
+			case <-time.After(leavePause):
+			case <-l.stopped:
+			}
 		}
 	})
 }

@@ -151,7 +151,8 @@ type Log struct {
 	// The committer's own. indexMu lets others take full pages out of it.
 	indexMu sync.Mutex
 	index   *feed.Index
-	listed  bool // the feed's list entry was seen to be there
+	signers *feed.Signers // nil until the index was loaded
+	listed  bool          // the feed's list entry was seen to be there
 
 	spillMu    sync.Mutex              // guards what follows
 	spilled    map[int64]chan struct{} // segment number → closed when durable

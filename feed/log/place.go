@@ -2,6 +2,7 @@ package log
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -9,6 +10,7 @@ import (
 
 	"airlock/feed"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // try checks the group against the head and swaps the cell. It returns the
@@ -17,7 +19,7 @@ import (
 func (l *Log) try(ctx context.Context, head *Head, group []*request, fresh bool) (map[*request]outcome, error) {
 	l.makeRoom(ctx, head)
 	answers := map[*request]outcome{}
-	overlay := l.index.Overlay()
+	now := ledger{l.index.Overlay(), l.signers}
 	next := l.successor(head.cell)
 	var placed []*request
 	for _, r := range group {
@@ -25,7 +27,7 @@ func (l *Log) try(ctx context.Context, head *Head, group []*request, fresh bool)
 			answers[r] = outcome{err: r.ctx.Err()}
 			continue
 		}
-		rows, indices, err := l.place(next, overlay, r)
+		got, err := l.place(ctx, next, now, r)
 		if err != nil && !fresh {
 			return nil, errStale
 		}
@@ -33,22 +35,23 @@ func (l *Log) try(ctx context.Context, head *Head, group []*request, fresh bool)
 			answers[r] = outcome{err: err}
 			continue
 		}
-		answers[r] = outcome{accepted: feed.Accepted{Indices: indices, Added: len(rows)}}
+		answers[r] = outcome{accepted: feed.Accepted{Indices: got.indices, Added: len(got.rows)}}
 		placed = append(placed, r)
-		for _, p := range rows {
-			overlay.Add(p.row)
+		for _, p := range got.rows {
+			now.index.Add(p.row)
 			next.tail = append(next.tail, p.tail)
 			next.epoch, next.origin = r.epoch, l.id.Origin(r.epoch)
 		}
+		now.signers = got.signers
 	}
-	now := head
-	if overlay.Size() > l.index.Size() {
+	after := head
+	if now.index.Size() > l.index.Size() {
 		var err error
-		if now, err = l.swap(ctx, head, next, overlay); err != nil {
+		if after, err = l.swap(ctx, head, next, now); err != nil {
 			return nil, err
 		}
 	}
-	p := newProver(head, now)
+	p := newProver(head, after)
 	for _, r := range placed {
 		o := answers[r]
 		p.prove(&o.accepted, len(r.subs))
@@ -89,35 +92,69 @@ type placement struct {
 	tail tailEntry
 }
 
-// place checks one request against the overlay: which of its submissions are
+// placed is what a request becomes: the new entries, the index of each of its
+// submissions, and who may sign after them.
+type placed struct {
+	rows    []placement
+	indices []int64
+	signers *feed.Signers
+}
+
+// place checks one request against the ledger: which of its submissions are
 // in already, and what the others would become. next is the cell so far.
-func (l *Log) place(next *cell, overlay *feed.Index, r *request) ([]placement, []int64, error) {
-	if overlay.Size() == 0 && r.subs[0].Entry.What != feed.IsOpening {
-		return nil, nil, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist)
+func (l *Log) place(ctx context.Context, next *cell, at ledger, r *request) (placed, error) {
+	if at.index.Size() == 0 && r.subs[0].Entry.What != feed.IsOpening {
+		return placed{}, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist)
 	}
-	if overlay.Size() > 0 && r.epoch != next.epoch {
-		return nil, nil, &EpochError{ID: l.id, Is: next.epoch, Got: r.epoch}
+	if at.index.Size() > 0 && r.epoch != next.epoch {
+		return placed{}, &EpochError{ID: l.id, Is: next.epoch, Got: r.epoch}
 	}
-	mine := overlay.Overlay()
-	var out []placement
-	indices := make([]int64, len(r.subs))
+	mine := ledger{at.index.Overlay(), at.signers}
+	if at.index.Size() == 0 {
+		mine.signers = l.newSigners(r.epoch)
+	}
+	out := placed{indices: make([]int64, len(r.subs))}
 	for i, s := range r.subs {
-		if have, ok := mine.ByID(s.Entry.ID); ok {
-			indices[i] = have
+		if have, ok := mine.index.Holds(s.Entry.ID); ok {
+			out.indices[i] = have
 			continue
 		}
-		if s.Entry.What == feed.IsOpening && mine.Size() > 0 {
-			return nil, nil, &OpenedError{ID: l.id}
+		if s.Entry.What == feed.IsOpening && mine.index.Size() > 0 {
+			return placed{}, &OpenedError{ID: l.id}
 		}
-		if err := mine.Check(s.Entry); err != nil {
-			return nil, nil, fmt.Errorf("feed %s: %w", l.id, err)
+		row, err := mine.admit(ctx, s)
+		if err != nil {
+			return placed{}, fmt.Errorf("feed %s: %w", l.id, err)
 		}
-		indices[i] = mine.Size()
-		row := s.Entry.Row(mine.Size())
-		mine.Add(row)
-		out = append(out, placement{row, tailOf(s)})
+		out.indices[i] = row.Index
+		mine.index.Add(row)
+		out.rows = append(out.rows, placement{row, tailOf(s)})
 	}
-	return out, indices, nil
+	if err := mine.signers.Opened(); err != nil {
+		return placed{}, err
+	}
+	out.signers = mine.signers
+	return out, nil
+}
+
+// admit checks a submission as the next entry, by the rules that readers will
+// hold it to, and returns its row.
+func (b *ledger) admit(ctx context.Context, s Submission) (feed.Row, error) {
+	if feed.ConcernsSigners(s.Attestation) {
+		b.signers = b.signers.Clone() // what a request brings counts once it is in
+	}
+	// A key that was revoked is no leaf any more, so read tells of that too.
+	e, err := b.read(ctx, s.Attestation)
+	_, denied := errors.AsType[*trust.DeniedError](err)
+	switch {
+	case errors.Is(err, feed.ErrDocument):
+		return feed.Row{}, damaged(err)
+	case err != nil && !denied:
+		err = &trust.DeniedError{Reason: trust.Malformed, Rule: "form", Thing: fmt.Sprintf("entry %d", b.index.Size()), Why: err.Error()}
+	case err == nil:
+		err = b.index.CheckBut(e, b.signers.Revoked())
+	}
+	return e.Row(b.index.Size()), err
 }
 
 // OpenedError reports an opening for a feed that has one.

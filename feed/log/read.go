@@ -9,7 +9,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/feed"
-	"airlock/signing"
 )
 
 // ErrNotYet reports a part of the log that does not exist at this size.
@@ -131,7 +130,7 @@ func (l *Log) Entries(ctx context.Context, n int64, width int) ([]byte, error) {
 	}
 	var out []byte
 	for i, raw := range s.Statements {
-		a, err := signing.ParseAttestation(raw)
+		a, err := feed.Logged(raw)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", s.Start+int64(i), err)
 		}

@@ -3,7 +3,6 @@ package log
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -11,7 +10,6 @@ import (
 
 	"airlock/feed"
 	"airlock/signing"
-	"airlock/storage"
 )
 
 // backpressure is the length of the tail at which commits wait for segments,
@@ -94,29 +92,12 @@ func (l *Log) readStatements(ctx context.Context, entries []tailEntry) ([][]byte
 	g.SetLimit(8)
 	for i, e := range entries {
 		g.Go(func() error {
-			b, err := readObject(ctx, l.objects, e.stored, signing.MaxAttestation)
+			b, err := feed.ReadWhole(ctx, l.objects.Get, e.stored, signing.MaxAttestation)
 			out[i] = b
 			return err
 		})
 	}
 	return out, g.Wait()
-}
-
-// readObject reads a small object whole; its digest is checked on the way.
-func readObject(ctx context.Context, o storage.Objects, d storage.Digest, limit int64) ([]byte, error) {
-	r, err := o.Get(ctx, d, 0)
-	if err != nil {
-		return nil, fmt.Errorf("object %s: %w", d, err)
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("object %s: %w", d, err)
-	}
-	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("object %s: more than %d bytes", d, limit)
-	}
-	return b, nil
 }
 
 // spillTiles writes the level-0 tile of a segment and every higher tile that

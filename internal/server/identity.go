@@ -40,11 +40,7 @@ func (s *Server) view(ctx context.Context, id feed.ID) (*trust.View, int, error)
 		return nil, 0, err
 	}
 	// A copy: what a batch teaches counts only once the batch is in.
-	history, err := trust.ParseFile(trust.FormatFile(known.history))
-	if err != nil {
-		return nil, 0, err
-	}
-	view, err := trust.NewView(history, nil)
+	view, err := trust.NewView(known.history.Clone(), nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -136,9 +132,9 @@ func (in *incoming) learnIdentities(ctx context.Context, b feed.Batch) error {
 		}
 		// A reader puts the versions under which a feed was opened in force
 		// from its first entry on, others where their last statement stands.
-		from := trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch, Index: atEnd + int64(i)}
+		from := trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch, Index: trust.AtEnd + int64(i)}
 		if version <= opening {
-			from.Index = atEnd
+			from.Index = trust.AtEnd
 		}
 		in.view.PutInForce(version, from)
 		in.version = max(in.version, version)
@@ -185,7 +181,7 @@ func (in *incoming) learn(ctx context.Context, b feed.Batch, d storage.Digest, s
 func (in *incoming) document(ctx context.Context, d storage.Digest) ([]byte, int64, error) {
 	if c, ok := in.given[d]; ok {
 		if c.Size > trust.MaxIdentity {
-			return nil, -1, &storage.SizeError{Digest: d, Want: trust.MaxIdentity, Got: c.Size}
+			return nil, -1, &feedhttp.LimitError{What: "identity", Max: trust.MaxIdentity}
 		}
 		raw, err := in.read(ctx, c.Ref)
 		return raw, c.Size, err

@@ -56,6 +56,80 @@ func TestLeafRenewed(t *testing.T) {
 	}
 }
 
+// What another server of the store has just taken decides too, though this one
+// has not heard of it: the log asks who may sign as it stands at the commit, and
+// what it takes counts for readers.
+func TestDroppedElsewhere(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	other := w.server(server.Config{Fresh: time.Hour})
+	if _, err := other.Publish(context.Background(), reader, batch(w.ID, w.Publish("file/a@1"))); err != nil {
+		t.Fatal(err)
+	}
+	alice, carol := renew(w)
+	w.mustSend(w.Identity(2)...)
+	_, err := other.Publish(context.Background(), reader, batch(w.ID, w.Draft(alice, "file/a@2", nil, nil)))
+	wantDenied(t, err, "position")
+	w.mustSend(w.Draft(carol, "file/a@2", nil, nil))
+	if state, void := w.follow(w.srv.Local()); len(void) != 0 || state.Edge.Size() != 5 {
+		t.Errorf("%d entries, void for readers: %v", state.Edge.Size(), void)
+	}
+}
+
+// An attestation whose signature is in a form that nobody may store is told
+// apart when it is parsed. It is not let in by who sends its parts all the same.
+func TestBadSignatureForm(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	good := w.Publish("file/a@1")
+	_, err := signing.ParseAttestation(feedtest.HighS(t, good.Attestation))
+	form, ok := errors.AsType[*signing.SignatureFormError](err)
+	if !ok {
+		t.Fatalf("got %v, want a *signing.SignatureFormError", err)
+	}
+	_, err = w.send(feedtest.Signed{Attestation: form.Attestation, Objects: good.Objects})
+	wantDenied(t, err, "signature")
+	w.mustSend(good)
+	if w.size() != 3 {
+		t.Errorf("%d entries, want 3", w.size())
+	}
+}
+
+// A thief of a key takes versions and withdraws, until his key is revoked: then
+// it is as if he had not, and what the Space said meanwhile stays.
+func TestRevokedThief(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	owner, thief := w.Space.Publisher, w.Space.Leaf("carol", trust.Publisher)
+	w.Space.Next(func(id *trust.Identity) { w.Space.List(id, thief) })
+	w.mustSend(append(w.Opening(), w.Publish("file/a@1"))...) // entry 3
+	w.Space.Publisher = thief
+	w.mustSend(w.Publish("file/a@1.4"), w.Withdraw("file/a@1")) // 4, 5
+	w.Space.Publisher = owner
+	w.mustSend(w.Publish("file/a@2")) // 6
+	mine := []feedtest.File{feedtest.Text("content", "the owner's")}
+	_, err := w.send(w.Draft(owner, "file/a@1.4", mine, nil))
+	if _, ok := errors.AsType[*feed.VersionError](err); !ok {
+		t.Errorf("the thief's version, before the revocation: %v", err)
+	}
+	w.Space.Next(func(id *trust.Identity) {
+		w.Space.Revoke(id, thief, trust.Position{Feed: w.ID.String(), Epoch: 1, Index: 4})
+	})
+	w.mustSend(append(w.Identity(3), w.Publish("file/a@1.4", mine...))...) // 7, 8
+	restarted := w.server(server.Config{})
+	if _, err := restarted.Publish(context.Background(), reader, batch(w.ID, w.Withdraw("file/a@1"))); err != nil { // 9
+		t.Error(err)
+	}
+	state, void := w.follow(restarted.Local())
+	if len(void) != 2 || void[4] == nil || void[5] == nil {
+		t.Errorf("void for readers: %v", void)
+	}
+	for ref, index := range map[string]int64{"file/a@1": 9, "file/a@1.4": 8, "file/a@2": 6} {
+		if row, ok := state.Index.State(feedtest.ParseRef(ref)); !ok || row.Index != index {
+			t.Errorf("%s is entry %d, %v; want %d", ref, row.Index, ok, index)
+		}
+	}
+}
+
 // In one batch too, a leaf counts from the identity that lists it and until
 // the one that drops it, as it does for readers.
 func TestOrderInBatch(t *testing.T) {

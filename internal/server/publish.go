@@ -77,6 +77,9 @@ func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.checkStanding(ctx, b.Feed.Space); err != nil {
+		return nil, err
+	}
 	in := &incoming{objects: s.config.Store.Objects(b.Feed.Space.String()), view: view, before: version, version: version,
 		named: map[storage.Digest]int64{}, given: map[storage.Digest]feed.Content{}, manifests: map[storage.Digest][]byte{}}
 	for _, o := range b.Objects {
@@ -115,10 +118,6 @@ func (in *incoming) verifyAll(s *Server, b feed.Batch) error {
 // onlyEpoch is the epoch of every feed: opening another is not built yet.
 const onlyEpoch = 1
 
-// atEnd stands for the position of the next entry, atEnd+i for that of the
-// batch's statement i: past every revocation, and in the order of the batch.
-const atEnd = 1 << 62
-
 func (in *incoming) verify(s *Server, b feed.Batch, i int) (log.Submission, error) {
 	a := b.Statements[i]
 	st, err := signing.ParseStatement(a.Payload())
@@ -126,7 +125,7 @@ func (in *incoming) verify(s *Server, b feed.Batch, i int) (log.Submission, erro
 		return log.Submission{}, malformed(b.Feed, err)
 	}
 	if st.Kind != signing.Identity {
-		at := trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch, Index: atEnd + int64(i)}
+		at := trust.Position{Feed: b.Feed.String(), Epoch: b.Epoch, Index: trust.AtEnd + int64(i)}
 		v, err := in.view.Verify(a, trust.Want{}, at)
 		if err != nil {
 			return log.Submission{}, err

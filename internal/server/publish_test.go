@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 			b.Objects[1] = wrong
 			return b
 		}},
-		"identity too large": {"size", func(w *world) feed.Batch {
+		"identity too large": {"limit", func(w *world) feed.Batch {
 			large := make([]byte, trust.MaxIdentity+1)
 			return batch(w.ID, identityAbout(w, large))
 		}},
@@ -151,6 +151,10 @@ func TestRefusals(t *testing.T) {
 			for _, o := range b.Objects {
 				before[o.Digest] = w.stored(o.Digest)
 			}
+			for _, a := range b.Statements {
+				d := storage.DigestOf(a.Bytes())
+				before[d] = w.stored(d)
+			}
 			_, err := w.srv.Publish(context.Background(), reader, b)
 			if got := ruleOf(err); got != c.rule {
 				t.Errorf("refused by %q, want %q: %v", got, c.rule, err)
@@ -158,6 +162,12 @@ func TestRefusals(t *testing.T) {
 			for _, o := range b.Objects {
 				if w.stored(o.Digest) && !before[o.Digest] {
 					t.Errorf("object %s of a refused batch is in the store", o.Digest)
+				}
+			}
+			for _, a := range b.Statements {
+				// What the log alone can know it refuses once all else is stored.
+				if d := storage.DigestOf(a.Bytes()); c.rule != "conflict" && w.stored(d) && !before[d] {
+					t.Errorf("statement %s of a refused batch is in the store", a.ID())
 				}
 			}
 			if w.size() != 2 {
@@ -176,7 +186,7 @@ func ruleOf(err error) string {
 		name string
 		is   bool
 	}{
-		{"missing", as[*feed.MissingError](err)}, {"size", as[*storage.SizeError](err)},
+		{"missing", as[*feed.MissingError](err)}, {"limit", as[*feedhttp.LimitError](err)}, {"size", as[*storage.SizeError](err)},
 		{"content", as[*storage.DigestError](err)}, {"request", as[*feedhttp.RequestError](err)},
 		{"conflict", as[*feedhttp.ConflictError](err)},
 	} {

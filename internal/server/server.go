@@ -102,14 +102,16 @@ const admissionPrefix = "spaces/"
 // admitted.
 const RuleAdmission = "admission"
 
-// Admit lets a Space append. Admitting it again is harmless; another lineage
-// under a name that was admitted is refused.
+// Admit lets a Space append. Admitting it again is harmless, and ends a
+// dismissal; another lineage under a name that was admitted is refused.
 func (s *Server) Admit(ctx context.Context, c feedhttp.Caller, file []byte) (*trust.History, error) {
 	h, err := trust.ParseFile(file)
 	if err != nil {
 		return nil, err
 	}
-	err = s.admit(ctx, h, file)
+	if err = s.admit(ctx, h, file); err == nil {
+		err = s.setStanding(ctx, h.Space(), inForce)
+	}
 	s.audit(ctx, c, "admit", h.Space().String(), err, "lineage", h.Lineage().String())
 	if err != nil {
 		return nil, err
