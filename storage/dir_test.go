@@ -169,6 +169,20 @@ func TestDirDamagedCell(t *testing.T) {
 	}
 }
 
+// What is longer than a file can be is not read: nobody here wrote it.
+func TestDirTooLong(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	name := filepath.Join(dir, "files", "a")
+	mustWrite(t, name, "")
+	if err := os.Truncate(name, MaxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Files.Get(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), `file "a": has`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A key that is the folder of another is refused, and does no harm.
 func TestDirFolderClash(t *testing.T) {
 	for name, s := range map[string]*Store{"dir": mustOpen(t, t.TempDir()), "mem": NewMem()} {

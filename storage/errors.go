@@ -11,7 +11,7 @@ var (
 	ErrUnclear  = errors.New("outcome unknown, the answer was lost")
 	ErrExists   = errors.New("exists with other content")
 	ErrRange    = errors.New("offset beyond the end")
-	ErrNoSpace  = errors.New("no room left in the store")
+	ErrNoSpace  = errors.New("no room left")
 )
 
 // DigestError reports bytes that are not those asked for.

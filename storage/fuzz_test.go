@@ -11,6 +11,7 @@ import (
 func FuzzParseDigest(f *testing.F) {
 	f.Add(DigestOf(nil).String())
 	f.Add("sha256:")
+	f.Add(DigestOf(nil).Hex())
 	f.Add("sha512:" + DigestOf(nil).Hex())
 	f.Add("sha256:" + strings.ToUpper(DigestOf(nil).Hex()))
 	f.Add("sha256:" + strings.Repeat("é", 32))
@@ -57,6 +58,7 @@ func FuzzParseCell(f *testing.F) {
 	f.Add(whole[:len(whole)-1])
 	f.Add(whole[:cellHeader])
 	f.Add(bytes.ToUpper(whole))
+	f.Add(bytes.Replace(formatCell(nonce{0xab}, nil), []byte("ab"), []byte("AB"), 1))
 	f.Add(bytes.Replace(whole, []byte("1"), []byte("2"), 1))
 	f.Fuzz(func(t *testing.T, stored []byte) {
 		n, value, err := parseCell("cell", stored)

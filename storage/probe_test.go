@@ -2,10 +2,12 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"airlock/storage"
@@ -37,8 +39,34 @@ func (c careless) Swap(ctx context.Context, key, _ string, value []byte) (string
 	return c.Cells.Swap(ctx, key, tag, value)
 }
 
+// racing looks at the tag first and writes later, as a store without
+// conditional writes does. Of those that race, all have looked before one writes.
+type racing struct {
+	storage.Cells
+	looked *sync.WaitGroup
+}
+
+func (r racing) Swap(ctx context.Context, key, tag string, value []byte) (string, error) {
+	if _, now, _ := r.Load(ctx, key); now != tag {
+		return "", storage.ErrConflict
+	}
+	if strings.HasSuffix(key, "/race") && tag != "" {
+		r.looked.Done()
+		r.looked.Wait()
+	}
+	for {
+		_, now, _ := r.Load(ctx, key)
+		if got, err := r.Cells.Swap(ctx, key, now, value); !errors.Is(err, storage.ErrConflict) {
+			return got, err
+		}
+	}
+}
+
 func TestProbe(t *testing.T) {
-	unordered, blind := storage.NewMem(), storage.NewMem()
+	unordered, blind, late := storage.NewMem(), storage.NewMem(), storage.NewMem()
+	looked := &sync.WaitGroup{}
+	looked.Add(8) // the writers of a race
+	late.Cells = racing{late.Cells, looked}
 	unordered.Files = backwards{unordered.Files}
 	blind.Cells = careless{blind.Cells}
 	away := storetest.WithFaults(storage.NewMem(), storetest.Share(1, 1, storetest.Fault{Before: storetest.ErrServer}))
@@ -51,6 +79,7 @@ func TestProbe(t *testing.T) {
 		{"folder", openDir(t, t.TempDir()), ""},
 		{"wrong order", unordered, "order"},
 		{"no conditions", blind, "goes through"},
+		{"conditions looked at too early", late, "8 went through"},
 		{"store away", away, "could not be tried"},
 	} {
 		if got := storage.Probe(t.Context(), test.store); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {

@@ -250,6 +250,24 @@ func TestS3Format(t *testing.T) {
 	}
 }
 
+// What is longer than a file can be is not read: nobody here wrote it.
+func TestS3TooLong(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.VersityGW(t)
+	cfg.Prefix = "a"
+	files := openS3(t, cfg).Files
+	cfg.Prefix = "a/files" // where the files of the store above are
+	const size = storage.MaxFile + 1
+	ref := storage.Ref{Digest: storage.DigestOf(make([]byte, size)), Size: size}
+	if err := openS3(t, cfg).Objects("acme/dev").Put(t.Context(), ref, io.LimitReader(zeros{}, size)); err != nil {
+		t.Fatal(err)
+	}
+	hex := ref.Digest.Hex()
+	if _, err := files.Get(t.Context(), "objects/acme/dev/"+hex[:2]+"/"+hex); err == nil || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestS3FromEnv(t *testing.T) {
 	const secret = "s3cr3t-key"
 	base := map[string]string{"AIRLOCK_S3_ACCESS_KEY": "id", "AIRLOCK_S3_SECRET_KEY": secret}

@@ -34,8 +34,12 @@ type Spool struct {
 // are bounded too.
 const uploadCost = 4 << 10
 
+// ErrSpoolTaken reports a spool that another process has open.
+var ErrSpoolTaken = errors.New("another server has it open")
+
 // OpenSpool opens the uploads in a folder, which is made where needed. All
-// together hold at most maxBytes bytes, each counted with 4 KiB more.
+// together hold at most maxBytes bytes, each counted with 4 KiB more. One
+// process has a spool open, a second one gets ErrSpoolTaken.
 func OpenSpool(dir string, maxBytes int64) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -46,7 +50,7 @@ func OpenSpool(dir string, maxBytes int64) (*Spool, error) {
 	}
 	if taken, err := tryLock(lock, true); err != nil || !taken {
 		_ = lock.Close()
-		return nil, firstErr(err, fmt.Errorf("spool %s: another server has it open", dir))
+		return nil, firstErr(err, fmt.Errorf("spool %s: %w", dir, ErrSpoolTaken))
 	}
 	s := &Spool{dir: dir, max: maxBytes, busy: map[string]bool{}, close: func() { _ = lock.Close() }}
 	err = s.each(func(info fs.FileInfo) error {

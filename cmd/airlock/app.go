@@ -63,17 +63,27 @@ func (a *app) home() (*home.Home, error) {
 	if a.open != nil {
 		return a.open, nil
 	}
-	path := a.homePath
-	if path == "" {
-		user, err := os.UserHomeDir()
-		if err != nil {
-			return nil, usage("where is the home folder? %v", "say --home DIR or set AIRLOCK_HOME", err)
-		}
-		path = filepath.Join(user, ".airlock")
+	path, err := a.homeFolder()
+	if err != nil {
+		return nil, err
 	}
 	h, err := home.Open(path)
+	if err != nil {
+		return nil, wrongFolder("home", path, err)
+	}
 	a.open = h
-	return h, err
+	return h, nil
+}
+
+func (a *app) homeFolder() (string, error) {
+	if a.homePath != "" {
+		return a.homePath, nil
+	}
+	user, err := os.UserHomeDir()
+	if err != nil {
+		return "", usage("where is the home folder? %v", "say --home DIR or set AIRLOCK_HOME", err)
+	}
+	return filepath.Join(user, ".airlock"), nil
 }
 
 // passphrase returns the passphrase of the Space's keys: from
@@ -109,6 +119,7 @@ func (a *app) ask(question string) (string, error) {
 		return "", err
 	}
 	if line == "" {
+		fmt.Fprintln(a.err)
 		return "", usage("no answer to: %s", "answer on standard input, or see the command's --help for the flag that answers", question)
 	}
 	return trimLine(line), nil

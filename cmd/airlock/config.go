@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -23,14 +22,11 @@ type config struct {
 
 // settleFromFile reads config.yaml, where there is one.
 func (a *app) settleFromFile(flags *pflag.FlagSet) error {
-	path := filepath.Join(a.homePath, "config.yaml")
-	if a.homePath == "" {
-		user, err := os.UserHomeDir()
-		if err != nil {
-			return nil // a command that needs the home will say so
-		}
-		path = filepath.Join(user, ".airlock", "config.yaml")
+	dir, err := a.homeFolder()
+	if err != nil {
+		return nil // a command that needs the home will say so
 	}
+	path := filepath.Join(dir, "config.yaml")
 	b, err := home.ReadFile(path, 64<<10)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

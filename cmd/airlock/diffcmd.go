@@ -32,7 +32,8 @@ The exit code is 0 where both are the same and 4 where they differ.`,
 			}
 			return atMost(2, "a package and a version")(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args, from) },
+		ValidArgsFunction: a.completeDiff,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.diff(cmd.Context(), args, from) },
 	}
 	fromFlag(c, &from)
 	return c

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
@@ -15,6 +18,7 @@ import (
 	"airlock/feed/log"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/internal/publish"
 	"airlock/internal/server"
 	"airlock/signing"
 	"airlock/storage"
@@ -83,13 +87,15 @@ var outcomes = []struct {
 	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
-	{is(storage.ErrNoSpace), exitNoRoom, "make room and run the same command again; nothing was changed"},
+	{noRoom, exitNoRoom, "make room and run the same command again; nothing was changed"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
 	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy"},
 	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},
 	{is(feed.ErrCheckpoint), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{is(feed.ErrRoot), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
+	{is(feed.ErrMalformed), exitBadSignature, "what arrived is no part of a feed: fetch it again from another source, and tell the operator"},
+	{as[*feedhttp.LimitError], exitBadSignature, "no honest answer is that large: check --server, or read from another source"},
 	{is(log.ErrDamaged), exitBadSignature, "the store's bytes were changed or damaged: read from another source, and tell the operator"},
 	{as[*storage.DigestError], exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
 	{as[*storage.SizeError], exitBadSignature, "the bytes were cut or added to: fetch them again from another source"},
@@ -100,14 +106,17 @@ var outcomes = []struct {
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
 	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init"},
 	{is(home.ErrNoSpace), exitUsage, "make one first: airlock init <organisation>/<space>"},
+	{withdrawing, exitFailed, "airlock list FEED --all shows which versions are live"},
 	{as[*feed.VersionError], exitFailed, "publish the change under a new version; a version never changes its content"},
 	{as[*feed.ChainError], exitFailed, "somebody else published meanwhile: run the command again"},
 	{as[*feed.GapError], exitIncomplete, "the source does not have all entries yet: try again later or from another source"},
 	{as[*feed.CriticalError], exitFailed, "update airlock: the publisher requires a newer version"},
 	{as[*storage.FormatError], exitFailed, "this is of another version of airlock, or not airlock's: check the path, or update"},
+	{is(publish.ErrNoKind), exitFailed, "say what it is: --kind and --version, for a plain file --kind file"},
 	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
+	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
 	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a read token and say --token-file FILE"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},
@@ -133,6 +142,17 @@ func deniedBy(rules ...string) func(error) bool {
 		denied, ok := errors.AsType[*trust.DeniedError](err)
 		return ok && slices.Contains(rules, denied.Rule)
 	}
+}
+
+// noRoom matches a full disk or quota, of a store or anywhere else.
+func noRoom(err error) bool {
+	return errors.Is(err, storage.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// withdrawing matches versions that cannot be withdrawn.
+func withdrawing(err error) bool {
+	v, ok := errors.AsType[*feed.VersionError](err)
+	return ok && v.Withdrawing
 }
 
 // outcomeOf returns the exit code and the hint for an error.
@@ -172,7 +192,24 @@ func (a *app) report(err error) int {
 	return code
 }
 
-// oneLine joins the lines of an error's text.
+// oneLine joins the lines of an error's text. Each layer of the program names
+// what it works on, so a line may say a thing twice: it is said once.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	lines := strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
+	for i, line := range lines {
+		var said []string
+		for _, part := range strings.Split(asked().ReplaceAllString(line, ""), ": ") {
+			if !slices.Contains(said, part) {
+				said = append(said, part)
+			}
+		}
+		lines[i] = strings.Join(said, ": ")
+	}
+	return strings.Join(lines, "; ")
 }
+
+// asked is how Go's HTTP client begins an error; whom it asked for what, the
+// error around it names.
+var asked = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(Get|Head|Post|Put|Patch) "https?://[^"]*": `)
+})

@@ -28,8 +28,9 @@ The exit code is 0 where it is let in, 10 where it is badly signed, 11 where the
 policy refuses it, 13 where approvals are missing.`,
 		Example: `  airlock explain acme/dev-qa/shared/db@1.4
   airlock explain acme/dev-qa/shared/variable-set/db -f json`,
-		Args: exactly(1, "one package"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.explain(cmd.Context(), args[0], from) },
+		Args:              exactly(1, "one package"),
+		ValidArgsFunction: a.completePackage,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.explain(cmd.Context(), args[0], from) },
 	}
 	fromFlag(c, &from)
 	return c

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"airlock/feed"
+	"airlock/internal/home"
 	"airlock/trust"
 )
 
@@ -29,6 +30,9 @@ func (a *app) feedID(name string) (feed.ID, error) {
 		return feed.ID{}, err
 	}
 	own, err := h.Identity()
+	if errors.Is(err, home.ErrNoSpace) {
+		return feed.ID{}, usage("%.60q is a feed of this home's own Space, and %s holds none", "name the feed whole, like acme/dev-qa/shared, or make a Space: airlock init <organisation>/<space>", name, h.Path())
+	}
 	if err != nil {
 		return feed.ID{}, err
 	}
@@ -61,7 +65,7 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 }
 
 // sync follows a feed to its newest checkpoint.
-func (a *app) sync(ctx context.Context, src feed.Source, id feed.ID) (*feed.Follower, *feed.State, feed.Report, error) {
+func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, *feed.State, feed.Report, error) {
 	f, err := a.follower(ctx, src, id)
 	if err != nil {
 		return nil, nil, feed.Report{}, err
@@ -71,7 +75,7 @@ func (a *app) sync(ctx context.Context, src feed.Source, id feed.ID) (*feed.Foll
 	state, report, err := f.Sync(ctx, id)
 	bar.end()
 	if errors.Is(err, fs.ErrNotExist) {
-		err = hinted(err, fmt.Sprintf("there is no feed %s here", id), "airlock list shows the feeds; is --server, --store or --from the right one?")
+		err = a.noFeed(ctx, f, src, id, err)
 	}
 	if err != nil {
 		return nil, nil, report, err
@@ -81,6 +85,17 @@ func (a *app) sync(ctx context.Context, src feed.Source, id feed.ID) (*feed.Foll
 		err = h.NoteFollowed(state.Lineage, id)
 	}
 	return f, state, report, err
+}
+
+// noFeed says that a place does not have a feed, which is worse where entries
+// of it were seen.
+func (a *app) noFeed(ctx context.Context, f *feed.Follower, src *conn, id feed.ID, cause error) error {
+	seen, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), id)
+	if err != nil {
+		return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), "airlock list shows the feeds; is --server, --store or --from the right one?")
+	}
+	return hinted(cause, fmt.Sprintf("there is no feed %s on %s, and %s of it were seen elsewhere", id, src.name, count(int(seen.Edge.Size()), "entry", "entries")),
+		"name the server or store that keeps it: a feed has one log; what belongs elsewhere goes into a feed of another name")
 }
 
 // followed returns what was seen of the feeds of a Space.

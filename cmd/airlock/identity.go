@@ -29,7 +29,7 @@ func (a *app) identityCommand() *cobra.Command {
 		Short: "Show this Space's identity, or the one in a file",
 		Example: `  airlock identity show
   airlock identity show dev-qa.id`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1, "at most one identity file"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.showIdentity(args) },
 	}
 	return group("identity", "Show and hand out who this Space is", export, show)
@@ -92,7 +92,7 @@ func (a *app) identityOf(args []string) (*trust.History, error) {
 		}
 		history, err := trust.ParseFile(b)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", args[0], err)
+			return nil, badIdentity(args[0], err)
 		}
 		return history, nil
 	}
@@ -101,6 +101,15 @@ func (a *app) identityOf(args []string) (*trust.History, error) {
 		return nil, err
 	}
 	return h.Identity()
+}
+
+// badIdentity is about a file that is no identity file, or a bad one.
+func badIdentity(path string, err error) error {
+	err = fmt.Errorf("%s: %w", path, err)
+	if code, _ := outcomeOf(err); code != exitFailed {
+		return err
+	}
+	return hinted(err, err.Error(), "name the file that the Space's people made with: airlock identity export -o FILE")
 }
 
 type identityDoc struct {

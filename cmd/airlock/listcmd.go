@@ -14,21 +14,9 @@ import (
 )
 
 type listOptions struct {
-	from, mask   string
-	kinds, names []string
-	all          bool
-}
-
-func (o listOptions) selection() (apply.Selection, error) {
-	sel := apply.Selection{Kinds: o.kinds, Names: o.names}
-	if o.mask != "" {
-		mask, err := trust.ParseMask(o.mask)
-		if err != nil {
-			return sel, usage("%v", "a mask is a version, or a range such as 1.x, ~1.4 or \">=2, <3\"", err)
-		}
-		sel.Versions = mask
-	}
-	return sel, nil
+	selection
+	from string
+	all  bool
 }
 
 func (a *app) listCommand() *cobra.Command {
@@ -57,9 +45,7 @@ what the feed says; a version that the local policy keeps out says so.`,
 	}
 	f := c.Flags()
 	fromFlag(c, &o.from)
-	f.StringSliceVar(&o.kinds, "kind", nil, "only these kinds")
-	f.StringSliceVar(&o.names, "name", nil, "only these packages, exact or with a final *")
-	f.StringVar(&o.mask, "version-mask", "", "only these versions, such as 1.x")
+	o.selection.flags(f)
 	f.BoolVar(&o.all, "all", false, "every version, not only the newest live ones")
 	return c
 }
@@ -131,7 +117,7 @@ type versionDoc struct {
 }
 
 func (a *app) listPackages(ctx context.Context, name string, o listOptions) error {
-	sel, err := o.selection()
+	sel, err := o.selection.parse()
 	if err != nil {
 		return err
 	}

@@ -80,6 +80,9 @@ func (a *app) log(ctx context.Context, args []string, from string, onlyRefused b
 		}
 		docs = append(docs, mine...)
 	}
+	if onlyRefused && len(docs) == 0 {
+		a.note("nothing is void or refused in %s", count(len(ids), "feed", "feeds"))
+	}
 	return a.show(docs, func(w io.Writer) { logTable(w, docs, len(ids) > 1) })
 }
 

@@ -29,39 +29,56 @@ func (r pkgRef) String() string {
 
 const pkgRefHint = "a package is named like acme/dev-qa/shared/db@1.4 or acme/dev-qa/shared/variable-set/db@1.4"
 
-// pkgRef reads a package's name. A feed of the home's own Space may be named
-// by its last part alone: shared/db@1.4.
+// pkgRef reads a package's name with its feed. A feed of the home's own Space
+// may be named by its last part alone: shared/db@1.4.
 func (a *app) pkgRef(text string) (pkgRef, error) {
 	path, version, hasVersion := strings.Cut(text, "@")
 	parts := strings.Split(path, "/")
-	var r pkgRef
-	feedName := ""
+	feedParts := 0
 	switch n := len(parts); {
 	case n == 5 || n == 3 && slices.Contains(kind.Names(), parts[1]):
-		feedName, r.kind, r.name = strings.Join(parts[:n-2], "/"), parts[n-2], parts[n-1]
+		feedParts = n - 2
 	case n == 4 || n == 2:
-		feedName, r.name = strings.Join(parts[:n-1], "/"), parts[n-1]
+		feedParts = n - 1
 	case n == 3:
-		return r, usage("%.300q names a feed and no package", pkgRefHint, text)
+		return pkgRef{}, usage("%.300q names a feed and no package", pkgRefHint, text)
 	default:
-		return r, usage("%.300q is no package", pkgRefHint, text)
+		return pkgRef{}, usage("%.300q is no package", pkgRefHint, text)
 	}
-	if r.kind != "" && !slices.Contains(kind.Names(), r.kind) {
-		return r, usage("%.300q: kind %.60q is not one of %s", pkgRefHint, text, r.kind, strings.Join(kind.Names(), ", "))
+	name := strings.Join(parts[feedParts:], "/")
+	if hasVersion {
+		name += "@" + version
+	}
+	r, err := parsePkgRef(name, pkgRefHint)
+	if err != nil {
+		return r, err
+	}
+	r.feed, err = a.feedID(strings.Join(parts[:feedParts], "/"))
+	return r, err
+}
+
+// parsePkgRef reads "[kind/]name[@version]", a package of a feed that is named
+// elsewhere.
+func parsePkgRef(text, hint string) (pkgRef, error) {
+	path, version, hasVersion := strings.Cut(text, "@")
+	r := pkgRef{name: path}
+	if k, name, ok := strings.Cut(path, "/"); ok {
+		r.kind, r.name = k, name
+		if !slices.Contains(kind.Names(), r.kind) {
+			return r, usage("%.300q: kind %.60q is not one of %s", hint, text, r.kind, strings.Join(kind.Names(), ", "))
+		}
 	}
 	if err := feed.CheckName(r.name); err != nil {
-		return r, usage("%v", pkgRefHint, err)
+		return r, usage("%v", hint, err)
 	}
 	if hasVersion {
 		v, err := feed.ParseVersion(version)
 		if err != nil {
-			return r, usage("%v", pkgRefHint, err)
+			return r, usage("%v", hint, err)
 		}
 		r.version = v
 	}
-	var err error
-	r.feed, err = a.feedID(feedName)
-	return r, err
+	return r, nil
 }
 
 // shownVersion writes a version as people do, with "+" for "_".
@@ -111,5 +128,5 @@ func (r pkgRef) find(x *feed.Index) (feed.Row, error) {
 		kinds = append(kinds, f.Ref.Kind)
 	}
 	slices.Sort(kinds)
-	return feed.Row{}, usage("%s is of several kinds in feed %s: %s", "say the kind: "+r.feed.String()+"/"+kinds[0]+"/"+r.name, r, r.feed, strings.Join(kinds, ", "))
+	return feed.Row{}, usage("%s is of several kinds in feed %s: %s", "say the kind before the name: "+kinds[0]+"/"+r.name, r, r.feed, strings.Join(kinds, ", "))
 }

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
 	"airlock/internal/publish"
+	"airlock/signing"
 )
 
 type publishOptions struct {
@@ -29,12 +29,19 @@ the first. All packages of one command are one commit: all are in, or none.
 
 Documents say their kind, name and version themselves; for other files say
 --kind, --name and --version. What the feed holds already is left alone, and a
-version never changes its content.`,
+version never changes its content.
+
+In folders, files that are no documents are skipped, and so are hidden ones and
+homes and stores of airlock. Scopes travel by name, and who receives them
+decides what they mean there; --unscoped-only is for receivers that know none
+of the names.`,
 		Example: `  airlock publish shared vars/ templates/
   airlock publish shared backup.psm1 --kind script-module --version 1.2.0
   airlock publish shared tool.tar --kind file --name tool --version 3.1
+  airlock publish shared vars/ --unscoped-only --keep-going
   airlock publish shared vars/ --dry-run`,
-		Args: atLeast(2, "a feed and at least one file or folder"),
+		Args:              atLeast(2, "a feed and at least one file or folder"),
+		ValidArgsFunction: a.completePublish,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.publish(cmd.Context(), args[0], args[1:], o)
 		},
@@ -46,7 +53,8 @@ version never changes its content.`,
 	f.StringVar(&o.Version, "version", "", "the package's version, where the file has none")
 	f.SetAnnotation("version", ownMeaning, []string{"version of the package"})
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "leave out files that are refused, publish the rest and exit with 3")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be published and sign nothing")
+	f.BoolVar(&o.UnscopedOnly, "unscoped-only", false, "refuse documents with a variable that has a scope; with --keep-going, leave them out")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be published and left out, and sign nothing")
 	return c
 }
 
@@ -55,10 +63,15 @@ func (a *app) publish(ctx context.Context, name string, paths []string, o publis
 	if err != nil {
 		return err
 	}
-	reading := a.progress("reading")
-	o.Progress = reading.setBytes
+	if o.Kind != "" {
+		if err := checkKinds([]string{o.Kind}); err != nil {
+			return err
+		}
+	}
+	bar := a.progress("reading")
+	o.Progress = bar.setBytes
 	collected, err := publish.Collect(ctx, paths, o.Options)
-	reading.end()
+	bar.end()
 	if u, ok := errors.AsType[*publish.UsageError](err); ok {
 		return usage("%s", "airlock publish --help shows the flags", u.What)
 	}
@@ -71,7 +84,7 @@ func (a *app) publish(ctx context.Context, name string, paths []string, o publis
 	if len(collected.Packages) == 0 {
 		return usage("nothing to publish in %s", "name files that are documents of a known kind, or say --kind and --version", strings.Join(paths, ", "))
 	}
-	p, c, err := a.publisher(ctx, id)
+	p, c, err := a.publisher(ctx, id, o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -81,7 +94,7 @@ func (a *app) publish(ctx context.Context, name string, paths []string, o publis
 		if err != nil {
 			return err
 		}
-		return a.showPublished(id, c, results, "would publish")
+		return errors.Join(a.showPublished(id, c, results, wouldPublish), a.leftOut(collected.Refused))
 	}
 	sending := a.progress("publishing")
 	results, err := p.Publish(ctx, withProgress(collected.Packages, sending))
@@ -89,7 +102,7 @@ func (a *app) publish(ctx context.Context, name string, paths []string, o publis
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(a.noteFollowed(id, p), a.showPublished(id, c, results, "published"), c.Close()); err != nil {
+	if err := errors.Join(a.noteFollowed(id, p), a.showPublished(id, c, results, published), c.Close()); err != nil {
 		return err
 	}
 	return a.leftOut(collected.Refused)
@@ -149,8 +162,9 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// publisher returns the end that commits to a feed of this home's own Space.
-func (a *app) publisher(ctx context.Context, id feed.ID) (*publish.Publisher, *conn, error) {
+// publisher returns the end that commits to a feed of this home's own Space,
+// or, to plan, one that cannot sign and makes nothing.
+func (a *app) publisher(ctx context.Context, id feed.ID, plan bool) (*publish.Publisher, *conn, error) {
 	h, err := a.home()
 	if err != nil {
 		return nil, nil, err
@@ -163,15 +177,19 @@ func (a *app) publisher(ctx context.Context, id feed.ID) (*publish.Publisher, *c
 		return nil, nil, &failure{code: exitUntrusted, what: fmt.Sprintf("%s belongs to %s, and this home holds %s", id, id.Space, own.Space()),
 			hint: "only its own Space can add to a feed; say --home DIR for another Space"}
 	}
-	signer, err := h.Publisher(a.passphrase)
-	if err != nil {
-		return nil, nil, err
+	var signer *signing.Signer
+	to := planning
+	if !plan {
+		to = publishing
+		if signer, err = h.Publisher(a.passphrase); err != nil {
+			return nil, nil, err
+		}
 	}
 	state, err := h.State(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := a.connect(ctx, true)
+	c, err := a.connect(ctx, to)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -181,6 +199,16 @@ func (a *app) publisher(ctx context.Context, id feed.ID) (*publish.Publisher, *c
 			return s, err
 		}}, c, nil
 }
+
+// outcome words what became of packages, or would become.
+type outcome struct{ verb, to, state string }
+
+var (
+	published     = outcome{"published", "to", "new"}
+	wouldPublish  = outcome{"would publish", "to", "new"}
+	withdrew      = outcome{"withdrew", "from", "withdrawn"}
+	wouldWithdraw = outcome{"would withdraw", "from", "live"}
+)
 
 type publishedDoc struct {
 	Feed      string `json:"feed"`
@@ -193,7 +221,7 @@ type publishedDoc struct {
 	Source    string `json:"source,omitempty"`
 }
 
-func (a *app) showPublished(id feed.ID, c *conn, results []publish.Result, verb string) error {
+func (a *app) showPublished(id feed.ID, c *conn, results []publish.Result, o outcome) error {
 	docs, rows, fresh := []publishedDoc{}, [][]string{}, 0
 	for _, r := range results {
 		d := publishedDoc{Feed: id.String(), Kind: r.Ref.Kind, Name: r.Ref.Name, Version: r.Ref.Version, Entry: r.Index, New: r.New, Source: r.Source}
@@ -203,7 +231,7 @@ func (a *app) showPublished(id feed.ID, c *conn, results []publish.Result, verb 
 		state, entry := "unchanged", fmt.Sprint(r.Index)
 		if r.New {
 			fresh++
-			state = "new"
+			state = o.state
 		}
 		if r.Index < 0 {
 			entry = "-"
@@ -211,86 +239,6 @@ func (a *app) showPublished(id feed.ID, c *conn, results []publish.Result, verb 
 		docs = append(docs, d)
 		rows = append(rows, []string{r.Ref.Kind + "/" + r.Ref.Name, r.Ref.Version, entry, state})
 	}
-	a.note("%s %d of %s to %s on %s", verb, fresh, count(len(results), "package", "packages"), id, c.name)
+	a.note("%s %d of %s %s %s on %s", o.verb, fresh, count(len(results), "package", "packages"), o.to, id, c.name)
 	return a.show(docs, func(w io.Writer) { columns(w, []string{"PACKAGE", "VERSION", "ENTRY", "STATE"}, rows) })
-}
-
-func (a *app) withdrawCommand() *cobra.Command {
-	var reason string
-	var dryRun bool
-	c := &cobra.Command{
-		Use:   "withdraw FEED KIND/NAME@VERSION…",
-		Short: "Withdraw versions, for good",
-		Long: `Withdraw versions of packages. Receivers stop taking them; what they have goes
-only where they prune. A withdrawn version can never be published again.`,
-		Example: `  airlock withdraw shared variable-set/database@1.4.0 --reason "wrong host"`,
-		Args:    atLeast(2, "a feed and at least one package"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withdraw(cmd.Context(), args[0], args[1:], reason, dryRun)
-		},
-	}
-	c.Flags().StringVar(&reason, "reason", "", "why, for the people on the other side; at most 500 bytes")
-	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would be withdrawn and sign nothing")
-	return c
-}
-
-func (a *app) withdraw(ctx context.Context, name string, packages []string, reason string, dryRun bool) error {
-	id, err := a.feedID(name)
-	if err != nil {
-		return err
-	}
-	if len(reason) > 500 {
-		return usage("the reason has %d bytes", "say it in at most 500", len(reason))
-	}
-	p, c, err := a.publisher(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	state, err := p.Sync(ctx)
-	if err != nil {
-		return err
-	}
-	var refs []feed.Ref
-	for _, s := range packages {
-		r, err := findPackage(state, s)
-		if err != nil {
-			return err
-		}
-		refs = append(refs, r)
-	}
-	if dryRun {
-		for _, r := range refs {
-			fmt.Fprintf(a.out, "would withdraw %s\n", r)
-		}
-		return nil
-	}
-	results, err := p.Withdraw(ctx, refs, reason)
-	if err != nil {
-		return err
-	}
-	return errors.Join(a.showPublished(id, c, results, "withdrew"), c.Close())
-}
-
-// findPackage reads "kind/name@version", or "name@version" where the name is
-// of one kind only, and looks it up in a feed.
-func findPackage(s *feed.State, text string) (feed.Ref, error) {
-	name, version, ok := strings.Cut(text, "@")
-	if !ok {
-		return feed.Ref{}, usage("package %.200q says no version", "write it like variable-set/database@1.4.0", text)
-	}
-	version = strings.ReplaceAll(version, "+", "_")
-	if k, n, ok := strings.Cut(name, "/"); ok {
-		return feed.Ref{Kind: k, Name: n, Version: version}, nil
-	}
-	var kinds []string
-	for row := range s.Index.Rows(0) {
-		if row.Void == "" && row.Ref.Name == name && strings.EqualFold(row.Ref.Version, version) && !slices.Contains(kinds, row.Ref.Kind) {
-			kinds = append(kinds, row.Ref.Kind)
-		}
-	}
-	if len(kinds) != 1 {
-		return feed.Ref{}, usage("%.200q names %d packages of %s", "write it with its kind, like variable-set/database@1.4.0; airlock list "+s.ID.String()+" shows what there is", text, len(kinds), s.ID)
-	}
-	return feed.Ref{Kind: kinds[0], Name: name, Version: version}, nil
 }

@@ -21,10 +21,10 @@ import (
 )
 
 type pullOptions struct {
-	into, exec, from, mask string
-	kinds, names           []string
-	prune, force, dryRun   bool
-	watch, timeout         time.Duration
+	selection
+	into, exec, from     string
+	prune, force, dryRun bool
+	watch, timeout       time.Duration
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -37,23 +37,24 @@ version of each package that the policy lets in: as files with --into, or by
 handing each update to a program with --exec. Without FEED all feeds of the
 trusted Spaces that the source has.
 
-What was withdrawn stays until --prune. Files that airlock did not write, or
-that were changed since, are never touched.`,
+What was withdrawn stays until --prune. Files that airlock did not write are
+never touched. One that it wrote and somebody changed is named and stays; where
+a new version has another content for it, nothing is applied. --force undoes
+such changes.`,
 		Example: `  airlock pull acme/dev-qa/shared --into conf
   airlock pull acme/dev-qa/shared --into conf --dry-run
   airlock pull acme/dev-qa/shared --into conf --watch 15s
   airlock pull acme/dev-qa/shared --kind variable-set --version-mask 1.x --into conf
   airlock pull acme/dev-qa/shared --exec ./apply.sh
   airlock pull acme/dev-qa/shared --from /mnt/store --into conf`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.pull(cmd.Context(), args, o) },
+		ValidArgsFunction: a.completeManyFeeds,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.pull(cmd.Context(), args, o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.into, "into", "", "folder to write verified files to")
 	f.StringVar(&o.exec, "exec", "", "program to hand each update to, run by the shell")
 	f.StringVar(&o.from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
-	f.StringSliceVar(&o.kinds, "kind", nil, "only these kinds")
-	f.StringSliceVar(&o.names, "name", nil, "only these packages, exact or with a final *")
-	f.StringVar(&o.mask, "version-mask", "", "only these versions, such as 1.x")
+	o.selection.flags(f)
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
@@ -66,13 +67,9 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	if o.into != "" && o.exec != "" {
 		return usage("both --into and --exec were given", "say one, and run airlock pull twice for both")
 	}
-	sel := apply.Selection{Kinds: o.kinds, Names: o.names}
-	if o.mask != "" {
-		mask, err := trust.ParseMask(o.mask)
-		if err != nil {
-			return usage("%v", "a mask is a version, or a range such as 1.x, ~1.4 or \">=2, <3\"", err)
-		}
-		sel.Versions = mask
+	sel, err := o.selection.parse()
+	if err != nil {
+		return err
 	}
 	c, err := a.from(ctx, o.from)
 	if err != nil {
@@ -131,6 +128,9 @@ func (a *app) feedsToPull(ctx context.Context, c *conn, names []string) ([]feed.
 func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 	switch {
 	case o.into != "":
+		if info, err := os.Stat(o.into); err == nil && !info.IsDir() {
+			return nil, usage("--into %s: is no folder", "name a folder of its own for the files", o.into)
+		}
 		if b, err := home.ReadFile(filepath.Join(o.into, "format"), 100); err == nil && strings.HasPrefix(string(b), "airlock-") {
 			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
 		}
@@ -211,7 +211,7 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 }
 
 func changes(plan []apply.Line) bool {
-	return slices.ContainsFunc(plan, func(l apply.Line) bool { return l.Op != apply.Same && l.Op != apply.Retain })
+	return slices.ContainsFunc(plan, func(l apply.Line) bool { return l.Op != apply.Same && l.Op != apply.Retain && l.Op != apply.Keep })
 }
 
 // one follows a feed, plans and applies.
@@ -237,7 +237,7 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 			return doc, err
 		}
 	}
-	plan := apply.Plan(id, choice, installed, p.options.prune)
+	plan := apply.Plan(id, choice, installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	doc.Plan = apply.Describe(plan)
 	waiting := waitingForApproval(choice.Refused)
 	if p.target == nil || p.options.dryRun {
@@ -326,6 +326,8 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		switch {
 		case p.target == nil && len(d.Plan) > 0:
 			fmt.Fprintf(w, "  nothing was applied: say --into DIR or --exec COMMAND\n")
+		case len(d.Plan) == 0:
+			fmt.Fprintf(w, "  nothing to do: no package is selected\n")
 		case shown == 0:
 			fmt.Fprintf(w, "  nothing to do: %s up to date\n", count(len(d.Plan), "package", "packages"))
 		case d.DryRun:

@@ -27,7 +27,7 @@ func newRoot(a *app) *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return cmd.Help()
 		},
@@ -54,6 +54,7 @@ func newRoot(a *app) *cobra.Command {
 		return usage("%v", cmd.CommandPath()+" --help lists the flags", err)
 	})
 	root.AddCommand(a.commands()...)
+	a.completeFlags(root)
 	return root
 }
 
@@ -61,10 +62,8 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.trustCommand(),
 		a.publishCommand(), a.withdrawCommand(), a.pullCommand(),
-		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(), a.verifyCommand(),
-		a.logCommand(), a.explainCommand(), a.doctorCommand(), a.schemaCommand(), a.versionCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
-		a.verifyCommand(), a.logCommand(), a.explainCommand(),
+		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),
 		a.serveCommand(), a.serverCommand(),
 		a.schemaCommand(), a.versionCommand(),
 	}
@@ -107,14 +106,26 @@ func (a *app) settleFromEnv(flags *pflag.FlagSet) error {
 		name := "AIRLOCK_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value := a.getenv(name); value != "" {
 			if err := f.Value.Set(value); err != nil {
-				errs = append(errs, usage("%s: %v", "correct or unset the variable", name, err))
+				errs = append(errs, usage("%s is %.60q, which is no %s for --%s", "correct or unset the variable", name, value, f.Value.Type(), f.Name))
 			}
 		}
 	})
 	return errors.Join(errs...)
 }
 
-// noArgs and friends refuse arguments with a message that helps.
+// noCommand refuses what stands where a command is expected.
+func noCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "airlock --help lists the commands"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean airlock " + strings.Join(near, ", or airlock ") + "? " + hint
+	}
+	return usage("there is no command %.60q", hint, args[0])
+}
+
+// exactly and its like refuse arguments with a message that helps.
 func exactly(n int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != n {

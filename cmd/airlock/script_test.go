@@ -46,9 +46,25 @@ func TestScript(t *testing.T) {
 			"watch-start": watchStart,
 			"watch-stop":  watchStop,
 			"wait-for":    waitFor,
+			"small-disk":  smallDisk,
+			"fill-disk":   fillDisk,
+			"liar":        startLiar,
+			"lie":         tellLie,
+			"entry":       addEntry,
+			"refused":     wantRefused,
+			"keep":        keepDirs,
+			"same":        sameDirs,
+			"bytes":       bytesOf,
+			"grow":        growFile,
+			"cut":         cutFile,
+			"change":      changeFile,
+			"high-s":      highS,
 		},
+		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*exec.Cmd{}
+			e.Values[liarKey{}] = map[string]*liar{}
+			e.Values[keptKey{}] = map[string]map[string]string{}
 			e.Setenv("HOME", e.WorkDir)
 			return nil
 		},

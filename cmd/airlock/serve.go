@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,17 +16,18 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/storage"
-	"airlock/trust"
 )
 
 type serveOptions struct {
 	listen, accessLog, auditLog, readTokens, tlsCert, tlsKey string
 	cacheMiB                                                 int64
-	uploads                                                  bool // take large objects
+	serving                                                  bool   // sign checkpoints and take large objects
+	to                                                       access // reading makes nothing, and no audit line
 	window                                                   time.Duration
 }
 
@@ -58,9 +60,12 @@ append is decided by signatures: see airlock server admit.`,
 }
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
+	if err := o.check(); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
-		return hinted(err, err.Error(), "is another server running? say --listen 127.0.0.1:PORT")
+		return hinted(err, err.Error(), "is another server running there? say --listen 127.0.0.1:PORT")
 	}
 	defer listener.Close()
 	tokens, err := readTokens(o.readTokens)
@@ -72,7 +77,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if !open && len(tokens) == 0 {
 		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
 	}
-	o.uploads = true
+	o.serving, o.to = true, publishing
 	k, err := a.keep(ctx, o)
 	if err != nil {
 		return err
@@ -95,6 +100,20 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	}
 	a.note("serving %s on %s://%s", k.store.Name, scheme, listener.Addr())
 	return a.listen(ctx, feedhttp.Server(handler), listener, o)
+}
+
+// check refuses what would only fail once the server listens.
+func (o serveOptions) check() error {
+	if _, _, err := net.SplitHostPort(o.listen); err != nil {
+		return usage("--listen %.200q is no address with a port", "say --listen 127.0.0.1:PORT", o.listen)
+	}
+	if o.tlsCert == "" && o.tlsKey == "" {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
+		return usage("--tls-cert %s with --tls-key %s: %v", "name a certificate chain and its private key, both in PEM", o.tlsCert, o.tlsKey, err)
+	}
+	return nil
 }
 
 // listen serves until ctx ends, and then lets running requests finish.
@@ -151,11 +170,7 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := a.logKey(h, true)
-	if err != nil {
-		return nil, err
-	}
-	store, err := storage.Open(ctx, a.storePath(h), a.getenv)
+	store, err := a.openStorage(ctx, a.storePath(h), o.to)
 	if err != nil {
 		return nil, err
 	}
@@ -163,12 +178,19 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
 	}
 	k := &keeper{store: store}
-	if o.uploads {
+	var key feed.LogKey // admitting and dismissing need none
+	if o.serving {
+		if key, err = a.newLogKey(h); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
 		if k.spool, err = a.openSpool(h); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 	}
-	if o.auditLog == "" {
+	switch {
+	case o.to == reading:
+		o.auditLog = "none"
+	case o.auditLog == "":
 		o.auditLog = filepath.Join(h.Path(), "audit.log")
 	}
 	audit, closeAudit, err := a.logFile(o.auditLog)
@@ -252,65 +274,4 @@ func readTokens(path string) ([][sha256.Size]byte, error) {
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
-}
-
-func (a *app) serverCommand() *cobra.Command {
-	admit := &cobra.Command{
-		Use:   "admit FILE",
-		Short: "Let the Space of an identity file append to its feeds here",
-		Long: `Let a Space append to its own feeds in this store. Admitting is not trusting:
-who reads decides for itself whom to believe.`,
-		Example: `  airlock server admit dev-qa.id
-  airlock server admit dev-qa.id --store /srv/airlock`,
-		Args: exactly(1, "an identity file"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.admit(cmd.Context(), args[0]) },
-	}
-	list := &cobra.Command{
-		Use:   "list",
-		Short: "List the Spaces that were admitted",
-		Args:  exactly(0, "no arguments"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
-	}
-	return group("server", "Administer the store of a server", admit, list)
-}
-
-func (a *app) admit(ctx context.Context, file string) error {
-	b, err := home.ReadFile(file, trust.MaxFile)
-	if err != nil {
-		return err
-	}
-	k, err := a.keep(ctx, serveOptions{})
-	if err != nil {
-		return err
-	}
-	defer k.close()
-	history, err := k.server.Admit(ctx, feedhttp.Caller{Address: "local"}, b)
-	if err != nil {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	a.note("admitted %s, lineage %s, to %s", history.Space(), history.Lineage(), k.store.Name)
-	return nil
-}
-
-type admittedDoc struct {
-	Space   string `json:"space"`
-	Lineage string `json:"lineage"`
-}
-
-func (a *app) listAdmitted(ctx context.Context) error {
-	k, err := a.keep(ctx, serveOptions{})
-	if err != nil {
-		return err
-	}
-	defer k.close()
-	spaces, err := k.server.Spaces(ctx)
-	if err != nil {
-		return err
-	}
-	docs, rows := []admittedDoc{}, [][]string{}
-	for _, s := range spaces {
-		docs = append(docs, admittedDoc{s.Space().String(), s.Lineage().String()})
-		rows = append(rows, []string{s.Space().String(), s.Lineage().String()})
-	}
-	return a.show(docs, func(w io.Writer) { columns(w, []string{"SPACE", "LINEAGE"}, rows) })
 }

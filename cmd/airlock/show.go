@@ -35,8 +35,9 @@ the key itself), or with this log's proof of inclusion (--proof).`,
   airlock show acme/dev-qa/shared/db@1.4 --attestation --public-key --key-out alice.pem -o db.sigstore.json
   airlock show acme/dev-qa/shared/db@1.4 --manifest -o manifest.json
   airlock show acme/dev-qa/shared/db@1.4 --payload db.yaml -o .`,
-		Args: exactly(1, "one package"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.showPackage(cmd.Context(), args[0], from, o) },
+		Args:              exactly(1, "one package"),
+		ValidArgsFunction: a.completePackage,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.showPackage(cmd.Context(), args[0], from, o) },
 	}
 	f := c.Flags()
 	fromFlag(c, &from)

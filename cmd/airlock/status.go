@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,7 @@ less than, or something else than, was seen before.`,
 		Example: `  airlock status
   airlock status acme/dev-qa/shared --into conf
   airlock status --from /mnt/store -f json`,
-		ValidArgsFunction: a.completeFeeds,
+		ValidArgsFunction: a.completeManyFeeds,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, from, into) },
 	}
 	fromFlag(c, &from)
@@ -46,9 +47,10 @@ type statusDoc struct {
 	Source     int64  `json:"source"` // entries the source has, -1 where unknown
 	Behind     int64  `json:"behind"`
 	Problem    string `json:"problem,omitempty"`
-	TrustUntil string `json:"trustUntil"` // a day, "no end", "own" or "ended"
-	Installed  int    `json:"installed"`  // packages in --into
-	Missing    int    `json:"missing,omitempty"`
+	TrustUntil string `json:"trustUntil"`        // a day, "no end", "own" or "ended"
+	Installed  int    `json:"installed"`         // packages in --into
+	Missing    int    `json:"missing,omitempty"` // files
+	Changed    int    `json:"changed,omitempty"` // files, by hand
 }
 
 func (a *app) status(ctx context.Context, names []string, from, into string) error {
@@ -163,7 +165,7 @@ func (d *statusDoc) compare(ctx context.Context, c *conn, s *feed.State) error {
 		return fmt.Errorf("%s has no feed %s", c.name, s.ID)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: unreachable: %w", c.name, err)
+		return fmt.Errorf("unreachable: %w", err)
 	}
 	c2, err := feed.OpenCheckpoint(got.Note, s.ID.Origin(s.Epoch), s.LogKey)
 	if err != nil {
@@ -183,6 +185,7 @@ func (d *statusDoc) look(ctx context.Context, dir *apply.Dir, id feed.ID) error 
 	d.Installed = len(items)
 	for _, it := range items {
 		d.Missing += it.Missing
+		d.Changed += len(it.Changed)
 	}
 	return err
 }
@@ -204,6 +207,9 @@ func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
 			if d.Missing > 0 {
 				installed += ", " + count(d.Missing, "file", "files") + " missing"
 			}
+			if d.Changed > 0 {
+				installed += ", " + count(d.Changed, "file", "files") + " changed here"
+			}
 			row = append(row, installed)
 		}
 		rows = append(rows, row)
@@ -211,7 +217,7 @@ func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
 	columns(w, header, rows)
 	for _, d := range docs {
 		if d.Problem != "" {
-			fmt.Fprintf(w, "%s: %s\n", d.Feed, d.Problem)
+			fmt.Fprintf(w, "%s: %s\n", d.Feed, strings.TrimPrefix(d.Problem, "feed "+d.Feed+": "))
 		}
 	}
 }

@@ -59,6 +59,9 @@ Without --feed, --kind, --name or --version-mask, all are let in.`,
 }
 
 func (a *app) trustAdd(file string, o trustOptions) error {
+	if err := checkKinds(o.kinds); err != nil {
+		return err
+	}
 	history, err := a.identityOf([]string{file})
 	if err != nil {
 		return err
@@ -79,11 +82,15 @@ func (a *app) trustAdd(file string, o trustOptions) error {
 	if err != nil {
 		return err
 	}
+	if own, err := h.Identity(); err == nil && own.Space() == history.Space() {
+		return usage("%s is the Space of %s itself, which needs no trust", "who receives has a home of its own: --home DIR", history.Space(), h.Path())
+	}
 	if err := a.confirmLineage(history, o.thumbprint); err != nil {
 		return err
 	}
 	if err := h.AddTrust(history, policy); errors.Is(err, fs.ErrExist) {
-		return hinted(err, err.Error(), "edit that file, or first: airlock trust remove "+history.Space().String())
+		return hinted(err, fmt.Sprintf("%s is trusted already, by %s", history.Space(), h.PolicyFile(history.Space())),
+			"edit that file, or first: airlock trust remove "+history.Space().String())
 	} else if err != nil {
 		return err
 	}
@@ -249,10 +256,11 @@ func (a *app) trustedSpace(name string) (*home.Home, home.Trusted, error) {
 
 func (a *app) trustShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "show ORGANISATION/SPACE",
-		Short:   "Show what a Space is trusted for",
-		Example: `  airlock trust show acme/dev-qa`,
-		Args:    exactly(1, "<organisation>/<space>"),
+		Use:               "show ORGANISATION/SPACE",
+		Short:             "Show what a Space is trusted for",
+		Example:           `  airlock trust show acme/dev-qa`,
+		Args:              exactly(1, "<organisation>/<space>"),
+		ValidArgsFunction: a.completeTrusted,
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, t, err := a.trustedSpace(args[0])
 			if err != nil {
@@ -268,10 +276,11 @@ func (a *app) trustShowCommand() *cobra.Command {
 
 func (a *app) trustRemoveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove ORGANISATION/SPACE",
-		Short:   "End the trust in a Space; what was taken stays",
-		Example: `  airlock trust remove acme/dev-qa`,
-		Args:    exactly(1, "<organisation>/<space>"),
+		Use:               "remove ORGANISATION/SPACE",
+		Short:             "End the trust in a Space; what was taken stays",
+		Example:           `  airlock trust remove acme/dev-qa`,
+		Args:              exactly(1, "<organisation>/<space>"),
+		ValidArgsFunction: a.completeTrusted,
 		RunE: func(_ *cobra.Command, args []string) error {
 			h, t, err := a.trustedSpace(args[0])
 			if err != nil {
@@ -306,7 +315,8 @@ for a publication:
     --insecure-ignore-tlog --insecure-ignore-sct MANIFEST`,
 		Example: `  airlock trust export acme/dev-qa --format sigstore -o trusted_root.json
   airlock trust export acme/dev-qa --format pem -o roots.pem`,
-		Args: exactly(1, "<organisation>/<space>"),
+		Args:              exactly(1, "<organisation>/<space>"),
+		ValidArgsFunction: a.completeTrusted,
 		RunE: func(_ *cobra.Command, args []string) error {
 			history, err := a.historyOf(args[0])
 			if err != nil {
@@ -323,6 +333,7 @@ for a publication:
 	// form of listings is not asked for here.
 	c.Flags().StringVar(&form, "format", "sigstore", "sigstore, pem or vkey")
 	c.Flags().SetAnnotation("format", ownMeaning, []string{"form of the trust root"})
+	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"sigstore", "pem", "vkey"}, cobra.ShellCompDirectiveNoFileComp))
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
 	return c
 }

@@ -43,7 +43,7 @@ missing or do not belong, 3 where the source does not have all.`,
   airlock verify dev-qa.id
   airlock verify db.sigstore.json --manifest manifest.json --identity dev-qa.id`,
 		Args:              exactly(1, "one feed, folder or file"),
-		ValidArgsFunction: a.completeFeeds,
+		ValidArgsFunction: a.completeFeedOrFile,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.verify(cmd.Context(), args[0], o) },
 	}
 	fromFlag(c, &o.from)

@@ -98,7 +98,9 @@ func (v *verification) item(dir string, it apply.Item) (good, different int) {
 		case err != nil:
 			v.bad("files", fmt.Errorf("%s of %s: %w", name, it.Ref, err))
 		case got.Digest != f.Digest:
-			v.bad("files", fmt.Errorf("%s of %s: %w", name, it.Ref, &storage.DigestError{Want: f.Digest, Got: got.Digest}))
+			changed := &storage.DigestError{Want: f.Digest, Got: got.Digest}
+			v.bad("files", hinted(changed, fmt.Sprintf("%s of %s: %v", name, it.Ref, changed),
+				"somebody changed it here: airlock pull FEED --into "+dir+" --force puts back what was signed"))
 		default:
 			good++
 		}

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/feed"
-	"airlock/signing"
 )
 
 // tree computes the hash tree from the entries and compares: with every tile
@@ -41,7 +40,7 @@ func leavesOf(ctx context.Context, src feed.Source, id feed.ID, size int64) ([]t
 			if int64(len(leaves)) == size {
 				break
 			}
-			att, err := signing.ParseAttestation(raw)
+			att, err := feed.Logged(raw)
 			if err != nil {
 				return nil, fmt.Errorf("feed %s: entry %d: %w", id, len(leaves), err)
 			}

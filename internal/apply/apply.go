@@ -28,7 +28,10 @@ const (
 	// Retain leaves a version that was withdrawn, or does not count any more,
 	// where it is, because nobody asked to prune.
 	Retain Op = "retain"
-	Same   Op = "same"
+	// Keep leaves the version that is wanted as somebody changed it in the
+	// folder, because nobody asked to force.
+	Keep Op = "keep"
+	Same Op = "same"
 )
 
 // Action is one line of a plan.
@@ -57,14 +60,20 @@ type Item struct {
 	Index     int64
 	Statement signing.ID
 	Manifest  storage.Digest
-	Files     []File // of a Dir; an Exec does not know what became of them
-	Missing   int    // how many of the files are gone
+	// Files, Missing and Changed are of a Dir; an Exec does not know what
+	// became of its files.
+	Files   []File
+	Missing int      // how many of the files are gone
+	Changed []string // paths of files that are not what was written any more
 }
 
 // File is a file of an Item.
 type File struct {
 	storage.Ref
 	Path string // inside the package, slash-separated
+	// Modified is the date that the file had once it was written, in
+	// microseconds since 1970: one that has it and its size was not changed.
+	Modified int64
 }
 
 // Head is how far a feed was followed when something was applied.

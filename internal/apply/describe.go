@@ -31,7 +31,7 @@ func Describe(plan []Action) []Line {
 	return lines
 }
 
-var marks = map[Op]string{Add: "+", Change: "~", Remove: "-", Retain: "!", Same: "="}
+var marks = map[Op]string{Add: "+", Change: "~", Remove: "-", Retain: "!", Keep: "!", Same: "="}
 
 // Mark is one character for the operation: + ~ - ! or =.
 func (l Line) Mark() string { return marks[l.Op] }

@@ -25,8 +25,9 @@ import (
 //
 // Several processes may use one folder, one at a time.
 type Dir struct {
-	// Force replaces and removes files of ours that were changed since.
-	// Files of others stay in any case.
+	// Force replaces and removes files of ours that were changed since; without
+	// it such a file stays where the next version has it as the last one had,
+	// and otherwise ends the sync. Files of others stay in any case.
 	Force bool
 	// Wait is how long to wait for another process that writes here.
 	Wait time.Duration
@@ -136,14 +137,16 @@ func (d *Dir) openOrMake() (*disk, error) {
 // makeFolder makes a folder and those above it, durable on return.
 func makeFolder(name string) error {
 	err := os.Mkdir(name, dirMode)
-	switch above := filepath.Dir(name); {
-	case errors.Is(err, fs.ErrExist):
-		return nil // what it is, opening it will tell
-	case errors.Is(err, fs.ErrNotExist) && above != name:
+	above := filepath.Dir(name)
+	if errors.Is(err, fs.ErrNotExist) && above != name {
 		if err := makeFolder(above); err != nil {
 			return err
 		}
-		return makeFolder(name)
+		err = os.Mkdir(name, dirMode)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil // what it is, opening it will tell
 	case err != nil:
 		return err
 	case !foldersSync:
@@ -174,13 +177,32 @@ func (d *Dir) Installed(_ context.Context, id feed.ID) ([]Item, error) {
 	items := x.of(id).items()
 	for i, it := range items {
 		for _, f := range it.Files {
-			// What cannot be looked at is as good as gone; Apply says why.
-			if info, err := k.lstat(filePath(it.Ref, f.Path)); err != nil || info == nil {
+			switch gone, changed := k.compare(filePath(it.Ref, f.Path), f); {
+			case gone:
 				items[i].Missing++
+			case changed:
+				items[i].Changed = append(items[i].Changed, f.Path)
 			}
 		}
 	}
 	return items, nil
+}
+
+// compare looks at a file that was written here. Its bytes are read only where
+// its date is not the one it was written with, as in a copy or a restored
+// backup. What cannot be looked at is as good as gone; Apply says why.
+func (k *disk) compare(name string, f File) (gone, changed bool) {
+	info, err := k.lstat(name)
+	switch {
+	case err != nil || info == nil:
+		return true, false
+	case !info.Mode().IsRegular() || info.Size() != f.Size:
+		return false, true
+	case dateOf(info) == f.Modified:
+		return false, false
+	}
+	have, err := k.digest(name)
+	return err != nil, err == nil && have != f.Ref
 }
 
 // Apply carries out a plan: all of it, or nothing and an error.

@@ -126,6 +126,96 @@ func TestDirRestoresMissing(t *testing.T) {
 	}
 }
 
+// TestDirChanged: a change by hand is seen whatever its size and date, stays,
+// is named until it is undone, and keeps no other file back.
+func TestDirChanged(t *testing.T) {
+	const why = " (x was changed here, which only --force undoes)"
+	for name, change := range map[string]func(t *testing.T, file string){
+		"other size": func(t *testing.T, file string) { write(t, file, "longer") },
+		"other size, old date": func(t *testing.T, file string) {
+			info, err := os.Stat(file)
+			ok(t, err)
+			write(t, file, "longer")
+			ok(t, os.Chtimes(file, info.ModTime(), info.ModTime()))
+		},
+		"same size, newer": func(t *testing.T, file string) {
+			write(t, file, "9")
+			ok(t, os.Chtimes(file, testNow, testNow.AddDate(50, 0, 0)))
+		},
+		"same size, older": func(t *testing.T, file string) {
+			write(t, file, "9")
+			ok(t, os.Chtimes(file, testNow, testNow.AddDate(-5, 0, 0)))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := newShelf(t, "acme/dev/shared")
+			s.publish("file/a@1", files{"x": "1", "y": "1"})
+			s.mustPull(openDir(t, dir), false)
+			file := dir + "/file/a/x"
+			change(t, file)
+			changed := plainTree(t, dir)
+			for range 2 {
+				if plan := s.mustPull(openDir(t, dir), false); plan[0] != "! file/a 1"+why {
+					t.Errorf("plan %v", plan)
+				}
+			}
+			// A version that has nothing new for the file leaves it too.
+			s.publish("file/a@2", files{"x": "1", "y": "2"})
+			if plan := s.mustPull(openDir(t, dir), false); plan[0] != "~ file/a 1 → 2"+why {
+				t.Errorf("plan %v", plan)
+			}
+			changed["file/a/y"] = "2"
+			if diff := cmp.Diff(changed, plainTree(t, dir)); diff != "" {
+				t.Errorf("the change did not stay (-want +got):\n%s", diff)
+			}
+			if plan := s.mustPull(openDir(t, dir), false); plan[0] != "! file/a 2"+why {
+				t.Errorf("plan %v", plan)
+			}
+			d := openDir(t, dir)
+			d.Force = true
+			if plan := s.mustPull(d, false); plan[0] != "~ file/a 2 (x was changed here)" {
+				t.Errorf("plan with force %v", plan)
+			}
+			if got := plainTree(t, dir)["file/a/x"]; got != "1" {
+				t.Errorf("force left %q", got)
+			}
+		})
+	}
+}
+
+// TestDirChangedToLink: what is no file any more is a change too.
+func TestDirChangedToLink(t *testing.T) {
+	dir := t.TempDir()
+	s := newShelf(t, "acme/dev/shared")
+	s.publish("file/a@1", files{"x": "1"})
+	s.mustPull(openDir(t, dir), false)
+	ok(t, os.Rename(dir+"/file/a/x", dir+"/moved"))
+	ok(t, os.Symlink("../../moved", dir+"/file/a/x"))
+	if plan := s.mustPull(openDir(t, dir), false); plan[0] != "! file/a 1 (x was changed here, which only --force undoes)" {
+		t.Errorf("plan %v", plan)
+	}
+}
+
+// TestDirDates: where no date was changed, no byte is read.
+func TestDirDates(t *testing.T) {
+	dir := t.TempDir()
+	s := newShelf(t, "acme/dev/shared")
+	s.publish("file/a@1", files{"same": "s", "x": "1"})
+	s.mustPull(openDir(t, dir), false)
+	s.publish("file/a@2", files{"same": "s", "x": "2"})
+	s.mustPull(openDir(t, dir), false)
+	items, err := openDir(t, dir).Installed(t.Context(), s.id)
+	ok(t, err)
+	for _, f := range items[0].Files {
+		info, err := os.Stat(dir + "/file/a/" + f.Path)
+		ok(t, err)
+		if f.Modified == 0 || f.Modified != dateOf(info) {
+			t.Errorf("%s: date %d in the index, %d on the disk", f.Path, f.Modified, dateOf(info))
+		}
+	}
+}
+
 func TestDirOccupied(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare  func(t *testing.T, dir string) // after version 1 is there
@@ -299,7 +389,7 @@ func TestDirPlanOfBefore(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("file/a@1", files{"x": "1"})
-	late := Plan(s.id, Choose(s.index, "shared", anyone(), Selection{}, testNow), nil, false)
+	late := Plan(s.id, Choose(s.index, "shared", anyone(), Selection{}, testNow), nil, Consent{})
 	s.mustPull(d, false)
 	_, err := d.Apply(t.Context(), s.id, s.head(), late, s.fetch)
 	var changed *ChangedError

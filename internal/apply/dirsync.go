@@ -53,7 +53,7 @@ func (s *stager) prepare(ctx context.Context, doc feedDoc, to Head, plan []Actio
 	if err := s.inTheWay(); err != nil {
 		return nil, err
 	}
-	doc.setItems(s.items)
+	doc.setItems(s.dated())
 	doc.setHead(to)
 	if doc.When == "" || len(s.moves)+len(s.removals) > 0 {
 		doc.When = s.dir.now().UTC().Format(time.RFC3339)

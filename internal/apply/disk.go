@@ -152,6 +152,17 @@ func (f *newFile) sync() error {
 	return noteFull(f.file.Sync())
 }
 
+// date returns the file's date once all of it is written; see File.
+func (f *newFile) date() (int64, error) {
+	info, err := f.file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return dateOf(info), nil
+}
+
+func dateOf(info fs.FileInfo) int64 { return info.ModTime().UnixMicro() }
+
 func (f *newFile) Close() error { return noteFull(f.file.Close()) }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}

@@ -141,7 +141,11 @@ func (s *shelf) pullSelected(ctx context.Context, to Target, sel Selection, prun
 	if err != nil {
 		return nil, nil, err
 	}
-	plan := Plan(s.id, Choose(s.index, s.id.Name, anyone(), sel, testNow), installed, prune)
+	may := Consent{Prune: prune}
+	if d, ok := to.(*Dir); ok {
+		may.Force = d.Force
+	}
+	plan := Plan(s.id, Choose(s.index, s.id.Name, anyone(), sel, testNow), installed, may)
 	out, err := to.Apply(ctx, s.id, s.head(), plan, s.fetch)
 	return plan, out, err
 }

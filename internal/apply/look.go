@@ -10,7 +10,8 @@ import (
 
 // found is what a look at the place of a file gave.
 type found struct {
-	done     bool         // the file is there already
+	done     bool         // the file is there already, or stays as somebody changed it
+	date     int64        // of a file that is there as it should be, see File
 	occupied bool         // something is in the way; it was noted
 	over     *storage.Ref // a file that may be replaced or removed
 }
@@ -40,7 +41,9 @@ func (s *stager) look(name string, want storage.Ref) (found, error) {
 	case err != nil:
 		return found{}, err
 	case have == want:
-		return found{done: true}, nil
+		return found{done: true, date: dateOf(info)}, nil
+	case have != old && want == old && !s.dir.Force:
+		return found{done: true}, nil // nothing new for it: a change may stay
 	case have != old && !s.dir.Force:
 		return s.note(name, "was changed since Airlock wrote it", true)
 	}

@@ -8,14 +8,21 @@ import (
 	"airlock/feed"
 )
 
+// Consent is what may be lost that is there.
+type Consent struct {
+	Prune bool // versions that were withdrawn
+	Force bool // changes that somebody made to files of ours
+}
+
 // Plan returns what has to happen so that a target which has installed of this
 // feed has what was chosen, in the order of the feed's entries.
 //
 // A version that was withdrawn (or does not count any more) gives way to a
 // newer one as ever. Going back to an older one, and going away, only happen
-// with prune. What is not selected any more is left alone, and so is what the
-// policy refuses by now.
-func Plan(id feed.ID, c Choice, installed []Item, prune bool) []Action {
+// with may.Prune. What is not selected any more is left alone, and so is what
+// the policy refuses by now. Changed files of the wanted version are put back
+// with may.Force only.
+func Plan(id feed.ID, c Choice, installed []Item, may Consent) []Action {
 	var plan []Action
 	have := byName(installed)
 	for _, row := range c.Wanted {
@@ -25,13 +32,13 @@ func Plan(id feed.ID, c Choice, installed []Item, prune bool) []Action {
 			plan = append(plan, Action{Op: Add, Ref: row.Ref, Row: row})
 			continue
 		}
-		plan = append(plan, c.replace(id, it, row, prune))
+		plan = append(plan, c.replace(id, it, row, may))
 	}
 	for _, it := range have {
 		if ended, why := c.ended(id, it); why != "" {
 			op := Retain
-			if prune {
-				op = Remove
+			if may.Prune {
+				op, why = Remove, joined(why, it.changed(may))
 			}
 			plan = append(plan, Action{Op: op, Ref: it.Ref, From: it.Ref.Version, Row: ended, Reason: why})
 		}
@@ -43,20 +50,47 @@ func Plan(id feed.ID, c Choice, installed []Item, prune bool) []Action {
 }
 
 // replace decides between an installed version and the wanted one.
-func (c Choice) replace(id feed.ID, it Item, row feed.Row, prune bool) Action {
-	a := Action{Op: Change, Ref: row.Ref, From: it.Ref.Version, Row: row}
+func (c Choice) replace(id feed.ID, it Item, row feed.Row, may Consent) Action {
+	a := Action{Op: Change, Ref: row.Ref, From: it.Ref.Version, Row: row, Reason: it.changed(may)}
 	if it.Ref == row.Ref && it.Manifest == row.Manifest {
-		if a.Op = Same; it.Missing > 0 {
-			a.Op, a.Reason = Change, fmt.Sprintf("%d of its files are gone", it.Missing)
+		switch {
+		case it.Missing > 0:
+			a.Reason = joined(fmt.Sprintf("%d of its files are gone", it.Missing), a.Reason)
+		case len(it.Changed) == 0:
+			a.Op = Same
+		case !may.Force:
+			a.Op = Keep
 		}
 		return a
 	}
 	ended, why := c.ended(id, it)
-	if why != "" && !prune && row.Index < it.Index {
+	if why != "" && !may.Prune && row.Index < it.Index {
 		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: ended, Reason: why}
 	}
-	a.Reason = why
+	a.Reason = joined(why, a.Reason)
 	return a
+}
+
+// changed names the first file that somebody changed; "" where there is none.
+func (it Item) changed(may Consent) string {
+	if len(it.Changed) == 0 {
+		return ""
+	}
+	text := it.Changed[0] + " was changed here"
+	if more := len(it.Changed) - 1; more > 0 {
+		text = fmt.Sprintf("%s and %d more were changed here", it.Changed[0], more)
+	}
+	if !may.Force {
+		text += ", which only --force undoes"
+	}
+	return text
+}
+
+func joined(a, b string) string {
+	if a != "" && b != "" {
+		return a + "; " + b
+	}
+	return a + b
 }
 
 // ended says why an installed version should not be there; "" if it may stay.

@@ -26,6 +26,10 @@ func TestPlan(t *testing.T) {
 	gone.Missing = 2
 	other := item(v2)
 	other.Statement = v3.ID
+	edited := item(v2)
+	edited.Changed = []string{"x", "y", "z"}
+	both := edited
+	both.Missing, both.Changed = 1, []string{"x"}
 	withdrawn := func(rows ...feed.Row) map[feed.Ref]feed.Row {
 		m := map[feed.Ref]feed.Row{}
 		for i, r := range rows {
@@ -45,6 +49,18 @@ func TestPlan(t *testing.T) {
 		"older chosen": {Choice{Wanted: []feed.Row{v1}}, []Item{item(v2)}, "~ set/db 2+b7 → 1", "~ set/db 2+b7 → 1"},
 		"files gone": {Choice{Wanted: []feed.Row{v2}}, []Item{gone},
 			"~ set/db 2+b7 (2 of its files are gone)", "~ set/db 2+b7 (2 of its files are gone)"},
+		"changed here": {Choice{Wanted: []feed.Row{v2}}, []Item{edited},
+			"! set/db 2+b7 (x and 2 more were changed here, which only --force undoes)",
+			"! set/db 2+b7 (x and 2 more were changed here, which only --force undoes)"},
+		"changed here, and gone": {Choice{Wanted: []feed.Row{v2}}, []Item{both},
+			"~ set/db 2+b7 (1 of its files are gone; x was changed here, which only --force undoes)",
+			"~ set/db 2+b7 (1 of its files are gone; x was changed here, which only --force undoes)"},
+		"changed here, newer": {Choice{Wanted: []feed.Row{v3}}, []Item{edited},
+			"~ set/db 2+b7 → 3 (x and 2 more were changed here, which only --force undoes)",
+			"~ set/db 2+b7 → 3 (x and 2 more were changed here, which only --force undoes)"},
+		"changed here, withdrawn": {Choice{Withdrawn: withdrawn(v2)}, []Item{edited},
+			"! set/db 2+b7 (2_b7 was withdrawn by acme/dev/shared entry 8)",
+			"- set/db 2+b7 (2_b7 was withdrawn by acme/dev/shared entry 8; x and 2 more were changed here, which only --force undoes)"},
 		"not selected": {Choice{}, []Item{item(v1)}, "", ""},
 		"withdrawn": {Choice{Withdrawn: withdrawn(v1)}, []Item{item(v1)},
 			"! set/db 1 (1 was withdrawn by acme/dev/shared entry 8)", "- set/db 1 (1 was withdrawn by acme/dev/shared entry 8)"},
@@ -61,12 +77,23 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for prune, want := range map[bool]string{false: c.want, true: c.prune} {
-				got := strings.Join(texts(Plan(s.id, c.choice, c.installed, prune)), "\n")
+				got := strings.Join(texts(Plan(s.id, c.choice, c.installed, Consent{Prune: prune})), "\n")
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("prune %v (-want +got):\n%s", prune, diff)
 				}
 			}
 		})
+	}
+}
+
+// With force a change of the wanted version is undone, and named.
+func TestPlanForce(t *testing.T) {
+	s := newShelf(t, "acme/dev/shared")
+	v := s.publish("set/db@1", files{"x": "1"})
+	it := Item{Ref: v.Ref, Index: v.Index, Statement: v.ID, Manifest: v.Manifest, Changed: []string{"x"}}
+	got := texts(Plan(s.id, Choice{Wanted: []feed.Row{v}}, []Item{it}, Consent{Force: true}))
+	if diff := cmp.Diff([]string{"~ set/db 1 (x was changed here)"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -110,7 +137,7 @@ func TestPlanGivesWhatIsWanted(t *testing.T) {
 			for k, v := range have {
 				was[k] = v
 			}
-			plan := Plan(id, c, have.items(), prune)
+			plan := Plan(id, c, have.items(), Consent{Prune: prune})
 			for i, a := range plan {
 				if i > 0 && plan[i-1].Row.Index > a.Row.Index {
 					rt.Fatalf("not in the order of entries: %v", texts(plan))
@@ -118,7 +145,7 @@ func TestPlanGivesWhatIsWanted(t *testing.T) {
 			}
 			have.carryOut(plan)
 			wantedSet(rt, c, was, have, prune)
-			for _, a := range Plan(id, c, have.items(), prune) {
+			for _, a := range Plan(id, c, have.items(), Consent{Prune: prune}) {
 				if a.changes() {
 					rt.Fatalf("the second plan still has %v", Describe([]Action{a}))
 				}

@@ -39,10 +39,13 @@ type itemDoc struct {
 	Version   string         `json:"version"`
 }
 
+// fileDoc is a file of a package, or one that a journal removes; Modified is
+// only of the former.
 type fileDoc struct {
-	Digest storage.Digest `json:"digest"`
-	Path   string         `json:"path"`
-	Size   int64          `json:"size"`
+	Digest   storage.Digest `json:"digest"`
+	Modified int64          `json:"modified,omitempty"`
+	Path     string         `json:"path"`
+	Size     int64          `json:"size"`
 }
 
 // failureDoc is an update that a program did not take.
@@ -69,7 +72,7 @@ func (d feedDoc) items() []Item {
 	for _, doc := range d.Items {
 		it := Item{Ref: doc.ref(), Index: doc.Index, Statement: doc.Statement, Manifest: doc.Manifest}
 		for _, f := range doc.Files {
-			it.Files = append(it.Files, File{storage.Ref{Digest: f.Digest, Size: f.Size}, f.Path})
+			it.Files = append(it.Files, File{storage.Ref{Digest: f.Digest, Size: f.Size}, f.Path, f.Modified})
 		}
 		items = append(items, it)
 	}
@@ -81,7 +84,7 @@ func (d itemDoc) ref() feed.Ref { return feed.Ref{Kind: d.Kind, Name: d.Name, Ve
 func docOf(it Item) itemDoc {
 	doc := itemDoc{Index: it.Index, Kind: it.Ref.Kind, Manifest: it.Manifest, Name: it.Ref.Name, Statement: it.Statement, Version: it.Ref.Version}
 	for _, f := range it.Files {
-		doc.Files = append(doc.Files, fileDoc{f.Digest, f.Path, f.Size})
+		doc.Files = append(doc.Files, fileDoc{f.Digest, f.Modified, f.Path, f.Size})
 	}
 	return doc
 }

@@ -39,12 +39,13 @@ type stager struct {
 	mu       sync.Mutex
 	moves    []moveDoc
 	removals []fileDoc
+	dates    map[string]int64 // of files that are as they should be, by path; see File
 	occupied []*OccupiedError
 	unsynced []string // files that settle has to make durable
 }
 
 func (d *Dir) newStager(k *disk, x *dirIndex, id feed.ID, plan []Action) *stager {
-	s := &stager{dir: d, disk: k, folder: newStage(), index: x, owned: map[string]storage.Ref{}}
+	s := &stager{dir: d, disk: k, folder: newStage(), index: x, owned: map[string]storage.Ref{}, dates: map[string]int64{}}
 	s.had = byName(x.of(id).items())
 	s.items = byName(x.of(id).items())
 	for _, a := range plan {
@@ -112,7 +113,7 @@ func (s *stager) retire(it Item, kept map[string]bool) error {
 			return err
 		}
 		if found.over != nil {
-			s.removals = append(s.removals, fileDoc{found.over.Digest, name, found.over.Size})
+			s.removals = append(s.removals, fileDoc{Digest: found.over.Digest, Path: name, Size: found.over.Size})
 		}
 	}
 	return nil
@@ -187,16 +188,21 @@ func (s *stager) file(ctx context.Context, p *feed.Package, i int) error {
 	layer := p.Manifest.Layers[i]
 	name := filePath(p.Row.Ref, layer.Path)
 	found, err := s.look(name, layer.Ref)
-	if err != nil || found.done || found.occupied {
+	if err != nil || found.occupied {
 		return err
+	}
+	if found.done {
+		s.setDate(name, found.date)
+		return nil
 	}
 	if err := s.makeFolder(parent(name)); err != nil {
 		return fmt.Errorf("%s: %s: %w", p.Row.Ref, layer.Path, err)
 	}
-	synced, err := s.write(ctx, p, i, name)
+	synced, date, err := s.write(ctx, p, i, name)
 	if err != nil {
 		return fmt.Errorf("%s: %s: %w", p.Row.Ref, layer.Path, err)
 	}
+	s.setDate(name, date)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moves = append(s.moves, moveDoc{Digest: layer.Digest, Over: found.over, Path: name, Size: layer.Size})
@@ -206,16 +212,36 @@ func (s *stager) file(ctx context.Context, p *feed.Package, i int) error {
 	return nil
 }
 
-// write copies a file to the stage. Large ones are synced at once.
-func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string) (synced bool, err error) {
+// setDate notes the date of a file that lies, or will lie, where it should.
+func (s *stager) setDate(name string, date int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dates[name] = date
+}
+
+// dated returns the items that the feed will have, with the dates of files.
+func (s *stager) dated() map[string]Item {
+	for _, it := range s.items {
+		for i, f := range it.Files {
+			if date, ok := s.dates[filePath(it.Ref, f.Path)]; ok {
+				it.Files[i].Modified = date
+			}
+		}
+	}
+	return s.items
+}
+
+// write copies a file to the stage and returns its date. Large ones are synced
+// at once.
+func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string) (synced bool, date int64, err error) {
 	body, err := p.Open(ctx, i)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	defer body.Close()
 	f, err := s.out.create(name)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
@@ -223,10 +249,13 @@ func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string)
 	if err == nil && f.n >= writebackStep {
 		synced, err = true, f.sync()
 	}
+	if err == nil {
+		date, err = f.date()
+	}
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
-	return synced, err
+	return synced, date, err
 }
 
 // makeFolder makes a folder in the stage, and those above it.

@@ -8,12 +8,17 @@ import (
 	"io/fs"
 	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/feed"
 	"airlock/storage"
 )
+
+// floorPause is the time between two writings. Under load that is one for many
+// commits.
+const floorPause = 50 * time.Millisecond
 
 // Floor remembers the highest head of every feed this home has served, so
 // that a store which was put back to an older state is noticed. Heads are
@@ -123,6 +128,10 @@ func (f *Floor) run() {
 		select {
 		case <-f.wake:
 			f.flush()
+			select {
+			case <-time.After(floorPause):
+			case <-f.stop:
+			}
 		case <-f.stop:
 			f.flush()
 			return

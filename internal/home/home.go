@@ -15,6 +15,7 @@
 package home
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,10 @@ type Home struct {
 
 	mu    sync.Mutex
 	state *storage.Store
+	// What space.id held when it was last read, and what that says: reading it
+	// is cheap, checking its signatures is not, and a command asks many times.
+	idFile   []byte
+	identity *trust.History
 }
 
 // Open opens a home, and makes the folder where it is missing or empty. A
@@ -119,11 +124,16 @@ func (h *Home) Identity() (*trust.History, error) {
 	if err != nil {
 		return nil, err
 	}
-	history, err := trust.ParseFile(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", h.file("space.id"), err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.identity == nil || !bytes.Equal(b, h.idFile) {
+		history, err := trust.ParseFile(b)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", h.file("space.id"), err)
+		}
+		h.idFile, h.identity = b, history
 	}
-	return history, nil
+	return h.identity.Clone(), nil
 }
 
 // ReadFile reads a file of at most limit bytes; a larger one is an error that

@@ -73,6 +73,71 @@ func TestInit(t *testing.T) {
 	}
 }
 
+// A home whose keys were taken to a safe place still holds its Space: a second
+// Init makes no new keys there.
+func TestInitKeysAway(t *testing.T) {
+	ctx := context.Background()
+	h := open(t, t.TempDir())
+	if _, err := h.Init(ctx, newSpace(nil)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range keys(t, h) {
+		if err := os.Remove(h.file("keys", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Init(ctx, newSpace(nil)); !errors.Is(err, fs.ErrExist) || len(keys(t, h)) != 0 {
+		t.Errorf("a second Init: %v, %d keys", err, len(keys(t, h)))
+	}
+}
+
+// A file that is longer than it can be is not read further.
+func TestReadFileBound(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte("1234"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := ReadFile(path, 4); err != nil || string(b) != "1234" {
+		t.Errorf("at the bound: %q, %v", b, err)
+	}
+	if b, err := ReadFile(path, 3); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("past the bound: %q, %v", b, err)
+	}
+}
+
+// What a home believes of its own Space says nothing about others, and a policy
+// is about the Space that its file is named after.
+func TestViewOfOthers(t *testing.T) {
+	h := open(t, t.TempDir())
+	if _, err := h.Init(context.Background(), newSpace(nil)); err != nil {
+		t.Fatal(err)
+	}
+	other := trusttest.New(t, "acme/other")
+	if _, err := h.View(other.Name); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a Space that nobody trusted: %v", err)
+	}
+	if err := h.AddTrust(other.History(), trust.NewPolicy(other.Name, other.Lineage())); err != nil {
+		t.Fatal(err)
+	}
+	third := trust.Space{Organisation: "acme", Name: "third"}
+	for _, suffix := range []string{".yaml", ".id"} {
+		b, err := os.ReadFile(h.trustFile(other.Name, suffix))
+		if err == nil {
+			err = os.WriteFile(h.trustFile(third, suffix), b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.View(third); err == nil || !strings.Contains(err.Error(), "is about acme/other") {
+		t.Errorf("a policy under another name: %v", err)
+	}
+	fourth := trusttest.New(t, "acme/fourth")
+	if err := h.AddTrust(fourth.History(), trust.NewPolicy(other.Name, fourth.Lineage())); err == nil {
+		t.Error("a policy about another Space was taken")
+	}
+}
+
 // keys reads the key files, which nobody else may.
 func keys(t *testing.T, h *Home) map[string]string {
 	t.Helper()
@@ -165,6 +230,12 @@ func TestTrust(t *testing.T) {
 	if err := h.AddTrust(s.History(), policy); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("trusted twice: %v", err)
 	}
+	if err := h.AddTrust(twin.History(), trust.NewPolicy(twin.Name, twin.Lineage())); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("another lineage under a name that is trusted: %v", err)
+	}
+	if v, err := h.View(s.Name); err != nil || v.History().Lineage() != s.Lineage() {
+		t.Errorf("trusted after that: %v", err)
+	}
 	fork := *s
 	s.Next(func(*trust.Identity) {})
 	if err := h.Learn(s.History()); err != nil {
@@ -230,7 +301,7 @@ func TestLogKeyRace(t *testing.T) {
 
 func TestLogKeyDamaged(t *testing.T) {
 	h := open(t, t.TempDir())
-	for _, content := range []string{"", "airlock log key 2\nAAAA\n", logKeyHeader + "c2VjcmV0\n", logKeyHeader + "%%%\n"} {
+	for _, content := range []string{"", "airlock log key 2\nAAAA\n", strings.Repeat("A", 43) + "=\n", logKeyHeader + "c2VjcmV0\n", logKeyHeader + "%%%\n"} {
 		if err := os.WriteFile(h.file("keys", "log.key"), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,8 @@ type Options struct {
 	Kind, Name, Title, Version string
 	// KeepGoing leaves out what is refused instead of publishing nothing.
 	KeepGoing bool
+	// UnscopedOnly refuses documents with a variable that has a scope (A26).
+	UnscopedOnly bool
 	// Progress, where set, is told how many bytes of large files were read.
 	Progress func(done, total int64)
 }
@@ -71,7 +73,7 @@ func Collect(ctx context.Context, paths []string, o Options) (Collected, error) 
 		}
 		p, attachments, err := read(f.path, o)
 		switch {
-		case errors.Is(err, errNoKind) && !f.named:
+		case errors.Is(err, ErrNoKind) && !f.named:
 			out.Skipped = append(out.Skipped, f.path)
 		case err != nil:
 			refused = append(refused, refusal{f.path, err})
@@ -117,6 +119,8 @@ type candidate struct {
 // maxFiles bounds what one command publishes.
 const maxFiles = 100_000
 
+// walk finds the files in a folder. Homes and stores of Airlock in it are passed
+// over: a home holds private keys.
 func walk(root string) ([]candidate, error) {
 	info, err := os.Stat(root)
 	if err != nil {
@@ -139,6 +143,9 @@ func walk(root string) ([]candidate, error) {
 			}
 			return nil
 		}
+		if d.IsDir() && isAirlocks(p) {
+			return filepath.SkipDir
+		}
 		if d.Type().IsRegular() {
 			out = append(out, candidate{p, false})
 		}
@@ -150,7 +157,33 @@ func walk(root string) ([]candidate, error) {
 	return out, err
 }
 
-var errNoKind = errors.New("is no document of a known kind")
+// isAirlocks reports whether a folder is a home or a store.
+func isAirlocks(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "format"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	marker := make([]byte, len("airlock-"))
+	_, err = io.ReadFull(f, marker)
+	return err == nil && string(marker) == "airlock-"
+}
+
+// ErrNoKind reports a file that does not say what it is.
+var ErrNoKind = errors.New("it is no document of a known kind")
+
+// ScopedError reports a document with variables that have a scope.
+type ScopedError struct{ Err error } // of *kind.Error
+
+func (e *ScopedError) Error() string { return e.Err.Error() }
+
+// Unwrap returns where the scopes are.
+func (e *ScopedError) Unwrap() error { return e.Err }
+
+// Hint is what to do next.
+func (e *ScopedError) Hint() string {
+	return "publish the variables without a scope as a set of their own, or leave out --unscoped-only"
+}
 
 // read makes a package of a file.
 func read(file string, o Options) (p Package, attachments []string, err error) {
@@ -162,7 +195,7 @@ func read(file string, o Options) (p Package, attachments []string, err error) {
 	if k == "" {
 		var ok bool
 		if k, ok = kind.Detect(filepath.Base(file), head); !ok {
-			return p, nil, fmt.Errorf("%s: %w; say --kind (one of %s)", file, errNoKind, strings.Join(kind.Names(), ", "))
+			return p, nil, fmt.Errorf("%s: %w", file, ErrNoKind)
 		}
 	}
 	if !whole && k != "file" {
@@ -171,6 +204,11 @@ func read(file string, o Options) (p Package, attachments []string, err error) {
 	doc, err := kind.Inspect(k, file, head)
 	if err != nil {
 		return p, nil, err
+	}
+	if o.UnscopedOnly {
+		if err := kind.CheckUnscoped(k, file, head); err != nil {
+			return p, nil, &ScopedError{err}
+		}
 	}
 	p = Package{Source: file, Title: firstOf(o.Title, doc.Title, filepath.Base(file))}
 	if p.Ref, err = refOf(file, k, p.Title, doc, o); err != nil {
@@ -185,6 +223,9 @@ func read(file string, o Options) (p Package, attachments []string, err error) {
 	for _, a := range doc.Attachments {
 		full := filepath.Join(filepath.Dir(file), filepath.FromSlash(a))
 		layer, content, err := attachment(full, a, k, doc.Digests[a], o)
+		if errors.Is(err, fs.ErrNotExist) {
+			return p, nil, fmt.Errorf("%s: names the file %s: %w", file, a, err)
+		}
 		if err != nil {
 			return p, nil, err
 		}

@@ -16,6 +16,10 @@ func set(name, version, value string) string {
 	return "apiVersion: airlock.example/v1\nkind: VariableSet\nname: " + name + "\nversion: " + version + "\nvariables:\n  - name: A\n    value: " + value + "\n"
 }
 
+func scoped(name string) string {
+	return set(name, "1.0.0", "x") + "    scope: {Environment: [Test]}\n"
+}
+
 func extension(file, sum string) string {
 	return "apiVersion: airlock.example/v1\nkind: Extension\nname: Tool\nversion: 1.0.0\nhost: \">=2020.1\"\nfiles:\n  - path: " + file + "\n    sha256: " + sum + "\n"
 }
@@ -36,7 +40,7 @@ func TestCollect(t *testing.T) {
 		"hidden and links": {files: map[string]string{".a.yaml": set("A", "1.0.0", "x"), ".git/b.yaml": set("B", "1.0.0", "x"), "c.yaml": "-> .a.yaml"}},
 		"a link that is named": {files: map[string]string{".a.yaml": set("A", "1.0.0", "x"), "c.yaml": "-> .a.yaml"}, named: []string{"c.yaml"},
 			want: []string{"variable-set/a@1.0.0"}},
-		"no package, named":           {files: map[string]string{"notes.md": "hello"}, named: []string{"notes.md"}, err: "say --kind"},
+		"no package, named":           {files: map[string]string{"notes.md": "hello"}, named: []string{"notes.md"}, err: "no document of a known kind"},
 		"not there":                   {named: []string{"nothing"}, err: "no such file"},
 		"extension":                   {files: map[string]string{"x.yaml": extension("bin/tool", hex), "bin/tool": "binary"}, want: []string{"extension/tool@1.0.0"}},
 		"attachment of another":       {files: map[string]string{"x.yaml": extension("tool", strings.Repeat("a", 64)), "tool": "binary"}, err: "states " + strings.Repeat("a", 64)},
@@ -55,7 +59,13 @@ func TestCollect(t *testing.T) {
 		"a bad document, kept going": {files: map[string]string{"a.yaml": set("A", "1.10", "x"), "b.yaml": set("B", "1.0.0", "x")}, options: Options{KeepGoing: true}, want: []string{"variable-set/b@1.0.0"}, refused: 1},
 		"a file without a version":   {files: map[string]string{"a.bin": "x"}, named: []string{"a.bin"}, options: Options{Kind: "file"}, err: "say --version"},
 		"two versions":               {files: map[string]string{"a.yaml": set("A", "1.0.0", "x")}, options: Options{Version: "2.0.0"}, err: "--version says 2.0.0"},
-		"a large file":               {files: map[string]string{"a.bin": strings.Repeat("x", kind.MaxDocument+1)}, named: []string{"a.bin"}, options: Options{Kind: "file", Version: "1"}, want: []string{"file/a-bin@1"}},
+		"a home and a store": {files: map[string]string{"a.yaml": set("A", "1.0.0", "x"), "h/format": "airlock-home 1\n", "h/b.yaml": set("B", "1.0.0", "x"),
+			"s/format": "airlock-store 1\n", "s/c.yaml": set("C", "1.0.0", "x"), "o/format": "another", "o/d.yaml": set("D", "1.0.0", "x")},
+			want: []string{"variable-set/a@1.0.0", "variable-set/d@1.0.0"}, skipped: 1},
+		"scoped":           {files: map[string]string{"a.yaml": scoped("A"), "b.yaml": set("B", "1.0.0", "x")}, want: []string{"variable-set/a@1.0.0", "variable-set/b@1.0.0"}},
+		"scoped, refused":  {files: map[string]string{"a.yaml": scoped("A"), "b.yaml": set("B", "1.0.0", "x")}, options: Options{UnscopedOnly: true}, err: `"A" in [Environment: Test]`},
+		"scoped, left out": {files: map[string]string{"a.yaml": scoped("A"), "b.yaml": set("B", "1.0.0", "x")}, options: Options{UnscopedOnly: true, KeepGoing: true}, want: []string{"variable-set/b@1.0.0"}, refused: 1},
+		"a large file":     {files: map[string]string{"a.bin": strings.Repeat("x", kind.MaxDocument+1)}, named: []string{"a.bin"}, options: Options{Kind: "file", Version: "1"}, want: []string{"file/a-bin@1"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -180,6 +180,31 @@ func (p *Publisher) signAll(ctx context.Context, statements []signing.Statement)
 	return out, errors.Join(errs...)
 }
 
+// PlanWithdrawal returns what Withdraw would do by a state of the feed; Index
+// is that of the publication.
+func (p *Publisher) PlanWithdrawal(state *feed.State, refs []feed.Ref) ([]Result, error) {
+	rows, err := p.live(state, refs)
+	results := make([]Result, len(rows))
+	for i, row := range rows {
+		results[i] = Result{Ref: row.Ref, Index: row.Index, New: true}
+	}
+	return results, err
+}
+
+// live returns the publications of versions. One that is not live gives
+// *feed.VersionError.
+func (p *Publisher) live(state *feed.State, refs []feed.Ref) ([]feed.Row, error) {
+	rows := make([]feed.Row, len(refs))
+	for i, r := range refs {
+		row, ok := state.Index.State(r)
+		if !ok || row.What == feed.IsWithdrawal {
+			return nil, fmt.Errorf("feed %s: %w", p.Feed, &feed.VersionError{Ref: r, Have: row.Manifest, Index: row.Index, Withdrawn: ok, Withdrawing: true})
+		}
+		rows[i] = row
+	}
+	return rows, nil
+}
+
 // Withdraw withdraws versions, for good. Each must be live.
 func (p *Publisher) Withdraw(ctx context.Context, refs []feed.Ref, reason string) ([]Result, error) {
 	for range maxTries {
@@ -191,12 +216,12 @@ func (p *Publisher) Withdraw(ctx context.Context, refs []feed.Ref, reason string
 		if err != nil {
 			return nil, err
 		}
-		results := make([]Result, len(refs))
-		for i, r := range refs {
-			row, ok := state.Index.State(r)
-			if !ok || row.What == feed.IsWithdrawal {
-				return nil, fmt.Errorf("feed %s: %w", p.Feed, &feed.VersionError{Ref: r, Have: row.Manifest, Index: row.Index, Withdrawn: ok, Withdrawing: true})
-			}
+		rows, err := p.live(state, refs)
+		if err != nil {
+			return nil, err
+		}
+		results := make([]Result, len(rows))
+		for i, row := range rows {
 			d.withdraw(row, reason, p.Now())
 			results[i] = Result{Ref: row.Ref, New: true}
 		}

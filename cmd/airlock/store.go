@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/home"
+	"airlock/internal/server"
+	"airlock/storage"
+)
+
+// access is what a command does with a store.
+type access int
+
+const (
+	reading    access = iota // and makes nothing
+	planning                 // reading a store that publishing would make
+	publishing               // as its operator
+)
+
+// openStore runs the server's own code in this process.
+func (a *app) openStore(ctx context.Context, where string, to access) (*conn, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.openStorage(ctx, where, to)
+	if err != nil {
+		return nil, err
+	}
+	key, err := a.storeKey(ctx, h, store, to)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	logger := a.logger(slog.LevelWarn)
+	floor, err := h.NewFloor(ctx, logger)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor, Logger: logger, Fresh: 200 * time.Millisecond, Now: a.now})
+	c := &conn{place: srv.Local(), name: store.Name, close: func() error {
+		err := srv.Close()
+		floor.Close()
+		return errors.Join(err, store.Close())
+	}}
+	if to == publishing {
+		if err := a.admitSelf(ctx, srv, h); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
+}
+
+// openStorage opens a store. Only publishing makes one.
+func (a *app) openStorage(ctx context.Context, where string, to access) (*storage.Store, error) {
+	if to != publishing && !strings.HasPrefix(where, "s3://") && isVacant(where) {
+		if to == reading {
+			return nil, usage("there is no store in %s", "check the path; airlock serve and airlock publish --store make one", where)
+		}
+		empty := storage.NewMem()
+		empty.Name = where
+		return empty, nil
+	}
+	store, err := storage.Open(ctx, where, a.getenv)
+	return store, wrongFolder("store", where, err)
+}
+
+// isVacant reports whether a folder is empty or not there.
+func isVacant(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0
+}
+
+// wrongFolder says what a folder is that was named as a store or home and is
+// none that this version knows.
+func wrongFolder(want, path string, err error) error {
+	f, ok := errors.AsType[*storage.FormatError](err)
+	if !ok {
+		return err
+	}
+	is := ""
+	for _, kind := range []string{"home", "store"} {
+		if strings.HasPrefix(f.Got, "airlock-"+kind) {
+			is = kind
+		}
+	}
+	switch is {
+	case want:
+		return hinted(err, fmt.Sprintf("%s is a %s of format %.60q, this version knows %q", path, want, strings.TrimSpace(f.Got), strings.TrimSpace(f.Want)),
+			"update airlock, or name another folder with --"+want)
+	case "":
+		return hinted(err, fmt.Sprintf("%s is no %s of airlock, and it holds other files", path, want),
+			"check the path, or name an empty or new folder with --"+want)
+	}
+	return hinted(err, fmt.Sprintf("%s is a %s of airlock, not a %s", path, is, want),
+		"say --"+is+" for this folder and --"+want+" for another one")
+}
+
+// storeKey returns the log key with which the home works on a store; none is
+// fine for reading. Publishing makes one where the home has none, but not for
+// a store that somebody else keeps: nobody else could continue such a feed.
+func (a *app) storeKey(ctx context.Context, h *home.Home, store *storage.Store, to access) (feed.LogKey, error) {
+	key, err := h.LogKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		key, err = feed.LogKey{}, nil
+	}
+	if err != nil || to == reading {
+		return key, err
+	}
+	if err := a.checkOperator(ctx, store, key); err != nil || to == planning || !key.IsZero() {
+		return key, err
+	}
+	return a.newLogKey(h)
+}
+
+// newLogKey returns the home's log key and makes it where there is none.
+func (a *app) newLogKey(h *home.Home) (feed.LogKey, error) {
+	key, created, err := h.EnsureLogKey()
+	if created {
+		a.note("made a log key in %s: back it up, the store is only written with it", h.Path())
+	}
+	return key, err
+}
+
+// checkOperator refuses a store that has feeds, none of them signed by key.
+func (a *app) checkOperator(ctx context.Context, store *storage.Store, key feed.LogKey) error {
+	srv := server.New(server.Config{Store: store, LogKey: key, Logger: a.logger(slog.LevelError), Now: a.now})
+	defer srv.Close()
+	ids, err := srv.Local().Feeds(ctx)
+	if err != nil {
+		return err
+	}
+	foreign := ""
+	for _, id := range ids {
+		c, err := srv.Local().Checkpoint(ctx, id)
+		if err != nil {
+			continue // nothing was committed yet; what else is wrong, its users will hear
+		}
+		if !key.IsZero() {
+			if _, err := feed.OpenCheckpoint(c.Note, c.Origin, key.Public()); err == nil {
+				return nil
+			}
+		}
+		foreign = id.String()
+	}
+	if foreign == "" {
+		return nil
+	}
+	return &failure{code: exitUntrusted, what: fmt.Sprintf("%s is another operator's store: its feed %s is signed with a log key that this home does not hold", store.Name, foreign),
+		hint: "publish through its server (--server URL), or as the operator: --home of the operator; your own store is another folder"}
+}
+
+// admitSelf admits the home's own Space: who holds the operator's key and the
+// Space's key needs nobody's leave.
+func (a *app) admitSelf(ctx context.Context, srv *server.Server, h *home.Home) error {
+	own, err := h.Identity()
+	if err != nil {
+		return err
+	}
+	return srv.AdmitSelf(ctx, own)
+}
