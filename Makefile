@@ -37,7 +37,7 @@ help: ## list the targets
 build: ## build bin/airlock
 	$(call say,build bin/airlock)
 	@mkdir -p bin
-	@go build -trimpath -o bin/airlock ./cmd/airlock
+	@CGO_ENABLED=0 go build -trimpath -o bin/airlock ./cmd/airlock
 
 demo: build ## two Spaces and a server in a folder of their own, a forger refused
 	@AIRLOCK_BIN="$(ROOT)/bin/airlock" sh internal/demo/demo.sh
@@ -76,7 +76,7 @@ check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticche
 
 bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers in one run, write docs/benchmarks.md
 	$(call say,bench)
-	@go run ./internal/bench -o docs/benchmarks.md
+	@go run ./internal/bench -profile -o docs/benchmarks.md
 
 interop: build $(STAMP)/$(COSIGN) ## strangers' tools verify our output: cosign, openssl, torchwood
 	$(call say,interop)

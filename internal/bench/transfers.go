@@ -6,9 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"airlock/internal/bench/peers"
 )
@@ -24,6 +21,7 @@ type transfers struct {
 	push, pull           side // of the peer
 	one, many, newcomers side // ours
 	fileCosts            []float64
+	clients, starts      []float64 // CPU seconds of all publish commands of a round, and of one that does nothing
 }
 
 func measureTransfers(ctx context.Context, b *bench) []row {
@@ -55,6 +53,7 @@ func measureTransfers(ctx context.Context, b *bench) []row {
 	rows[0].note("%d packages; %d more files are refused by the validator and left out on both sides. Signing, the server's checks and fsync are inside the clock; the peer neither signs nor syncs. Airlock's clock includes the start of the program, the peer's does not.", t.n, refused)
 	rows[0].note("Making an empty file took %s µs before each round (median; 10 to 30 on a quiet disk).", figure(median(t.fileCosts)))
 	rows[1].note("Every command is a process of its own, 8 at a time, and is acknowledged durable before it ends. The peer is the same single process as above.")
+	rows[1].note("%s", t.whereItGoes())
 	rows[2].note("The home is new, its trust was set up before. The clock includes the start of the program and syncing what was written.")
 	return rows
 }
@@ -84,6 +83,9 @@ func (t *transfers) round(ctx context.Context) error {
 		m.add(m.PerS, m.ClientCPUS+m.ServerCPUS, mib(max(m.ClientPeakKiB, m.ServerPeakKiB)))
 	}
 	if err := t.onSite(ctx, filepath.Join(dir, "one"), t.publishOnce, t.pullAll); err != nil {
+		return err
+	}
+	if err := t.startOnly(ctx); err != nil {
 		return err
 	}
 	return t.onSite(ctx, filepath.Join(dir, "many"), t.publishMany)
@@ -136,32 +138,6 @@ func (t *transfers) charge(server *peers.Server, to *side, client func() (peers.
 	after, err := server.Usage()
 	to.add(float64(t.n)/cost.WallS, cost.CPUS+(after.CPU-before.CPU).Seconds(), mib(max(cost.PeakKiB, after.PeakKiB)))
 	return err
-}
-
-func (t *transfers) publishMany(ctx context.Context, s *site, server *peers.Server) error {
-	files, err := os.ReadDir(t.templates)
-	if err != nil {
-		return err
-	}
-	return t.charge(server, &t.many, func() (peers.Cost, error) {
-		costs := make([]peers.Cost, len(files))
-		begin := time.Now()
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(workers)
-		for i, f := range files {
-			group.Go(func() (err error) {
-				costs[i], _, err = peers.Run(ctx, t.airlock, publisherArgs(s, server.Addr, filepath.Join(t.templates, f.Name()))...)
-				return err
-			})
-		}
-		err := group.Wait()
-		total := peers.Cost{WallS: time.Since(begin).Seconds()}
-		for _, c := range costs {
-			total.CPUS += c.CPUS
-			total.PeakKiB = max(total.PeakKiB, c.PeakKiB)
-		}
-		return total, err
-	})
 }
 
 func (t *transfers) pullAll(ctx context.Context, s *site, server *peers.Server) error {
