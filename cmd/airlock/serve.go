@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -59,6 +60,12 @@ append is decided by signatures: see airlock server admit.`,
 	return c
 }
 
+// serveGC is the share of the live heap, in percent, that a server lets grow
+// anew before it collects; GOGC in the environment says otherwise. Most of what
+// a server holds are index pages and cached objects, which are kept and hold no
+// pointers: looking at them costs little, and room for as much again is wasted.
+const serveGC = 50
+
 func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err := o.check(); err != nil {
 		return err
@@ -76,6 +83,9 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	open := isLoopback(listener.Addr()) && len(tokens) == 0
 	if !open && len(tokens) == 0 {
 		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
+	}
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(serveGC)
 	}
 	o.serving, o.to = true, publishing
 	k, err := a.keep(ctx, o)
