@@ -33,8 +33,8 @@ type fold struct {
 // segment folds the statements of a segment, from the first one it has not
 // seen; items are what readItems made of it. Only an error of the log itself
 // comes back; what is wrong with single entries makes them void.
-func (f *fold) segment(ctx context.Context, s Segment, items []item) error {
-	size := f.edge.Size()
+func (f *fold) segment(ctx context.Context, s parsed) error {
+	size, items := f.edge.Size(), s.items
 	if s.Start > size {
 		return &GapError{ID: f.id, From: size, To: s.Start}
 	}
@@ -56,7 +56,9 @@ func (f *fold) segment(ctx context.Context, s Segment, items []item) error {
 		for run < len(items) && !items[run].identity {
 			run++
 		}
-		Parallel(run, func(i int) { f.verify(&items[i]) })
+		if !s.judged {
+			Parallel(run, func(i int) { f.verify(&items[i]) })
+		}
 		for i := range run {
 			if err := f.add(&items[i]); err != nil {
 				return err

@@ -34,11 +34,13 @@ func (f *Follower) begin(id ID, s *State, again bool) *fold {
 // as the key to check it with is known: nobody makes us read without end.
 func (f *Follower) read(ctx context.Context, w *fold, got Checkpoint) error {
 	checked := false
-	for s, err := range f.ahead(ctx, w.id, w.edge.Size(), got.Size) {
+	for s, err := range w.judged(ctx, func(ctx context.Context) iter.Seq2[parsed, error] {
+		return f.ahead(ctx, w.id, w.edge.Size(), got.Size)
+	}) {
 		if err != nil {
 			return fmt.Errorf("feed %s: %w", w.id, err)
 		}
-		if err := w.segment(ctx, s.Segment, s.items); err != nil {
+		if err := w.segment(ctx, s); err != nil {
 			return err
 		}
 		if !checked {
@@ -67,8 +69,64 @@ func (f *Follower) read(ctx context.Context, w *fold, got Checkpoint) error {
 // parsed is a segment with what is new in it.
 type parsed struct {
 	Segment
-	items []item
-	err   error
+	items  []item
+	judged bool // all items were verified
+	err    error
+}
+
+// judged verifies segments while the caller works on those before, so that no
+// processor waits for what must go one by one. Which leaves count is only known
+// once the identities before were read: a segment with one is left to the
+// caller, and the next is not touched until the caller is done with it.
+func (f *fold) judged(ctx context.Context, ahead func(context.Context) iter.Seq2[parsed, error]) iter.Seq2[parsed, error] {
+	return func(yield func(parsed, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		queue, done := make(chan parsed), make(chan struct{})
+		go func() {
+			defer close(queue)
+			for p, err := range ahead(ctx) {
+				if p.err = err; err == nil && f.alone(p.items) {
+					Parallel(len(p.items), func(i int) { f.verify(&p.items[i]) })
+					p.judged = true
+				}
+				select {
+				case queue <- p:
+				case <-ctx.Done():
+					return
+				}
+				if p.judged {
+					continue
+				}
+				select {
+				case <-done:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		defer func() {
+			cancel()
+			for range queue { // the source may not be used once Sync has returned
+			}
+		}()
+		for p := range queue {
+			if !yield(p, p.err) || p.err != nil {
+				return
+			}
+			if !p.judged {
+				select {
+				case done <- struct{}{}:
+				case <-ctx.Done():
+				}
+			}
+		}
+	}
+}
+
+// alone reports whether items can be verified without knowing what is before
+// them in their segment.
+func (f *fold) alone(items []item) bool {
+	return len(items) > 0 && items[0].index > 0 && !slices.ContainsFunc(items, func(it item) bool { return it.identity })
 }
 
 // ahead reads and parses segments while the caller works on those before.

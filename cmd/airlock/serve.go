@@ -64,7 +64,7 @@ append is decided by signatures: see airlock server admit.`,
 // anew before it collects; GOGC in the environment says otherwise. Most of what
 // a server holds are index pages and cached objects, which are kept and hold no
 // pointers: looking at them costs little, and room for as much again is wasted.
-const serveGC = 50
+const serveGC = 25
 
 func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err := o.check(); err != nil {
