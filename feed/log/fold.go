@@ -122,7 +122,10 @@ func (l *Log) begin(ctx context.Context, h *Head) error {
 		default:
 			err = signers.Add(ctx, i, a)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, feed.ErrDocument):
+			return fmt.Errorf("feed %s: entry %d: %w", l.id, i, damaged(err))
+		case err != nil: // it counted when the page was written
 			return fmt.Errorf("feed %s: entry %d: %w: %v", l.id, i, ErrDamaged, err)
 		}
 	}

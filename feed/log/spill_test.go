@@ -18,6 +18,7 @@ import (
 	"airlock/feed/feedtest"
 	"airlock/feed/log"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // TestTiles grows a log past 65,536 entries and compares root, tiles and
@@ -26,7 +27,10 @@ func TestTiles(t *testing.T) {
 	store := storage.NewMem()
 	logs := log.New(log.Config{Store: store, Key: feedtest.Key(1)})
 	l, a := opened(t, store, logs)
-	c, ref := newCheap(a), &reference{}
+	carol := listed(a, "carol")
+	_, err := feedtest.Append(t.Context(), store, l, a.ID, a.Identity(2)...)
+	must(t, err)
+	c, ref := newCheapBy(a, carol), &reference{}
 	for _, s := range entries(t, l) {
 		ref.add(t, feed.LeafHash(s))
 	}
@@ -54,6 +58,8 @@ func TestTiles(t *testing.T) {
 		t.Errorf("a tile that is not full was written: %v", err)
 	}
 	wantColdStart(t, store, a, c, ref)
+	revoke(a, carol, 3)
+	wantRevokedBehindPages(t, store, a, c)
 }
 
 // wantTiles compares the log with the reference at its present size.
@@ -114,6 +120,36 @@ func wantColdStart(t *testing.T, store *storage.Store, a *feedtest.Author, c *ch
 		if n := reads.n["segments"]; pages && n > 2 || !pages && n < 256 {
 			t.Errorf("pages %v: %d segments were read", pages, n)
 		}
+	}
+}
+
+// wantRevokedBehindPages revokes the key of all that stands in the index page:
+// processes that read it know which versions are free again, and who may sign.
+func wantRevokedBehindPages(t *testing.T, store *storage.Store, a *feedtest.Author, c *cheap) {
+	t.Helper()
+	draft := func(name, version string) feedtest.Signed {
+		return a.Draft(a.Space.Publisher, "file/"+name+"@"+version, nil, func(p *feed.Publication) { id := c.heads[name]; p.Previous = &id })
+	}
+	first, second := draft("p0", "300"), draft("p1", "301")
+	for i, c := range []struct {
+		batch []feedtest.Signed
+		taken bool
+	}{
+		{[]feedtest.Signed{first}, false},
+		{append(a.Identity(3), first), true},
+		{[]feedtest.Signed{second}, true}, // by a process that reads the page and what is behind it
+		{[]feedtest.Signed{by(a, a.Space.Publisher, "file/other@1")}, true},
+	} {
+		l := process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(a.ID)
+		_, err := feedtest.Append(t.Context(), store, l, a.ID, c.batch...)
+		if _, refused := errors.AsType[*feed.VersionError](err); refused == c.taken || c.taken && err != nil {
+			t.Errorf("batch %d: %v", i, err)
+		}
+	}
+	l := process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(a.ID)
+	_, err := l.Append(t.Context(), 1, c.notes(t, store, 1, 1))
+	if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "position" {
+		t.Errorf("by the revoked key: %v", err)
 	}
 }
 

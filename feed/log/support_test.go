@@ -115,8 +115,11 @@ type cheap struct {
 	heads         map[string]signing.ID
 }
 
-func newCheap(a *feedtest.Author) *cheap {
-	model := a.Unknown("note", false, 0)
+func newCheap(a *feedtest.Author) *cheap { return newCheapBy(a, a.Space.Publisher) }
+
+// newCheapBy makes statements as if by a leaf.
+func newCheapBy(a *feedtest.Author, leaf *signing.Signer) *cheap {
+	model := a.Draft(leaf, "file/model@1", nil, nil)
 	b64 := base64.StdEncoding.EncodeToString(model.Payload())
 	before, after, _ := bytes.Cut(model.Bytes(), []byte(b64))
 	return &cheap{before, after, a.Space.Lineage(), a.ID, map[string]signing.ID{}}
