@@ -22,6 +22,9 @@ func (noExchangeDisk) Exchange(a, b string) error {
 func swaps(t *testing.T, s *Store, values ...string) {
 	t.Helper()
 	_, tag, err := s.Cells.Load(t.Context(), "a")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
 	for _, value := range values {
 		if tag, err = s.Cells.Swap(t.Context(), "a", tag, []byte(value)); err != nil {
 			t.Fatal(err)
