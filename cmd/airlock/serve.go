@@ -60,6 +60,8 @@ append is decided by signatures: see airlock server admit.`,
 	return c
 }
 
+const listenHint = "is another server running there? say --listen 127.0.0.1:PORT"
+
 // serveGC is the share of the live heap, in percent, that a server lets grow
 // anew before it collects; GOGC in the environment says otherwise. Most of what
 // a server holds are index pages and cached objects, which are kept and hold no
@@ -70,20 +72,24 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", o.listen)
-	if err != nil {
-		return hinted(err, err.Error(), "is another server running there? say --listen 127.0.0.1:PORT")
-	}
-	defer listener.Close()
 	tokens, err := readTokens(o.readTokens)
 	if err != nil {
 		return err
 	}
+	addr, err := net.ResolveTCPAddr("tcp", o.listen)
+	if err != nil {
+		return hinted(err, err.Error(), listenHint)
+	}
 	// Tokens count on loopback too: a proxy may stand before this server.
-	open := isLoopback(listener.Addr()) && len(tokens) == 0
+	open := isLoopback(addr) && len(tokens) == 0
 	if !open && len(tokens) == 0 {
 		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
 	}
+	listener, err := net.ListenTCP("tcp", addr)
+	if err != nil {
+		return hinted(err, err.Error(), listenHint)
+	}
+	defer listener.Close()
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(serveGC)
 	}
