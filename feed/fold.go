@@ -150,7 +150,7 @@ func (f *fold) addIdentity(ctx context.Context, it *item) error {
 	}
 	if err := f.signers.Add(ctx, it.index, it.att); err != nil {
 		if errors.Is(err, ErrDocument) {
-			return err
+			return &documentError{err}
 		}
 		f.void(&row, err)
 		return nil
@@ -198,6 +198,13 @@ func (e *UnreadError) Error() string {
 
 // Unwrap returns ErrRoot, and what is wrong with the bytes.
 func (e *UnreadError) Unwrap() []error { return []error{ErrRoot, e.Err} }
+
+// documentError is an ErrDocument that does not match fs.ErrNotExist: the source
+// has the feed, and not all of it.
+type documentError struct{ cause error }
+
+func (e *documentError) Error() string        { return e.cause.Error() }
+func (e *documentError) Is(target error) bool { return target == ErrDocument }
 
 // GapError reports entries that a source does not have.
 type GapError struct {

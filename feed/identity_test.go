@@ -1,6 +1,8 @@
 package feed_test
 
 import (
+	"errors"
+	"io/fs"
 	"testing"
 
 	"airlock/feed"
@@ -176,7 +178,9 @@ func TestMissingIdentityDocument(t *testing.T) {
 	whole := tape.Clone()
 	tape.Forget(v.Identity.Digest())
 	f := a.Follower(tape)
-	wantRefused(t, f, a.ID, nil)
+	if err := wantRefused(t, f, a.ID, feed.ErrDocument); errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("passes for a feed that is not there: %v", err)
+	}
 	s, _ := sync(t, later(t, f, whole), a.ID)
 	wantVoid(t, s)
 }

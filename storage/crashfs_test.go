@@ -195,35 +195,6 @@ func (d *crashDisk) Rename(from, to string) error {
 	return nil
 }
 
-func (d *crashDisk) Exchange(a, b string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	one, inA, err := d.find("exchange", a)
-	if err != nil {
-		return err
-	}
-	other, inB, err := d.find("exchange", b)
-	if err != nil {
-		return err
-	}
-	if one == nil || other == nil {
-		return &fs.PathError{Op: "exchange", Path: b, Err: fs.ErrNotExist}
-	}
-	inA.names[path.Base(a)], inB.names[path.Base(b)] = other, one
-	return nil
-}
-
-func (d *crashDisk) Rewrite(name string) (newFile, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	node, err := d.must("rewrite", name)
-	if err != nil {
-		return nil, err
-	}
-	node.data, node.date = nil, d.now() // what was synced is another slice
-	return &crashFile{disk: d, node: node}, nil
-}
-
 func (d *crashDisk) Remove(name string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -28,11 +28,16 @@ const (
 // a folder shared over a network is for one machine. Another folder, or one of
 // a version that is not known, gives *FormatError.
 func OpenDir(ctx context.Context, path string) (*Store, error) {
+	return openDir(ctx, path, false)
+}
+
+func openDir(ctx context.Context, path string, existing bool) (*Store, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	s := newDirStore(root, osFiles{}, fileLocks{})
+	s.existing = existing
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("store %s: %w", root, err)
 	}
@@ -47,9 +52,10 @@ type dirStore struct {
 	now   func() time.Time
 	small int64 // objects up to this size, in bytes, are held in memory while put
 
+	existing bool // a store is opened where there is one, and not made
+
 	folders seen // folders known to outlive a power cut
 	tags    seen // cells, by key and tag, known to outlive a power cut
-	spares  spares
 }
 
 func newDirStore(root string, files fileLayer, locks locker) *dirStore {
@@ -62,7 +68,7 @@ func (s *dirStore) ports() *Store {
 		Objects: func(space string) Objects { return &dirObjects{store: s, space: space} },
 		Files:   &dirFiles{store: s},
 		Cells:   &dirCells{store: s},
-		Close:   func() error { s.removeSpares(); return nil },
+		Close:   func() error { return nil },
 	}
 }
 
@@ -73,7 +79,10 @@ func (s *dirStore) path(key string) string {
 
 func (s *dirStore) open(ctx context.Context) error {
 	err := s.checkMarker()
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.existing:
+		err = s.absent()
+	case errors.Is(err, fs.ErrNotExist):
 		err = s.create(ctx)
 	}
 	if err != nil {
@@ -113,23 +122,42 @@ func (s *dirStore) create(ctx context.Context) error {
 	if err := s.makeRoot(); err != nil {
 		return err
 	}
+	vacant, err := s.vacant()
+	if err != nil || !vacant {
+		return err
+	}
+	return s.createFile(ctx, formatKey, []byte(Format))
+}
+
+// absent says what is in the folder where there was no marker.
+func (s *dirStore) absent() error {
+	vacant, err := s.vacant()
+	if vacant || errors.Is(err, fs.ErrNotExist) {
+		return ErrNoStore
+	}
+	return err
+}
+
+// vacant reports whether a store may be made in the folder. It may not where
+// something else is there, which is a *FormatError, or a store by now: another
+// process may have made it since we looked.
+func (s *dirStore) vacant() (bool, error) {
 	entries, err := s.files.ReadDir(s.root)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, entry := range entries {
 		switch entry.Name() {
 		case tmpFolder, lockFolder, "lost+found":
 			continue
 		}
-		// Another process may have made the store since we looked.
 		err := s.checkMarker()
 		if errors.Is(err, fs.ErrNotExist) {
 			err = &FormatError{Where: s.root, Got: "", Want: Format}
 		}
-		return err
+		return false, err
 	}
-	return s.createFile(ctx, formatKey, []byte(Format))
+	return true, nil
 }
 
 // makeRoot makes the store's folder and all above it, durable on return.

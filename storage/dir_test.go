@@ -77,6 +77,38 @@ func TestDirFormat(t *testing.T) {
 	}
 }
 
+// Who opens what must exist makes nothing.
+func TestOpenExisting(t *testing.T) {
+	getenv := func(string) string { return "" }
+	dir := t.TempDir()
+	for name, want := range map[string]error{"absent": ErrNoStore, "empty": ErrNoStore, "fresh": ErrNoStore, "photos": &FormatError{}} {
+		path := filepath.Join(dir, name)
+		switch name {
+		case "empty":
+			if err := os.Mkdir(path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		case "fresh":
+			mustWrite(t, filepath.Join(path, "lost+found", "x"), "")
+		case "photos":
+			mustWrite(t, filepath.Join(path, "img_0001.jpg"), "")
+		}
+		before, _ := os.ReadDir(path)
+		_, err := OpenExisting(t.Context(), path, getenv)
+		formatErr, isFormat := errors.AsType[*FormatError](want)
+		if isFormat && !errors.As(err, &formatErr) || !isFormat && !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", name, err, want)
+		}
+		if after, _ := os.ReadDir(path); len(after) != len(before) {
+			t.Errorf("%s: something was made", name)
+		}
+	}
+	mustOpen(t, filepath.Join(dir, "store"))
+	if _, err := OpenExisting(t.Context(), filepath.Join(dir, "store"), getenv); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDirOpenIsAFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "file")
 	mustWrite(t, name, "x")

@@ -13,10 +13,7 @@ type dirCells struct{ store *dirStore }
 
 var _ Cells = (*dirCells)(nil)
 
-const (
-	cellsPrefix   = "cells/"
-	unlockedTries = 5
-)
+const cellsPrefix = "cells/"
 
 func (c *dirCells) path(key string) string { return c.store.path(cellsPrefix + key) }
 
@@ -31,30 +28,14 @@ func (c *dirCells) Load(ctx context.Context, key string) ([]byte, string, error)
 	if ignoreReadOnly(err) != nil {
 		return nil, "", fmt.Errorf("cell %q: %w", key, err)
 	}
-	read := c.currentUnlocked
 	if err == nil {
 		defer release()
-		read = c.current
-	}
-	value, tag, err := read(key)
+	} // else nobody can write on this medium
+	value, tag, err := c.current(key)
 	if err != nil {
 		return nil, "", err
 	}
 	return value, tag, c.makeDurable(key, tag)
-}
-
-// currentUnlocked reads a cell where this process may not even lock. Nobody can
-// write on such a medium, or others can and may write into the file (see
-// spares) while it is read: then the digest does not fit, and the next try
-// finds the file that has the name now.
-func (c *dirCells) currentUnlocked(key string) (value []byte, tag string, err error) {
-	for range unlockedTries {
-		value, tag, err = c.current(key)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-	}
-	return value, tag, err
 }
 
 // makeDurable syncs a cell's folder the first time this process sees tag: its
@@ -104,7 +85,7 @@ func (c *dirCells) swap(ctx context.Context, key, tag string, value []byte) (str
 		return "", err
 	}
 	defer release()
-	before, now, err := c.current(key)
+	_, now, err := c.current(key)
 	if errors.Is(err, fs.ErrNotExist) {
 		now, err = "", nil
 	}
@@ -114,30 +95,27 @@ func (c *dirCells) swap(ctx context.Context, key, tag string, value []byte) (str
 	if now != tag {
 		return "", conflict(key)
 	}
-	return c.replace(ctx, key, value, tag != "" && len(before) <= maxSpare)
+	return c.replace(ctx, key, value)
 }
 
-// replace writes a cell under its lock. reuse says that the file with the value
-// before is worth keeping.
-func (c *dirCells) replace(ctx context.Context, key string, value []byte, reuse bool) (string, error) {
+// replace writes a cell under its lock.
+func (c *dirCells) replace(ctx context.Context, key string, value []byte) (string, error) {
 	name := c.path(key)
 	dir := filepath.Dir(name)
 	if err := c.store.makeFolders(ctx, syncCellParents, dir); err != nil {
 		return "", err
 	}
 	drawn := newNonce()
-	staged, err := c.store.stageCell(syncCell, formatCell(drawn, value))
+	staged, err := c.store.stageBytes(syncCell, formatCell(drawn, value))
 	if err != nil {
 		return "", err
 	}
-	spare, err := c.store.exchange(staged, name, reuse)
-	if err != nil {
+	if err := c.store.rename(staged, name); err != nil {
 		return "", err
 	}
 	if err := c.store.files.SyncDir(dir, syncCellFolder); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrUnclear, err) // others may see it already
 	}
-	c.store.keepSpare(spare)
 	tag := drawn.String()
 	c.store.tags.add(key, tag)
 	return tag, nil

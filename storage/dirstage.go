@@ -14,7 +14,7 @@ import (
 
 // stage writes a new temporary file with fill, syncs it and returns its name.
 // Nothing is left behind on error. The names go to 32 folders by their first
-// letter: one that has got many inodes makes new ones slowly (ext4).
+// character: one that has got many inodes makes new ones slowly (ext4).
 func (s *dirStore) stage(at syncPoint, fill func(io.Writer) error) (string, error) {
 	drawn := strings.ToLower(rand.Text())
 	shard := tmpFolder + "/" + drawn[:1]
@@ -29,12 +29,7 @@ func (s *dirStore) stage(at syncPoint, fill func(io.Writer) error) (string, erro
 	if err != nil {
 		return "", err
 	}
-	return s.finish(at, name, f, fill)
-}
-
-// finish fills a temporary file, syncs and closes it.
-func (s *dirStore) finish(at syncPoint, name string, f newFile, fill func(io.Writer) error) (string, error) {
-	err := fill(f)
+	err = fill(f)
 	if err == nil {
 		err = f.Sync(at)
 	}
@@ -46,18 +41,14 @@ func (s *dirStore) finish(at syncPoint, name string, f newFile, fill func(io.Wri
 }
 
 func (s *dirStore) stageBytes(at syncPoint, parts ...[]byte) (string, error) {
-	return s.stage(at, writeParts(parts...))
-}
-
-func writeParts(parts ...[]byte) func(io.Writer) error {
-	return func(w io.Writer) error {
+	return s.stage(at, func(w io.Writer) error {
 		for _, part := range parts {
 			if _, err := w.Write(part); err != nil {
 				return err
 			}
 		}
 		return nil
-	}
+	})
 }
 
 // rename gives a staged file its name, in place of what had it. Durable once

@@ -22,10 +22,12 @@
 //	cells/<key>                              a line (below) and the value
 //
 // <aa> are the first two digits. A folder has two more, for one machine only
-// and free to be deleted while no process has the store open: tmp/<letter>/ for
-// what is being written, or was a cell's value before the present one, and
-// locks/ with one empty file for each cell. What has lain in tmp for a day is
-// removed when the store is opened.
+// and free to be deleted while no process has the store open: tmp/<a-z or 2-7>/
+// for what is being written, and locks/ with one empty file for each cell. What
+// has lain in tmp for a day is removed when the store is opened.
+//
+// No file changes once it has its name: a cell's new value is another file. So
+// links to the files, as of a backup by rsync --link-dest, keep what they had.
 //
 // The line before a cell's value is
 //
@@ -43,7 +45,7 @@
 //
 // What a method has acknowledged outlives a power cut, and nothing half-written
 // is ever visible. In a folder, every file is written under tmp, synced, given
-// its name by link, rename or exchange, and the folder synced, as are the parents of
+// its name by link or rename, and the folder synced, as are the parents of
 // folders that were made on the way. Something that is there already is synced
 // again before it is acknowledged again: who wrote it may have been killed
 // before his own sync. For the same reason Load waits for the writer's lock and

@@ -73,14 +73,6 @@ var scenarios = []scenario{
 		func(a *actor) error { return a.swap("heads/b", "1") },
 		func(a *actor) error { return a.swap("heads/a", "2") },
 	)},
-	{name: "cells that change again and again", run: steps(
-		func(a *actor) error { return a.swap("heads/a", "1") },
-		func(a *actor) error { return a.swap("heads/a", "the second value") },
-		func(a *actor) error { return a.swap("heads/b", "1") },
-		func(a *actor) error { return a.swap("heads/a", "3") },
-		func(a *actor) error { return a.swap("heads/b", "2") },
-		func(a *actor) error { return a.swap("heads/a", "4") },
-	)},
 	{name: "cell read by another", run: steps(
 		func(a *actor) error { return a.swap("heads/a", "1") },
 		func(a *actor) error { return a.swap("heads/a", "2") },

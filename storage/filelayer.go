@@ -24,12 +24,10 @@ type fileReader interface {
 // fileNamer changes folders. A change outlives a power cut only once the
 // folder was synced.
 type fileNamer interface {
-	Create(name string) (newFile, error)  // the name must be free
-	Rewrite(name string) (newFile, error) // from the beginning; it ends where its last write does
+	Create(name string) (newFile, error) // the name must be free
 	Mkdir(name string) error
 	Link(from, to string) error
 	Rename(from, to string) error // replaces to, at once or not at all
-	Exchange(a, b string) error   // both exist; at once or, also where the system cannot, not at all
 	Remove(name string) error
 	Touch(name string, at time.Time) error
 }

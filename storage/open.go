@@ -2,20 +2,35 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"strings"
 )
 
 const s3Scheme = "s3://"
 
+// ErrNoStore reports a folder or prefix in which there is nothing, where a
+// store was to be opened and not made.
+var ErrNoStore = errors.New("there is no store")
+
 // Open opens the store that people name by a folder's path or as
 // "s3://bucket/prefix"; see OpenDir, OpenS3 and S3FromEnv.
 func Open(ctx context.Context, spec string, getenv func(string) string) (*Store, error) {
+	return open(ctx, spec, getenv, false)
+}
+
+// OpenExisting is Open for who must not make a store by a mistyped name: where
+// there is nothing it makes nothing, and gives ErrNoStore.
+func OpenExisting(ctx context.Context, spec string, getenv func(string) string) (*Store, error) {
+	return open(ctx, spec, getenv, true)
+}
+
+func open(ctx context.Context, spec string, getenv func(string) string, existing bool) (*Store, error) {
 	if !strings.HasPrefix(spec, s3Scheme) {
-		return OpenDir(ctx, spec)
+		return openDir(ctx, spec, existing)
 	}
 	cfg, err := S3FromEnv(spec, getenv)
 	if err != nil {
 		return nil, err
 	}
-	return OpenS3(ctx, cfg)
+	return openS3(ctx, cfg, existing)
 }

@@ -38,18 +38,9 @@ func (osFiles) Create(name string) (newFile, error) {
 	return &osNewFile{file: f}, nil
 }
 
-func (osFiles) Rewrite(name string) (newFile, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
-	}
-	return &osNewFile{file: f, rewritten: true}, nil
-}
-
 func (osFiles) Mkdir(name string) error               { return noteFull(os.Mkdir(name, dirMode)) }
 func (osFiles) Link(from, to string) error            { return noteFull(os.Link(from, to)) }
 func (osFiles) Rename(from, to string) error          { return noteFull(os.Rename(from, to)) }
-func (osFiles) Exchange(a, b string) error            { return exchange(a, b) }
 func (osFiles) Remove(name string) error              { return os.Remove(name) }
 func (osFiles) Touch(name string, at time.Time) error { return os.Chtimes(name, at, at) }
 
@@ -71,9 +62,8 @@ func (osFiles) SyncDir(name string, _ syncPoint) error {
 const writebackStep = 8 << 20
 
 type osNewFile struct {
-	file      *os.File
-	rewritten bool // and may be longer than what is written now
-	n, told   int64
+	file    *os.File
+	n, told int64
 }
 
 func (f *osNewFile) Write(p []byte) (int, error) {
@@ -86,16 +76,8 @@ func (f *osNewFile) Write(p []byte) (int, error) {
 	return n, noteFull(err)
 }
 
-func (f *osNewFile) Sync(_ syncPoint) error {
-	if f.rewritten {
-		if err := f.file.Truncate(f.n); err != nil {
-			return err
-		}
-	}
-	return noteFull(f.file.Sync())
-}
-
-func (f *osNewFile) Close() error { return noteFull(f.file.Close()) }
+func (f *osNewFile) Sync(_ syncPoint) error { return noteFull(f.file.Sync()) }
+func (f *osNewFile) Close() error           { return noteFull(f.file.Close()) }
 
 // noteFull makes a full disk or an exhausted quota match ErrNoSpace.
 func noteFull(err error) error {

@@ -23,9 +23,13 @@ const s3Retries = 6
 // conditional writes, on which several servers depend; where it does not,
 // Exclusive of the store says so, and this process keeps its own writers apart.
 func OpenS3(ctx context.Context, cfg S3Config) (*Store, error) {
+	return openS3(ctx, cfg, false)
+}
+
+func openS3(ctx context.Context, cfg S3Config, existing bool) (*Store, error) {
 	s, err := newS3Store(cfg)
 	if err == nil {
-		err = s.open(ctx)
+		err = s.open(ctx, existing)
 	}
 	name := s3Scheme + cfg.Bucket + "/" + cfg.Prefix
 	if err != nil {
@@ -94,7 +98,7 @@ func (s *s3Store) ports(name string) *Store {
 }
 
 // open checks the marker, or makes it where there is nothing at all.
-func (s *s3Store) open(ctx context.Context) error {
+func (s *s3Store) open(ctx context.Context, existing bool) error {
 	err := s.checkMarker(ctx)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -112,6 +116,9 @@ func (s *s3Store) open(ctx context.Context) error {
 			err = &FormatError{Where: s3Scheme + s.bucket + "/" + s.prefix, Want: Format}
 		}
 		return err
+	}
+	if existing {
+		return ErrNoStore
 	}
 	return s.create(ctx, formatKey, []byte(Format))
 }

@@ -250,6 +250,29 @@ func TestS3Format(t *testing.T) {
 	}
 }
 
+// Who opens what must exist writes no marker.
+func TestS3Existing(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.VersityGW(t)
+	env := map[string]string{"AIRLOCK_S3_ENDPOINT": cfg.Endpoint, "AWS_ACCESS_KEY_ID": cfg.AccessKey, "AWS_SECRET_ACCESS_KEY": cfg.SecretKey}
+	spec := "s3://" + cfg.Bucket + "/absent"
+	existing := func() error {
+		_, err := storage.OpenExisting(t.Context(), spec, func(name string) string { return env[name] })
+		return err
+	}
+	for range 2 {
+		if err := existing(); !errors.Is(err, storage.ErrNoStore) {
+			t.Errorf("got %v, want ErrNoStore", err)
+		}
+	}
+	if _, err := storage.Open(t.Context(), spec, func(name string) string { return env[name] }); err != nil {
+		t.Fatal(err)
+	}
+	if err := existing(); err != nil {
+		t.Error(err)
+	}
+}
+
 // What is longer than a file can be is not read: nobody here wrote it.
 func TestS3TooLong(t *testing.T) {
 	t.Parallel()

@@ -20,8 +20,9 @@ type config struct {
 	Flags      map[string]string `yaml:"flags"`      // such as server: http://127.0.0.1:7070
 }
 
-// settleFromFile reads config.yaml, where there is one.
-func (a *app) settleFromFile(flags *pflag.FlagSet) error {
+// settleFromFile reads config.yaml, where there is one, for the flags that
+// neither the command line nor the environment (said) has set.
+func (a *app) settleFromFile(flags *pflag.FlagSet, said map[string]bool) error {
 	dir, err := a.homeFolder()
 	if err != nil {
 		return nil // a command that needs the home will say so
@@ -50,7 +51,7 @@ func (a *app) settleFromFile(flags *pflag.FlagSet) error {
 	slices.Sort(names)
 	for _, name := range names {
 		f := flags.Lookup(name)
-		if f == nil || f.Changed || f.Annotations[ownMeaning] != nil || f.Value.String() != f.DefValue || name == "home" {
+		if f == nil || f.Changed || said[name] || f.Annotations[ownMeaning] != nil || name == "home" {
 			continue // another command's flag, or already said more loudly
 		}
 		if err := f.Value.Set(c.Flags[name]); err != nil {

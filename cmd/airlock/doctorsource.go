@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"airlock/feed/log"
@@ -67,15 +64,14 @@ func (c *checkup) source(ctx context.Context, from string) {
 // storeItself opens a store, which tries a bucket's conditional writes. It
 // makes no folder.
 func (c *checkup) storeItself(ctx context.Context, where string) bool {
-	local := !strings.HasPrefix(where, "s3://")
-	if local {
-		if _, err := os.Stat(filepath.Join(where, "format")); errors.Is(err, fs.ErrNotExist) {
-			c.say(checkWarn, "store", "check the path; the first airlock publish makes a store there", "there is no store in %s", where)
-			return false
-		}
+	s, err := storage.OpenExisting(ctx, where, c.getenv)
+	if errors.Is(err, storage.ErrNoStore) {
+		c.say(checkWarn, "store", "check the path; the first airlock publish makes a store there", "there is no store in %s", where)
+		return false
+	}
+	if !strings.HasPrefix(where, "s3://") {
 		c.free("store disk", where)
 	}
-	s, err := storage.Open(ctx, where, c.getenv)
 	if err != nil {
 		_, hint := outcomeOf(err)
 		c.say(checkFail, "store", hint, "%v", err)

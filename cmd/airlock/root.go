@@ -76,10 +76,11 @@ const ownMeaning = "own-meaning"
 // settle fills in flags that were not given: from AIRLOCK_<FLAG>, then from
 // the home's config.yaml. So flag beats environment beats file beats default.
 func (a *app) settle(flags *pflag.FlagSet) error {
-	if err := a.settleFromEnv(flags); err != nil {
+	said, err := a.settleFromEnv(flags)
+	if err != nil {
 		return err
 	}
-	if err := a.settleFromFile(flags); err != nil {
+	if err := a.settleFromFile(flags, said); err != nil {
 		return err
 	}
 	if !slices.Contains([]string{"table", "json", "yaml"}, a.format) {
@@ -97,7 +98,9 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 	return nil
 }
 
-func (a *app) settleFromEnv(flags *pflag.FlagSet) error {
+// settleFromEnv returns the names of the flags that the environment set.
+func (a *app) settleFromEnv(flags *pflag.FlagSet) (said map[string]bool, err error) {
+	said = map[string]bool{}
 	var errs []error
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Changed || f.Name == "help" || f.Name == "version" || f.Annotations[ownMeaning] != nil {
@@ -105,12 +108,13 @@ func (a *app) settleFromEnv(flags *pflag.FlagSet) error {
 		}
 		name := "AIRLOCK_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		if value := a.getenv(name); value != "" {
+			said[f.Name] = true
 			if err := f.Value.Set(value); err != nil {
 				errs = append(errs, usage("%s is %.60q, which is no %s for --%s", "correct or unset the variable", name, value, f.Value.Type(), f.Name))
 			}
 		}
 	})
-	return errors.Join(errs...)
+	return said, errors.Join(errs...)
 }
 
 // noCommand refuses what stands where a command is expected.

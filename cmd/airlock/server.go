@@ -28,8 +28,10 @@ back.`,
 	list := &cobra.Command{
 		Use:   "list",
 		Short: "List the Spaces that were admitted",
-		Args:  exactly(0, "no arguments"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
+		Example: `  airlock server list
+  airlock server list --store /srv/airlock`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
 	return group("server", "Administer the store of a server", admit, a.dismissCommand(), list)
 }
@@ -126,7 +128,7 @@ func (a *app) dismiss(ctx context.Context, name string, dryRun bool) error {
 	if err != nil {
 		return usage("%v", "airlock server list shows the Spaces that were admitted", err)
 	}
-	to := publishing
+	to := changing
 	if dryRun {
 		to = reading
 	}

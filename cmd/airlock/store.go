@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -22,6 +21,7 @@ type access int
 const (
 	reading    access = iota // and makes nothing
 	planning                 // reading a store that publishing would make
+	changing                 // as its operator, and makes none
 	publishing               // as its operator
 )
 
@@ -60,22 +60,20 @@ func (a *app) openStore(ctx context.Context, where string, to access) (*conn, er
 
 // openStorage opens a store. Only publishing makes one.
 func (a *app) openStorage(ctx context.Context, where string, to access) (*storage.Store, error) {
-	if to != publishing && !strings.HasPrefix(where, "s3://") && isVacant(where) {
-		if to == reading {
-			return nil, usage("there is no store in %s", "check the path; airlock serve and airlock publish --store make one", where)
-		}
+	open := storage.OpenExisting
+	if to == publishing {
+		open = storage.Open
+	}
+	store, err := open(ctx, where, a.getenv)
+	switch {
+	case errors.Is(err, storage.ErrNoStore) && to == planning:
 		empty := storage.NewMem()
 		empty.Name = where
 		return empty, nil
+	case errors.Is(err, storage.ErrNoStore):
+		return nil, usage("there is no store in %s", "check the path; airlock serve and airlock publish --store make one", where)
 	}
-	store, err := storage.Open(ctx, where, a.getenv)
 	return store, wrongFolder("store", where, err)
-}
-
-// isVacant reports whether a folder is empty or not there.
-func isVacant(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	return errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0
 }
 
 // wrongFolder says what a folder is that was named as a store or home and is
@@ -140,8 +138,11 @@ func (a *app) checkOperator(ctx context.Context, store *storage.Store, key feed.
 	foreign := ""
 	for _, id := range ids {
 		c, err := srv.Local().Checkpoint(ctx, id)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // nothing was committed yet
+		}
 		if err != nil {
-			continue // nothing was committed yet; what else is wrong, its users will hear
+			return err
 		}
 		if !key.IsZero() {
 			if _, err := feed.OpenCheckpoint(c.Note, c.Origin, key.Public()); err == nil {

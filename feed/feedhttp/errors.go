@@ -22,6 +22,8 @@ var (
 	// ErrWentBack reports a store that holds less, or something else, than it
 	// did before; the server neither serves nor adds to such a feed.
 	ErrWentBack = errors.New("the store holds an older or another log than before")
+	// ErrAnswer reports an answer that is larger than an honest server's can be.
+	ErrAnswer = errors.New("no honest answer")
 	// ErrPrecondition reports an If-Match that does not hold.
 	ErrPrecondition = errors.New("the content is not the one expected")
 )
@@ -43,6 +45,12 @@ type LimitError struct {
 
 func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s is larger than the %d allowed", e.What, e.Max)
+}
+
+// tooMuch refuses what a server sent: it matches ErrAnswer, so that nobody
+// takes it for a limit on what he sent himself.
+func tooMuch(what string, limit int64) error {
+	return fmt.Errorf("%w: %w", ErrAnswer, &LimitError{what, limit})
 }
 
 // OffsetError reports bytes of an upload that do not follow what has arrived.

@@ -112,7 +112,7 @@ func setBody(r *http.Request, rq request, guard *guard) (err error) {
 // readAnswer reads a body up to its limit, and undoes its content coding.
 func (c *Client) readAnswer(r *http.Response, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
-		return nil, &LimitError{"answer", limit}
+		return nil, tooMuch("answer", limit)
 	}
 	var body []byte
 	if r.ContentLength >= 0 {
@@ -123,7 +123,7 @@ func (c *Client) readAnswer(r *http.Response, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if int64(len(body)) > limit {
-		return nil, &LimitError{"answer", limit}
+		return nil, tooMuch("answer", limit)
 	}
 	switch coding := r.Header.Get("Content-Encoding"); coding {
 	case "", "identity":
@@ -144,7 +144,7 @@ func (c *Client) decompress(body []byte, limit int64) ([]byte, error) {
 	}
 	out, err := c.zstd.DecodeAll(body, nil)
 	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || int64(len(out)) > limit {
-		return nil, &LimitError{"answer, decompressed,", limit}
+		return nil, tooMuch("answer, decompressed,", limit)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("answer: zstd: %w", err)

@@ -115,7 +115,7 @@ func (r *objectReader) Read(p []byte) (int, error) {
 		}
 		switch {
 		case r.off > feed.MaxPayload:
-			r.end = &LimitError{"object", feed.MaxPayload}
+			r.end = tooMuch("object", feed.MaxPayload)
 		case errors.Is(err, io.EOF) && (r.size < 0 || r.off == r.size):
 			r.end = io.EOF
 		case err != nil:

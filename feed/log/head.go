@@ -84,10 +84,13 @@ func (l *Log) load(ctx context.Context) (*Head, error) {
 	if err := notBelow(h, low); err != nil {
 		return nil, fmt.Errorf("feed %s: %w", l.id, err)
 	}
-	if h.own { // what nobody vouches for raises nothing
-		l.raise(h)
+	if !h.own { // what nobody vouches for raises nothing
+		return l.publish(h), nil
 	}
-	return l.publish(h), nil
+	l.raise(h)
+	h = l.publish(h)
+	l.leaveOnce()
+	return h, nil
 }
 
 // read reads the cell. It returns known itself where that is still all there is.

@@ -78,6 +78,18 @@ func (l *Log) buildPack(ctx context.Context, statements [][]byte) (*feed.Pack, e
 // without the key. Under load that is one for many commits.
 const leavePause = 50 * time.Millisecond
 
+// leaveOnce leaves the first head that a process reads: the one before it may
+// have ended between a commit and what it leaves for readers.
+func (l *Log) leaveOnce() {
+	l.left.Do(func() {
+		l.logs.mu.Lock()
+		defer l.logs.mu.Unlock()
+		if !l.logs.closed { // or Close would not wait for it
+			l.leaveCheckpoint()
+		}
+	})
+}
+
 // leaveCheckpoint stores the newest checkpoint for readers without the key,
 // in the background and at most one at a time.
 func (l *Log) leaveCheckpoint() {

@@ -154,6 +154,7 @@ type Log struct {
 	signers *feed.Signers // nil until the index was loaded
 	listed  bool          // the feed's list entry was seen to be there
 
+	left       sync.Once               // see leaveOnce
 	spillMu    sync.Mutex              // guards what follows
 	spilled    map[int64]chan struct{} // segment number → closed when durable
 	leaving    bool                    // a checkpoint is being left for readers

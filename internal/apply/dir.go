@@ -35,6 +35,11 @@ type Dir struct {
 	path string
 	now  func() time.Time
 	step func(op, name string) error // see disk
+
+	// fits has the files that were read, for their date was another one, and
+	// hold what they should: they are not read again, and the next Apply
+	// records the date.
+	fits map[string]File
 }
 
 var _ Target = (*Dir)(nil)
@@ -52,7 +57,7 @@ const (
 // makes it. A sync that was interrupted is brought to its end, or cleared away
 // if it had not got to the point of changing anything.
 func OpenDir(path string, now func() time.Time) (*Dir, error) {
-	d := &Dir{Wait: 10 * time.Second, path: filepath.Clean(path), now: now}
+	d := &Dir{Wait: 10 * time.Second, path: filepath.Clean(path), now: now, fits: map[string]File{}}
 	if err := d.resume(); err != nil {
 		return nil, err
 	}
@@ -177,7 +182,7 @@ func (d *Dir) Installed(_ context.Context, id feed.ID) ([]Item, error) {
 	items := x.of(id).items()
 	for i, it := range items {
 		for _, f := range it.Files {
-			switch gone, changed := k.compare(filePath(it.Ref, f.Path), f); {
+			switch gone, changed := d.compare(k, filePath(it.Ref, f.Path), f); {
 			case gone:
 				items[i].Missing++
 			case changed:
@@ -191,7 +196,8 @@ func (d *Dir) Installed(_ context.Context, id feed.ID) ([]Item, error) {
 // compare looks at a file that was written here. Its bytes are read only where
 // its date is not the one it was written with, as in a copy or a restored
 // backup. What cannot be looked at is as good as gone; Apply says why.
-func (k *disk) compare(name string, f File) (gone, changed bool) {
+func (d *Dir) compare(k *disk, name string, f File) (gone, changed bool) {
+	f.Modified = d.dateOf(name, f)
 	info, err := k.lstat(name)
 	switch {
 	case err != nil || info == nil:
@@ -202,7 +208,19 @@ func (k *disk) compare(name string, f File) (gone, changed bool) {
 		return false, false
 	}
 	have, err := k.digest(name)
+	if err == nil && have == f.Ref {
+		f.Modified = dateOf(info)
+		d.fits[name] = f
+	}
 	return err != nil, err == nil && have != f.Ref
+}
+
+// dateOf returns the date with which a file is known to hold what it should.
+func (d *Dir) dateOf(name string, f File) int64 {
+	if read, ok := d.fits[name]; ok && read.Ref == f.Ref {
+		return read.Modified
+	}
+	return f.Modified
 }
 
 // Apply carries out a plan: all of it, or nothing and an error.

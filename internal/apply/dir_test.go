@@ -216,6 +216,38 @@ func TestDirDates(t *testing.T) {
 	}
 }
 
+// Files that have other dates, as in a copy, are read once: then it is known
+// from which date on they were not changed, and the next sync records it.
+func TestDirOtherDates(t *testing.T) {
+	dir := t.TempDir()
+	s := newShelf(t, "acme/dev/shared")
+	s.publish("file/a@1", files{"x": "1"})
+	s.mustPull(openDir(t, dir), false)
+	name, date := dir+"/file/a/x", time.UnixMicro(1e15)
+	ok(t, os.Chtimes(name, date, date))
+	changed := func(d *Dir) int {
+		t.Helper()
+		items, err := d.Installed(t.Context(), s.id)
+		ok(t, err)
+		return len(items[0].Changed)
+	}
+	d := openDir(t, dir)
+	if n := changed(d); n != 0 {
+		t.Fatalf("%d files count as changed", n)
+	}
+	s.publish("file/b@1", files{"x": "1"})
+	s.mustPull(d, false)
+	// Only who reads the file can see this.
+	ok(t, errors.Join(os.WriteFile(name, []byte("2"), 0o600), os.Chtimes(name, date, date)))
+	if n := changed(d) + changed(openDir(t, dir)); n != 0 {
+		t.Error("the file was read again")
+	}
+	ok(t, os.Chtimes(name, date.Add(1), date.Add(time.Second)))
+	if n := changed(d); n != 1 {
+		t.Error("a changed file with another date was not read")
+	}
+}
+
 func TestDirOccupied(t *testing.T) {
 	for name, c := range map[string]struct {
 		prepare  func(t *testing.T, dir string) // after version 1 is there

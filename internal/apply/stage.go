@@ -223,8 +223,11 @@ func (s *stager) setDate(name string, date int64) {
 func (s *stager) dated() map[string]Item {
 	for _, it := range s.items {
 		for i, f := range it.Files {
-			if date, ok := s.dates[filePath(it.Ref, f.Path)]; ok {
+			name := filePath(it.Ref, f.Path)
+			if date, ok := s.dates[name]; ok {
 				it.Files[i].Modified = date
+			} else {
+				it.Files[i].Modified = s.dir.dateOf(name, f)
 			}
 		}
 	}

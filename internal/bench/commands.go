@@ -63,5 +63,5 @@ func (t *transfers) whereItGoes() string {
 	n := float64(t.n)
 	all, clients := median(t.many.cpu), median(t.clients)
 	return fmt.Sprintf("Of %s ms of processor time a package %s are the server's and %s the command's; of these %s are the start of a process, which `airlock version` alone takes. The peer takes %s, its server's included.",
-		ms(all, n), ms(all-clients, n), ms(clients, n), ms(median(t.starts), 1), ms(median(t.push.cpu), n))
+		ms(all, n), ms(all-clients, n), ms(clients, n), ms(median(t.starts), 1), ms(median(t.pushMany.cpu), n))
 }

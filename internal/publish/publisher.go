@@ -50,7 +50,10 @@ const batchSize = 1000
 func (p *Publisher) Plan(ctx context.Context, packages []Package) ([]Result, error) {
 	state, err := p.Sync(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
-		state, err = nil, nil
+		// A feed that was seen elsewhere is not opened here: Publish would fail.
+		if _, unseen := feed.LoadState(ctx, p.State, p.Own.Lineage(), p.Feed); errors.Is(unseen, fs.ErrNotExist) {
+			state, err = nil, nil
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -28,7 +28,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, space: trusttest.New(t, "acme/dev-qa"),
+	return siteOf(t, trusttest.New(t, "acme/dev-qa"))
+}
+
+func siteOf(t *testing.T, space *trusttest.Space) *site {
+	t.Helper()
+	s := &site{t: t, space: space,
 		srv: server.New(server.Config{Store: storage.NewMem(), LogKey: feedtest.Key(1), Now: func() time.Time { return feedtest.Now }})}
 	t.Cleanup(func() { _ = s.srv.Close() })
 	s.id = feed.ID{Space: s.space.Name, Name: "shared"}
@@ -41,7 +46,11 @@ func newSite(t *testing.T) *site {
 // publisher is one of the Space's people, with a state of their own.
 func (s *site) publisher() *Publisher {
 	s.t.Helper()
-	own, state, to := s.space.History(), storage.NewMem(), s.srv.Local()
+	return s.publisherWith(storage.NewMem())
+}
+
+func (s *site) publisherWith(state *storage.Store) *Publisher {
+	own, to := s.space.History(), s.srv.Local()
 	return &Publisher{Feed: s.id, To: to, Own: own, Sign: s.space.Publisher, State: state, Now: func() time.Time { return feedtest.Now },
 		Sync: func(ctx context.Context) (*feed.State, error) {
 			view, err := trust.NewView(own, nil)
@@ -118,6 +127,26 @@ func TestPublish(t *testing.T) {
 	}
 	if n := s.state().Index.Size(); n != 4 {
 		t.Errorf("%d entries, want 4", n)
+	}
+}
+
+// A feed that was seen in one place is not opened in another: planning says so
+// as publishing does.
+func TestElsewhere(t *testing.T) {
+	ctx := context.Background()
+	s := newSite(t)
+	p := s.publisher()
+	mustPublish(t, p, pkg(t, "a", "1", "one"))
+	if _, err := p.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p = siteOf(t, s.space).publisherWith(p.State)
+	b := pkg(t, "b", "1", "two")
+	if plan, err := p.Plan(ctx, []Package{b}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("plan: %+v, %v", plan, err)
+	}
+	if _, err := p.Publish(ctx, []Package{b}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("publish: %v", err)
 	}
 }
 

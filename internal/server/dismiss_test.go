@@ -1,13 +1,16 @@
 package server_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
 
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
+	"airlock/signing"
 	"airlock/storage"
+	"airlock/storage/storetest"
 	"airlock/trust"
 )
 
@@ -50,6 +53,25 @@ func TestDismiss(t *testing.T) {
 	wantDenied(t, err, server.RuleAdmission)
 	w.admit(w.Author)
 	w.mustSend(next)
+}
+
+// What it was told to upload, a Space may not upload once it is dismissed.
+func TestDismissedUpload(t *testing.T) {
+	ctx := context.Background()
+	w := withSpool(t)
+	payload := storetest.Random(7, 300<<10)
+	s := w.Publish("file/a@1", feedtest.File{Path: "a", Data: payload})
+	if _, err := w.srv.Expect(ctx, reader, w.ID, []signing.Attestation{s.Attestation}, s.Objects[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.srv.Dismiss(ctx, reader, w.ID.Space); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.srv.Upload(ctx, reader, w.ID, storage.DigestOf(payload), 0, bytes.NewReader(payload))
+	wantDenied(t, err, server.RuleAdmission)
+	if n, err := w.srv.Offset(ctx, reader, w.ID, storage.DigestOf(payload)); err != nil || n != 0 || w.has(payload) {
+		t.Errorf("%d bytes were taken, %v", n, err)
+	}
 }
 
 func TestDismissUnknown(t *testing.T) {

@@ -126,14 +126,21 @@ func (s *Server) Upload(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	if err != nil {
 		return 0, err
 	}
-	space := id.Space.String()
-	n, err := s.config.Spool.Append(ctx, space, ref, off, r)
-	if err == nil && n == ref.Size {
-		err = s.config.Spool.Commit(ctx, space, ref, s.config.Store.Objects(space))
-	}
+	n, err := s.upload(ctx, id.Space, ref, off, r)
 	err = outward(err)
 	if err != nil || n == ref.Size {
 		s.audit(ctx, c, "upload", id.String(), err, "object", d.String(), "bytes", n)
+	}
+	return n, err
+}
+
+func (s *Server) upload(ctx context.Context, space trust.Space, ref storage.Ref, off int64, r io.Reader) (int64, error) {
+	if err := s.checkStanding(ctx, space); err != nil { // it may have been dismissed since it was told to upload
+		return 0, err
+	}
+	n, err := s.config.Spool.Append(ctx, space.String(), ref, off, r)
+	if err == nil && n == ref.Size {
+		err = s.config.Spool.Commit(ctx, space.String(), ref, s.config.Store.Objects(space.String()))
 	}
 	return n, err
 }
