@@ -184,7 +184,7 @@ func ReadWhole(ctx context.Context, open func(context.Context, storage.Digest, i
 		return nil, fmt.Errorf("object %s: %w", d, err)
 	}
 	if int64(len(b)) > limit {
-		return nil, fmt.Errorf("object %s: more than %d bytes", d, limit)
+		return nil, malformed("object %s: more than %d bytes", d, limit)
 	}
 	if got := storage.DigestOf(b); got != d {
 		return nil, &storage.DigestError{Want: d, Got: got}

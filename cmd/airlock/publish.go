@@ -25,7 +25,7 @@ func (a *app) publishCommand() *cobra.Command {
 		Use:   "publish FEED PATH…",
 		Short: "Sign files and folders and publish them to a feed",
 		Long: `Sign packages and publish them to a feed of this Space. The feed is opened with
-the first. All packages of one command are one commit: all are in, or none.
+the first. A commit takes up to 999 packages: all of them are in, or none.
 
 Documents say their kind, name and version themselves; for other files say
 --kind, --name and --version. What the feed holds already is left alone, and a

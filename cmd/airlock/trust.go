@@ -51,7 +51,7 @@ Without --feed, --kind, --name or --version-mask, all are let in.`,
 	f.StringSliceVar(&o.names, "name", nil, "packages to take, exact or with a final *")
 	f.StringSliceVar(&o.versions, "version-mask", nil, "versions to take, such as 1.x")
 	f.StringVar(&o.until, "until", "", "last day of the trust, such as 2027-12-31")
-	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h")
+	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h; nothing published is taken while it is set")
 	f.StringVar(&o.thumbprint, "thumbprint", "", "the lineage as its people told you, instead of asking")
 	f.BoolVar(&o.noWithdraw, "no-withdraw", false, "ignore withdrawals by this Space")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the policy and write nothing")
@@ -194,7 +194,9 @@ func (a *app) trustListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the Spaces that are trusted",
-		Args:  exactly(0, "no arguments"),
+		Example: `  airlock trust list
+  airlock trust list -f json`,
+		Args: exactly(0, "no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			h, err := a.home()
 			if err != nil {
@@ -329,8 +331,8 @@ for a publication:
 			return a.writeOutput(out, b)
 		},
 	}
-	// The name --format is the one of design and habit for this command; the
-	// form of listings is not asked for here.
+	// The name --format is the usual one for this command; the form of
+	// listings is not asked for here.
 	c.Flags().StringVar(&form, "format", "sigstore", "sigstore, pem or vkey")
 	c.Flags().SetAnnotation("format", ownMeaning, []string{"form of the trust root"})
 	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"sigstore", "pem", "vkey"}, cobra.ShellCompDirectiveNoFileComp))

@@ -20,7 +20,7 @@ const (
 //	{"time":"2026-01-02T15:04:05.123Z","remote":"127.0.0.1:5","request":"…","method":"GET",
 //	 "path":"/v1/feeds/…","route":"object","status":200,"bytes":2048,"us":17,"agent":"…"}
 //
-// Queries are left out but for the long poll's, credentials never get here.
+// Queries are left out, credentials never get here.
 // Lines wait in memory and are written in blocks by a goroutine that close ends.
 type accessLog struct {
 	out    io.Writer

@@ -8,7 +8,7 @@
 // it. <N> is a number in that form's path encoding (1234067 is
 // x001/x234/067); ".p/<W>" after it asks for the first W of 256.
 //
-//	GET {F}/checkpoint              the signed note; ETag "<size>-<root>"
+//	GET {F}/checkpoint              the signed note; ETag "<size>-<first 16 hex digits of the root>"
 //	GET {F}/checkpoint?wait=55&size=N   the same as soon as the size is not N
 //	GET {F}/tile/<L>/<N>[.p/<W>]    hashes
 //	GET {F}/tile/entries/<N>[.p/<W>]    log entries

@@ -1,7 +1,8 @@
 // Command bench measures Airlock beside what people use today, in one run on
 // one machine, and writes the figures as a page of documentation.
 //
-//	go run ./internal/bench [-o FILE] [-rounds N] [-quick] [-only REGEXP] [-profile]
+//	go run ./internal/bench [-o FILE] [-rounds N] [-entries N] [-quick] [-only REGEXP] [-profile]
+//	    [-airlock PROGRAM] [-templates DIR] [-cache DIR]
 //
 // Every figure is the median of the rounds; a round measures the peer and
 // Airlock one right after the other. Programs run as a user would run them:
@@ -11,6 +12,8 @@
 // program's own peak. What needs much memory here runs in a process of its own.
 //
 // Servers listen on 127.0.0.1 and end with the run, all files lie in one
-// temporary folder that is removed. The one exception is -cache: the feed of a
+// temporary folder that is removed. The step templates that are published and
+// pulled are those of ../shared/data/step-templates, beside the checkout, unless
+// -templates names another folder. The one exception is -cache: the feed of a
 // million entries takes minutes to make and is kept there for the next run.
 package main

@@ -8,12 +8,14 @@ import (
 )
 
 // describeMachine says what the figures were measured on, without a date or a
-// name.
+// name: of the kernel's release only what stands before the first "-", since
+// the rest is its builder's own.
 func describeMachine() string {
 	cpu, _ := os.ReadFile("/proc/cpuinfo")
-	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	kernel, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-")
 	return fmt.Sprintf("%d cores of %s, %s, %s %s", runtime.NumCPU(), cpuModel(string(cpu)), runtime.Version(),
-		runtime.GOOS, strings.TrimSpace(string(kernel)))
+		runtime.GOOS, kernel)
 }
 
 // cpuModel reads the first model name of /proc/cpuinfo.

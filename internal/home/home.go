@@ -6,9 +6,18 @@
 //	space.id             the Space's identity file
 //	keys/root-1.key      private keys, 0600; root-2 is the next root
 //	keys/publisher-1.key
-//	keys/log.key         signs checkpoints, where this home serves feeds
+//	keys/log.key         signs checkpoints, where this home serves feeds or
+//	                     publishes into a store
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
-//	state/               what was seen of each feed: a directory store
+//	feeds/<lineage>/<feed>             empty: the feed is followed or published to
+//	audit.log            where this home runs or administers a server
+//	spool/               uploads that are not complete, where it runs a server
+//	store/               the server's store, where no other was named
+//	state/               a directory store: what was seen of each feed, the
+//	                     highest heads served (floor), what programs took
+//	                     (applied), the notes of rollbacks and forks (evidence)
+//
+// docs/formats.md has it file by file.
 //
 // An attacker who reads keys/ speaks as the Space; one who writes trust/ makes
 // it believe others; one who writes state/ makes it forget what it has seen.

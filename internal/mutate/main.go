@@ -2,7 +2,7 @@
 // it disables each guard of a list in turn and runs the test named for it,
 // which must then fail. Nothing is written into the source tree.
 //
-//	go run ./internal/mutate [-run REGEXP] [-p 2] internal/mutate/guards.txt
+//	go run ./internal/mutate [-run REGEXP] [-p 2] [-C DIR] internal/mutate/guards.txt
 //
 // It exits 1 where a guard is not as the list says, where its test does not
 // pass with the guard in place, or where it still passes without.

@@ -13,7 +13,8 @@ import (
 )
 
 // Local reads and publishes through a server in the same process: what
-// commands use with --store. It passes the same doors as HTTP.
+// commands use with --store. What is published is checked as over HTTP; reading
+// is open, since who runs the command has the store itself.
 type Local struct {
 	server *Server
 	caller feedhttp.Caller

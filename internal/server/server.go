@@ -30,7 +30,8 @@ type Config struct {
 	Spool Spool
 	// Window and Fresh are those of log.Config.
 	Window, Fresh time.Duration
-	// Audit gets one line for each operation, Logger what operators need.
+	// Audit gets a line for what changes something, also where it was refused;
+	// Logger what operators need.
 	Audit, Logger *slog.Logger
 	Now           func() time.Time
 }

@@ -1,7 +1,7 @@
 // Command tlogread reads a feed's log as a stranger does: with torchwood's
 // client for C2SP tile logs (c2sp.org/tlog-tiles) and nothing of Airlock.
 //
-//	tlogread -url URL -vkey VKEY [-origin ORIGIN] [-since CHECKPOINT] [-proofs 64]
+//	tlogread -url URL -vkey VKEY [-origin ORIGIN] [-since CHECKPOINT] [-proofs 64] [-timeout 10m]
 //
 // It verifies the checkpoint's signature and origin, every entry up to the
 // checkpoint's size, inclusion proofs of entries spread over the log, and,

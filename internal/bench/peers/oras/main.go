@@ -3,9 +3,10 @@
 // workers. It is the peer that publishing and pulling are measured against,
 // and a module of its own so that Airlock does not depend on it.
 //
-//	oras push|pull -registry HOST:PORT -dir DIR [-j 8]
+//	oras push -registry HOST:PORT -dir DIR [-j 8]
+//	oras pull -registry HOST:PORT -dir DIR -out DIR [-j 8]
 //
-// Both take the list of artifacts from DIR; pull writes into -out. It prints
+// Both take the list of artifacts from -dir; pull writes into -out. It prints
 // one JSON object: items, bytes, wall_s.
 package main
 

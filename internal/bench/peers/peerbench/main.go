@@ -1,8 +1,8 @@
 // Command peerbench measures one peer and prints JSON.
 //
 //	peerbench oras -bin ORAS -dir TEMPLATES        push and pull with a registry
-//	peerbench nginx [-d 5s] [-c 32]                a 2 KiB file, and 304
-//	peerbench load -url URL -pid PID [-header 'Name: value']... [-d 5s] [-c 32] [-status 200]
+//	peerbench nginx [-d 5s] [-c 32] [-no-wrk]      a 2 KiB file, and 304
+//	peerbench load -url URL -pid PID [-header 'Name: value']... [-d 5s] [-c 32] [-status 200] [-no-wrk]
 //	peerbench copy [-size 1073741824] [-dir DIR]   cp, sync and openssl dgst
 //	peerbench crypto [-bytes N] [-piece N] [-signatures N]
 package main
