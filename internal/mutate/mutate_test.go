@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -134,4 +135,53 @@ func TestFunc(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// TestList holds the list to the tree: a guard that was moved or changed is
+// noticed by make test, and not first by the next make mutate.
+func TestList(t *testing.T) {
+	list, err := os.ReadFile("guards.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	guards, err := parse("guards.txt", list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const root = "../.."
+	tests := map[string]string{} // of a package, as text
+	for _, g := range guards {
+		src, err := os.ReadFile(filepath.Join(root, g.File))
+		if err == nil {
+			_, err = mutant(g, src)
+		}
+		if err != nil {
+			t.Errorf("guards.txt:%d: %s: %v", g.line, g.Name, err)
+		}
+		if _, ok := tests[g.Package]; !ok {
+			tests[g.Package] = testSource(t, filepath.Join(root, g.Package))
+		}
+		name, _, _ := strings.Cut(strings.Trim(g.Test, "^$"), "/")
+		if regexp.QuoteMeta(name) == name && !strings.Contains(tests[g.Package], "func "+name) {
+			t.Errorf("guards.txt:%d: %s: no test %s in %s", g.line, g.Name, name, g.Package)
+		}
+	}
+}
+
+// testSource returns the text of a package's tests.
+func testSource(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String()
 }
