@@ -1,8 +1,6 @@
 package feed
 
 import (
-	"errors"
-
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/signing"
@@ -42,12 +40,10 @@ func readItems(s Segment, from, to int64) []item {
 // will tell.
 func (it *item) read(index int64, raw []byte) {
 	it.index = index
-	it.att, it.denied = signing.ParseAttestation(raw)
-	if form, ok := errors.AsType[*signing.SignatureFormError](it.denied); ok {
-		it.att = form.Attestation
-	} else if it.denied != nil {
-		it.unread = it.denied
-		return
+	if it.att, it.denied = signing.ParseAttestation(raw); it.denied != nil {
+		if it.att, it.unread = Logged(raw); it.unread != nil {
+			return
+		}
 	}
 	it.leaf = LeafHash(it.att)
 	it.identity = it.denied == nil && ConcernsSigners(it.att)

@@ -29,7 +29,8 @@ func OpenS3(ctx context.Context, cfg S3Config) (*Store, error) {
 func openS3(ctx context.Context, cfg S3Config, existing bool) (*Store, error) {
 	s, err := newS3Store(cfg)
 	if err == nil {
-		err = s.open(ctx, existing)
+		s.existing = existing
+		err = s.open(ctx)
 	}
 	name := s3Scheme + cfg.Bucket + "/" + cfg.Prefix
 	if err != nil {
@@ -44,15 +45,16 @@ func openS3(ctx context.Context, cfg S3Config, existing bool) (*Store, error) {
 // s3Store is a store in a bucket. Keys are as in a directory, and so are the
 // bytes: a bucket copied to a folder is a store.
 type s3Store struct {
-	bulk    *minio.Client // repeats requests; for what may be repeated
-	once    *minio.Client // never does: a repeated conditional write conflicts with itself
-	bucket  string
-	prefix  string
-	timeout time.Duration
-	alone   bool          // the bucket ignores conditions
-	writers keyLocks      // keeps this process's writers apart where alone
-	large   chan struct{} // one token for each buffer of a large object
-	close   func()
+	bulk     *minio.Client // repeats requests; for what may be repeated
+	once     *minio.Client // never does: a repeated conditional write conflicts with itself
+	bucket   string
+	prefix   string
+	timeout  time.Duration
+	alone    bool          // the bucket ignores conditions
+	existing bool          // a store is opened where there is one, and not made
+	writers  keyLocks      // keeps this process's writers apart where alone
+	large    chan struct{} // one token for each buffer of a large object
+	close    func()
 }
 
 func newS3Store(cfg S3Config) (*s3Store, error) {
@@ -98,7 +100,7 @@ func (s *s3Store) ports(name string) *Store {
 }
 
 // open checks the marker, or makes it where there is nothing at all.
-func (s *s3Store) open(ctx context.Context, existing bool) error {
+func (s *s3Store) open(ctx context.Context) error {
 	err := s.checkMarker(ctx)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -117,7 +119,7 @@ func (s *s3Store) open(ctx context.Context, existing bool) error {
 		}
 		return err
 	}
-	if existing {
+	if s.existing {
 		return ErrNoStore
 	}
 	return s.create(ctx, formatKey, []byte(Format))

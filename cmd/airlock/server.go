@@ -78,24 +78,14 @@ type admittedDoc struct {
 	State   string `json:"state"` // "admitted" or "dismissed"
 }
 
-func (k *keeper) admissions(ctx context.Context) ([]admittedDoc, error) {
-	spaces, err := k.server.Spaces(ctx)
-	if err != nil {
-		return nil, err
+// admitted says how things stand with a Space that was admitted.
+func (k *keeper) admitted(ctx context.Context, h *trust.History) (admittedDoc, error) {
+	d := admittedDoc{h.Space().String(), h.Lineage().String(), "admitted"}
+	gone, err := k.server.Dismissed(ctx, h.Space())
+	if gone {
+		d.State = "dismissed"
 	}
-	docs := []admittedDoc{}
-	for _, s := range spaces {
-		d := admittedDoc{s.Space().String(), s.Lineage().String(), "admitted"}
-		gone, err := k.server.Dismissed(ctx, s.Space())
-		if err != nil {
-			return nil, err
-		}
-		if gone {
-			d.State = "dismissed"
-		}
-		docs = append(docs, d)
-	}
-	return docs, nil
+	return d, err
 }
 
 func (a *app) listAdmitted(ctx context.Context) error {
@@ -104,9 +94,17 @@ func (a *app) listAdmitted(ctx context.Context) error {
 		return err
 	}
 	defer k.close()
-	docs, err := k.admissions(ctx)
+	spaces, err := k.server.Spaces(ctx)
 	if err != nil {
 		return err
+	}
+	docs := []admittedDoc{}
+	for _, h := range spaces {
+		d, err := k.admitted(ctx, h)
+		if err != nil {
+			return err
+		}
+		docs = append(docs, d)
 	}
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
@@ -160,15 +158,19 @@ func (a *app) dismiss(ctx context.Context, name string, dryRun bool) error {
 
 // admission returns the admission of one Space, and the feeds that it has.
 func (k *keeper) admission(ctx context.Context, space trust.Space) (dismissedDoc, error) {
-	docs, err := k.admissions(ctx)
+	spaces, err := k.server.Spaces(ctx)
 	if err != nil {
 		return dismissedDoc{}, err
 	}
-	i := slices.IndexFunc(docs, func(d admittedDoc) bool { return d.Space == space.String() })
+	i := slices.IndexFunc(spaces, func(h *trust.History) bool { return h.Space() == space })
 	if i < 0 {
 		return dismissedDoc{}, &failure{code: exitFailed, what: fmt.Sprintf("%s was not admitted to %s", space, k.store.Name), hint: "airlock server list shows the Spaces that were"}
 	}
-	doc := dismissedDoc{docs[i], []string{}}
+	d, err := k.admitted(ctx, spaces[i])
+	if err != nil {
+		return dismissedDoc{}, err
+	}
+	doc := dismissedDoc{d, []string{}}
 	ids, err := k.server.Feeds(ctx, feedhttp.Caller{Address: "local", MayRead: true})
 	for _, id := range ids {
 		if id.Space == space {

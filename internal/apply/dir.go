@@ -197,7 +197,7 @@ func (d *Dir) Installed(_ context.Context, id feed.ID) ([]Item, error) {
 // its date is not the one it was written with, as in a copy or a restored
 // backup. What cannot be looked at is as good as gone; Apply says why.
 func (d *Dir) compare(k *disk, name string, f File) (gone, changed bool) {
-	f.Modified = d.dateOf(name, f)
+	f.Modified = d.knownDate(name, f)
 	info, err := k.lstat(name)
 	switch {
 	case err != nil || info == nil:
@@ -215,8 +215,8 @@ func (d *Dir) compare(k *disk, name string, f File) (gone, changed bool) {
 	return err != nil, err == nil && have != f.Ref
 }
 
-// dateOf returns the date with which a file is known to hold what it should.
-func (d *Dir) dateOf(name string, f File) int64 {
+// knownDate returns the date with which a file is known to hold what it should.
+func (d *Dir) knownDate(name string, f File) int64 {
 	if read, ok := d.fits[name]; ok && read.Ref == f.Ref {
 		return read.Modified
 	}

@@ -227,7 +227,7 @@ func (s *stager) dated() map[string]Item {
 			if date, ok := s.dates[name]; ok {
 				it.Files[i].Modified = date
 			} else {
-				it.Files[i].Modified = s.dir.dateOf(name, f)
+				it.Files[i].Modified = s.dir.knownDate(name, f)
 			}
 		}
 	}

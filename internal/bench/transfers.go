@@ -18,9 +18,9 @@ type transfers struct {
 	*bench
 	templates            string
 	n                    int
-	push, pull, pushMany side // of the peer
-	one, many, newcomers side // ours
-	fileCosts            []float64
+	push, pull, pushMany side      // of the peer
+	one, many, newcomers side      // ours
+	fileCosts, manyCosts []float64 // µs to make an empty file, before each round of one and of many commands
 	clients, starts      []float64 // CPU seconds of all publish commands of a round, and of one that does nothing
 }
 
@@ -43,10 +43,13 @@ func measureTransfers(ctx context.Context, b *bench) []row {
 	}
 	// The many commands come last: each makes and deletes files, and for minutes
 	// after many deletions some file systems make every file slowly.
-	for _, measure := range []func(context.Context) error{t.round, t.commands} {
+	for _, m := range []struct {
+		what  string
+		round func(context.Context) error
+	}{{"transfers", t.round}, {"commands", t.commands}} {
 		for i := range b.rounds {
-			b.say("transfers: round %d", i+1)
-			if err := measure(ctx); err != nil {
+			b.say("%s: round %d", m.what, i+1)
+			if err := m.round(ctx); err != nil {
 				return failed(rows, err)
 			}
 		}
@@ -55,8 +58,8 @@ func measureTransfers(ctx context.Context, b *bench) []row {
 	rows[1].lines = []line{{what: fmt.Sprintf("%d commands", t.n), unit: "packages/s", peer: &t.pushMany, ours: t.many, target: atLeast(2)}}
 	rows[2].lines = []line{{what: "pull into a folder", unit: "packages/s", peer: &t.pull, ours: t.newcomers, target: atLeast(20)}}
 	rows[0].note("%d packages; %d more files are refused by the validator and left out on both sides. Signing, the server's checks and fsync are inside the clock; the peer neither signs nor syncs. Airlock's clock includes the start of the program, the peer's does not.", t.n, refused)
-	rows[0].note("Making an empty file took %s µs before each round (median; 10 to 30 on a quiet disk).", figure(median(t.fileCosts[:b.rounds])))
-	rows[1].note("Every command is a process of its own, 8 at a time, and is acknowledged durable before it ends. The peer is a single process as above. Making an empty file took %s µs before each round.", figure(median(t.fileCosts[b.rounds:])))
+	rows[0].note("Making an empty file took %s µs before each round (median; 10 to 30 on a quiet disk).", figure(median(t.fileCosts)))
+	rows[1].note("Every command is a process of its own, 8 at a time, and is acknowledged durable before it ends. The peer is a single process as above. Making an empty file took %s µs before each round.", figure(median(t.manyCosts)))
 	rows[1].note("%s", t.whereItGoes())
 	rows[2].note("The home is new, its trust was set up before. The clock includes the start of the program and syncing what was written.")
 	return rows
@@ -64,7 +67,7 @@ func measureTransfers(ctx context.Context, b *bench) []row {
 
 // round measures the peer and then ours, each with an empty store.
 func (t *transfers) round(ctx context.Context) error {
-	dir, err := t.peer(ctx, &t.push, &t.pull)
+	dir, err := t.peer(ctx, &t.fileCosts, &t.push, &t.pull)
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func (t *transfers) round(ctx context.Context) error {
 
 // commands measures the peer, and then a command for every package.
 func (t *transfers) commands(ctx context.Context) error {
-	dir, err := t.peer(ctx, &t.pushMany, nil)
+	dir, err := t.peer(ctx, &t.manyCosts, &t.pushMany, nil)
 	if err != nil {
 		return err
 	}
@@ -83,9 +86,9 @@ func (t *transfers) commands(ctx context.Context) error {
 	return t.onSite(ctx, filepath.Join(dir, "many"), t.publishMany)
 }
 
-// peer measures the peer in a new folder, which it returns. What is nil is not
-// wanted.
-func (t *transfers) peer(ctx context.Context, push, pull *side) (dir string, err error) {
+// peer measures the peer in a new folder, which it returns, and what a file
+// costs there. Without pull only its pushing counts.
+func (t *transfers) peer(ctx context.Context, costs *[]float64, push, pull *side) (dir string, err error) {
 	if dir, err = t.folder(); err != nil {
 		return "", err
 	}
@@ -96,7 +99,7 @@ func (t *transfers) peer(ctx context.Context, push, pull *side) (dir string, err
 	if err != nil {
 		return "", err
 	}
-	t.fileCosts = append(t.fileCosts, cost)
+	*costs = append(*costs, cost)
 	pushed, pulled, err := peers.OrasTransfers(ctx, "oras", t.templates, dir)
 	if err != nil {
 		return "", err
