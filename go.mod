@@ -1,11 +1,12 @@
 module airlock
 
-go 1.26.0
+go 1.26.5
 
 require (
 	filippo.io/age v1.3.2
 	filippo.io/torchwood v0.9.0
 	github.com/Masterminds/semver/v3 v3.5.0
+	github.com/buildbarn/go-cdc v0.0.10
 	github.com/google/go-cmp v0.7.0
 	github.com/gorilla/mux v1.8.1
 	github.com/hashicorp/golang-lru/v2 v2.0.7

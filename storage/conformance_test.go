@@ -13,6 +13,28 @@ func TestMem(t *testing.T) {
 	storetest.Run(t, func(*testing.T) *storage.Store { return storage.NewMem() })
 }
 
+// The same with large payloads in chunks.
+func TestChunked(t *testing.T) {
+	for name, open := range map[string]func(t *testing.T) *storage.Store{
+		"memory": func(*testing.T) *storage.Store { return storage.NewMem() },
+		"folder": func(t *testing.T) *storage.Store { return openDir(t, t.TempDir()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T) *storage.Store { return storage.Chunked(open(t)) })
+		})
+	}
+}
+
+func TestChunkedS3(t *testing.T) {
+	cfg := storetest.VersityGW(t)
+	n := 0
+	storetest.Run(t, func(t *testing.T) *storage.Store {
+		n++
+		cfg.Prefix = fmt.Sprintf("store/%d", n)
+		return storage.Chunked(openS3(t, cfg))
+	})
+}
+
 func TestDir(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) *storage.Store { return openDir(t, filepath.Join(t.TempDir(), "a", "store")) })
 }

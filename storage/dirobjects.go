@@ -17,8 +17,9 @@ type dirObjects struct {
 }
 
 var (
-	_ Objects = (*dirObjects)(nil)
-	_ Batcher = (*dirObjects)(nil)
+	_ Objects  = (*dirObjects)(nil)
+	_ Batcher  = (*dirObjects)(nil)
+	_ Streamer = (*dirObjects)(nil)
 )
 
 func (o *dirObjects) path(d Digest) string { return o.store.path(objectKey(o.space, d)) }
@@ -88,9 +89,8 @@ func (o *dirObjects) put(ctx context.Context, ref Ref, r io.Reader) error {
 		}
 		return o.PutBatch(ctx, []Item{{Ref: ref, Data: data}})
 	}
-	name := o.path(ref.Digest)
-	dir := filepath.Dir(name)
-	if err := o.store.makeFolders(ctx, syncObjectParents, dir); err != nil {
+	dir, err := o.makeFolder(ctx, ref.Digest)
+	if err != nil {
 		return err
 	}
 	// Of a large object that is here already, the size must do: comparing
@@ -104,14 +104,52 @@ func (o *dirObjects) put(ctx context.Context, ref Ref, r io.Reader) error {
 		}
 		return o.store.files.SyncDir(dir, syncRenewedFolder)
 	}
-	staged, err := o.store.stage(syncObject, func(w io.Writer) error { return copyChecked(ctx, w, ref, r) })
+	return o.putLarge(ctx, func(w io.Writer) (Digest, error) { return ref.Digest, copyChecked(ctx, w, ref, r) })
+}
+
+// PutStream implements Streamer.
+func (o *dirObjects) PutStream(ctx context.Context, fill func(w io.Writer) error) (ref Ref, err error) {
+	if err := checkSpace(o.space); err != nil {
+		return Ref{}, err
+	}
+	err = o.putLarge(ctx, func(w io.Writer) (Digest, error) {
+		sum := newSumming(w)
+		err := fill(sum)
+		ref = sum.ref()
+		return ref.Digest, err
+	})
+	if err != nil {
+		return Ref{}, fmt.Errorf("object of %s: %w", o.space, err)
+	}
+	return ref, nil
+}
+
+// putLarge stores what fill writes, under the digest that it returns.
+func (o *dirObjects) putLarge(ctx context.Context, fill func(w io.Writer) (Digest, error)) error {
+	var d Digest
+	staged, err := o.store.stage(syncObject, func(w io.Writer) (err error) {
+		d, err = fill(w)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	if err := o.store.rename(staged, name); err != nil {
+	dir, err := o.makeFolder(ctx, d)
+	if err != nil {
+		_ = o.store.files.Remove(staged)
+		return err
+	}
+	if err := o.store.rename(staged, o.path(d)); err != nil {
 		return err
 	}
 	return o.store.files.SyncDir(dir, syncObjectFolder)
+}
+
+// makeFolder makes the folder of a large object, durable on return with those
+// above it: also where another process made them a moment ago.
+func (o *dirObjects) makeFolder(ctx context.Context, d Digest) (string, error) {
+	dir := filepath.Dir(o.path(d))
+	return dir, o.store.makeFolders(ctx, syncObjectParents, dir)
 }
 
 // renew gives an object that exists today's date, and makes the file durable.

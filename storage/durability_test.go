@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,7 @@ func steps(do ...func(a *actor) error) func(a *actor) error {
 
 var (
 	crashBig   = []byte("0123456789abcdef")
+	crashHuge  = bytes.Repeat([]byte("in chunks "), 20)
 	crashSmall = [][]byte{[]byte("one"), []byte("two"), {}, []byte("four")}
 )
 
@@ -50,6 +52,10 @@ var scenarios = []scenario{
 	{name: "large object, twice", run: steps(
 		func(a *actor) error { return a.put(crashBig) },
 		func(a *actor) error { return a.put(crashBig) },
+	)},
+	{name: "payload in chunks, twice", run: steps(
+		func(a *actor) error { return a.put(crashHuge) },
+		func(a *actor) error { return a.put(crashHuge) },
 	)},
 	{name: "files in new folders", run: steps(
 		func(a *actor) error { return a.create("e1/tile/0/x000/001", "tile") },

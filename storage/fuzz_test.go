@@ -68,6 +68,51 @@ func FuzzParseCell(f *testing.F) {
 	})
 }
 
+func FuzzParseChunkIndex(f *testing.F) {
+	x := ChunkIndex{Payload: Ref{Digest{1}, 5}, Frames: Ref{Digest{2}, 30}, Chunks: []Chunk{{Digest{3}, 2, 10}, {Digest{4}, 3, 20}}}
+	whole, err := x.Format()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add(append(bytes.Clone(whole), 0))
+	f.Add([]byte(chunksHeader))
+	f.Add(bytes.Replace(whole, []byte("1\n"), []byte("2\n"), 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x, err := ParseChunkIndex(b)
+		if err != nil {
+			return
+		}
+		if again, err := x.Format(); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%x is written %x, %v", b, again, err)
+		}
+		for off := int64(0); off <= x.Payload.Size && off < 100; off++ {
+			i, start, frame := x.at(off)
+			if i < len(x.Chunks) && (start > off || start+int64(x.Chunks[i].Size) <= off) || frame > x.Frames.Size {
+				t.Errorf("byte %d is in chunk %d from %d, frame at %d", off, i, start, frame)
+			}
+		}
+	})
+}
+
+func FuzzDecodeFrame(f *testing.F) {
+	encoder, err := frameEncoder()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(encoder.EncodeAll([]byte("a chunk"), nil), 7)
+	f.Add(encoder.EncodeAll(make([]byte, 1<<20), nil), MaxChunk)
+	f.Add([]byte{}, 1)
+	f.Fuzz(func(t *testing.T, frame []byte, size int) {
+		size = min(max(size, 1), MaxChunk)
+		out, err := DecodeFrame(frame, Chunk{Size: size}, nil)
+		if err == nil && len(out) != size || err != nil && !errors.Is(err, ErrFrame) {
+			t.Errorf("%d bytes, %v", len(out), err)
+		}
+	})
+}
+
 // The format of a cell, byte for byte.
 func TestCellFormat(t *testing.T) {
 	const want = "airlock-cell 1 000102030405060708090a0b0c0d0e0f " +

@@ -196,7 +196,7 @@ func newActor(ctx context.Context, d *crashDisk, noted *promises) (*actor, error
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
-	return &actor{ctx: ctx, store: s, ports: s.ports(), noted: noted}, nil
+	return &actor{ctx: ctx, store: s, ports: chunked(s.ports(), int64(len(crashBig))), noted: noted}, nil
 }
 
 // testLocks are locks in memory; they end with the process that held them.

@@ -38,6 +38,32 @@ func objectsGet(t *testing.T, s *storage.Store) {
 	}
 }
 
+// objectsText has payloads that may be kept compressed.
+func objectsText(t *testing.T, s *storage.Store) {
+	o := s.Objects(space)
+	for _, size := range []int{100 << 10, 1<<20 + 1, 3<<20 + 7} {
+		data := Text(uint64(size), size)
+		ref := put(t, o, data)
+		put(t, o, data)
+		wantObject(t, o, data)
+		info, err := o.Stat(t.Context(), ref.Digest)
+		if err != nil || info.Size != ref.Size || info.Modified.IsZero() {
+			t.Errorf("stat of %d bytes: %+v, %v", size, info, err)
+		}
+		for off := 1; off <= size; off += size/7 + 1 {
+			wantFrom(t, o, ref.Digest, data, off)
+		}
+		wantFrom(t, o, ref.Digest, data, size)
+		_, err = o.Get(t.Context(), ref.Digest, ref.Size+1)
+		wantErr(t, "offset outside", err, storage.ErrRange)
+		other := bytes.Clone(data)
+		other[0] ^= 1
+		wantErrAs[*storage.DigestError](t, "other bytes", o.Put(t.Context(), storage.Ref{Digest: storage.Digest{1}, Size: ref.Size}, bytes.NewReader(other)))
+		_, err = o.Get(t.Context(), storage.Digest{1}, 0)
+		wantErr(t, "get what was refused", err, fs.ErrNotExist)
+	}
+}
+
 func wantFrom(t *testing.T, o storage.Objects, d storage.Digest, data []byte, off int) {
 	t.Helper()
 	body, err := o.Get(t.Context(), d, int64(off))

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"testing"
@@ -23,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) *storage.Store) {
 		run  func(t *testing.T, s *storage.Store)
 	}{
 		{"objects/whole and from offsets", objectsGet},
+		{"objects/text", objectsText},
 		{"objects/wrong bytes", objectsWrong},
 		{"objects/again", objectsAgain},
 		{"objects/spaces are apart", objectsSpaces},
@@ -59,6 +61,17 @@ func Random(seed uint64, n int) []byte {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8(key).Read(b)
 	return b
+}
+
+// Text returns n bytes that zstd makes much smaller, and that depend on nothing
+// but seed.
+func Text(seed uint64, n int) []byte {
+	words := Random(seed, n/8+1)
+	b := make([]byte, 0, n+8)
+	for i := 0; len(b) < n; i++ {
+		b = fmt.Appendf(b, "%d %s\n", words[i%len(words)], "entry of a feed"[:words[(i+1)%len(words)]%15])
+	}
+	return b[:n]
 }
 
 const space = "acme/dev-qa"
