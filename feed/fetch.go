@@ -21,6 +21,7 @@ type Package struct {
 	small  map[storage.Digest][]byte
 	source Source
 	id     ID
+	bases  func(Ref, string) (Base, bool)
 }
 
 // Open returns the bytes of file i of the manifest. They are checked against
@@ -30,9 +31,12 @@ func (p *Package) Open(ctx context.Context, i int) (io.ReadCloser, error) {
 	if b, ok := p.small[layer.Digest]; ok {
 		return io.NopCloser(bytes.NewReader(b)), nil
 	}
-	r, err := p.source.Object(ctx, p.id, layer.Digest, 0)
+	r, err := p.openLarge(ctx, i)
+	if r == nil && err == nil {
+		r, err = p.source.Object(ctx, p.id, layer.Digest, 0)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", p.Row.Ref, layer.Path, err)
+		return nil, p.errLayer(i, err)
 	}
 	return storage.Checked(ctx, r, layer.Ref), nil
 }
@@ -140,7 +144,7 @@ func (f *Follower) fetchOne(ctx context.Context, s *State, row Row, pack *Pack) 
 	if m.Kind != row.Ref.Kind || m.Version != row.Ref.Version || int64(len(raw)) != row.ManifestSize {
 		return nil, fmt.Errorf("%s: %w: %s version %s, %d bytes", row.Ref, errOtherPackage, m.Kind, m.Version, len(raw))
 	}
-	p := &Package{Row: row, Manifest: m, source: f.Source, id: s.ID, small: map[storage.Digest][]byte{}}
+	p := &Package{Row: row, Manifest: m, source: f.Source, id: s.ID, bases: f.Bases, small: map[storage.Digest][]byte{}}
 	if pack != nil {
 		for _, l := range m.Layers {
 			if b, ok := pack.Object(l.Digest); ok && int64(len(b)) == l.Size {

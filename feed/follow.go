@@ -28,6 +28,9 @@ type Follower struct {
 	// Learned, where set, is told of identity versions that were new, before
 	// the state that rests on them is kept.
 	Learned func(*trust.History) error
+	// Bases, where set, returns what is here of a file of an earlier version of
+	// a package: chunks that it has are not fetched.
+	Bases func(r Ref, path string) (Base, bool)
 	// Progress, where set, is told how many entries were read and how many
 	// there are.
 	Progress func(done, total int64)

@@ -16,6 +16,7 @@ const defaultServer = "http://127.0.0.1:7070"
 type place interface {
 	feed.Source
 	feed.Packs
+	feed.Chunks
 	feed.Tiles
 	feed.Waiter
 	feed.Publisher

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -25,6 +26,10 @@ func (p tapePlace) LogKey(context.Context) ([]byte, error) { return p.Key.Public
 
 func (p tapePlace) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
 	return feed.Accepted{}, errors.New("a tape is not published to")
+}
+
+func (p tapePlace) Chunks(context.Context, feed.ID, storage.Digest) (*storage.ChunkIndex, error) {
+	return nil, fs.ErrNotExist
 }
 
 func (p tapePlace) Feeds(context.Context) ([]feed.ID, error) { return []feed.ID{p.ID}, nil }

@@ -198,6 +198,11 @@ func (l *liar) Object(ctx context.Context, _ feedhttp.Caller, id feed.ID, d stor
 	return feedhttp.Object{ReadCloser: io.NopCloser(bytes.NewReader(b[min(off, int64(len(b))):])), Size: int64(len(b))}, err
 }
 
+// Chunks knows of none: its objects are small.
+func (l *liar) Chunks(context.Context, feedhttp.Caller, feed.ID, storage.Digest) ([]byte, error) {
+	return nil, fs.ErrNotExist
+}
+
 // rawAnswers are those of a server that does not speak the interface at all.
 var rawAnswers = map[string]http.HandlerFunc{
 	"endless": func(w http.ResponseWriter, _ *http.Request) {

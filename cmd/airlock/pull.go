@@ -237,6 +237,9 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 			return doc, err
 		}
 	}
+	if d, ok := p.target.(*apply.Dir); ok {
+		f.Bases = d.Bases(installed)
+	}
 	plan := apply.Plan(id, choice, installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	doc.Plan = apply.Describe(plan)
 	waiting := waitingForApproval(choice.Refused)

@@ -73,7 +73,10 @@ func (a *app) openStorage(ctx context.Context, where string, to access) (*storag
 	case errors.Is(err, storage.ErrNoStore):
 		return nil, usage("there is no store in %s", "check the path; airlock serve and airlock publish --store make one", where)
 	}
-	return store, wrongFolder("store", where, err)
+	if err != nil {
+		return nil, wrongFolder("store", where, err)
+	}
+	return storage.Chunked(store), nil
 }
 
 // wrongFolder says what a folder is that was named as a store or home and is

@@ -42,6 +42,9 @@ type Reader interface {
 	Part(ctx context.Context, c Caller, id feed.ID, p Part) ([]byte, error)
 	// Object opens an object at an offset.
 	Object(ctx context.Context, c Caller, id feed.ID, d storage.Digest, off int64) (Object, error)
+	// Chunks returns how a payload is cut, in the form of storage.ChunkIndex;
+	// fs.ErrNotExist where it is kept as it came.
+	Chunks(ctx context.Context, c Caller, id feed.ID, d storage.Digest) ([]byte, error)
 }
 
 // Writer is what a server takes in. Who may append shows in the statements.

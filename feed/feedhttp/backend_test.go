@@ -108,6 +108,21 @@ func (b *backend) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p fee
 	return out, err
 }
 
+func (b *backend) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) ([]byte, error) {
+	if err := b.called("Chunks"); err != nil {
+		return nil, err
+	}
+	chunker, ok := b.store.Objects(id.Space.String()).(storage.Chunker)
+	if !c.MayRead || !ok {
+		return nil, fs.ErrNotExist
+	}
+	x, err := chunker.Chunks(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return x.Format()
+}
+
 func (b *backend) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
 	if err := b.called("Object"); err != nil {
 		return feedhttp.Object{}, err

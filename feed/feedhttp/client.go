@@ -62,6 +62,7 @@ type Client struct {
 var (
 	_ feed.Source    = (*Client)(nil)
 	_ feed.Packs     = (*Client)(nil)
+	_ feed.Chunks    = (*Client)(nil)
 	_ feed.Tiles     = (*Client)(nil)
 	_ feed.Waiter    = (*Client)(nil)
 	_ feed.Publisher = (*Client)(nil)

@@ -26,6 +26,19 @@ func (c *Client) Object(ctx context.Context, id feed.ID, d storage.Digest, off i
 	return r, nil
 }
 
+// Chunks returns how a payload is cut, not checked.
+func (c *Client) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	got, err := c.fetch(ctx, request{method: http.MethodGet, path: feedPath(id) + "/chunks/" + d.Hex(), limit: storage.MaxChunkIndex})
+	if err != nil {
+		return nil, err
+	}
+	x, err := storage.ParseChunkIndex(got.body)
+	if err != nil {
+		return nil, c.named(fmt.Errorf("object %s: %w: %w", d, feed.ErrMalformed, err))
+	}
+	return x, nil
+}
+
 // objectReader reads an object over as many connections as it takes. It keeps
 // the context of the call that made it, as the body of a response does.
 type objectReader struct {

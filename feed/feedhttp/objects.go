@@ -49,6 +49,23 @@ func getObject(h *Handler, c *call) (answer, error) {
 	return a, nil
 }
 
+// getChunks answers with the chunk index of a payload. A store may replace it.
+func getChunks(h *Handler, c *call) (answer, error) {
+	d, err := storage.ParseHex(c.rest)
+	if err != nil {
+		return answer{}, badRequest("path: %s", err)
+	}
+	b, err := h.config.Reader.Chunks(c.r.Context(), c.caller, c.id, d)
+	if err != nil {
+		return answer{}, fromStore(err)
+	}
+	a := answer{body: b}
+	a.set("Content-Type", typeOctets)
+	a.set("Content-Length", []string{strconv.Itoa(len(b))})
+	a.set("Cache-Control", h.caching.short)
+	return a, nil
+}
+
 // objectValues returns an object's entity tag, Repr-Digest (RFC 9530) and
 // Content-Length. They share one string, so this costs two allocations.
 func objectValues(d storage.Digest, hex string, size int64) *[3]string {

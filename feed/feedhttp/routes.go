@@ -56,6 +56,7 @@ func newRoutes() *routes {
 		{name: "segment", path: feedTemplate + "segment/{rest:.+}", access: readers, get: getSegment, fast: "segment/"},
 		{name: "pack", path: feedTemplate + "pack/{rest:.+}", access: readers, get: getPack, fast: "pack/"},
 		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: readers, get: getTile, fast: "tile/"},
+		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: readers, get: getChunks},
 		{name: "entries", path: feedTemplate + "entries", access: publisher, post: postEntries},
 		{name: "uploads", path: feedTemplate + "uploads", access: publisher, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: publisher, head: headUpload, patch: patchUpload},

@@ -24,6 +24,7 @@ var (
 	_ feed.Source    = (*Local)(nil)
 	_ feed.Packs     = (*Local)(nil)
 	_ feed.Tiles     = (*Local)(nil)
+	_ feed.Chunks    = (*Local)(nil)
 	_ feed.Waiter    = (*Local)(nil)
 	_ feed.Publisher = (*Local)(nil)
 )
@@ -71,6 +72,11 @@ func (l *Local) Object(ctx context.Context, id feed.ID, d storage.Digest, off in
 		return nil, storage.ErrRange
 	}
 	return io.NopCloser(bytes.NewReader(o.Bytes[off:])), nil
+}
+
+// Chunks returns how a payload is cut.
+func (l *Local) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	return l.server.chunks(ctx, l.caller, id, d)
 }
 
 // Pack returns the small objects of a segment.

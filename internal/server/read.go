@@ -130,6 +130,26 @@ func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	return feedhttp.Object{ReadCloser: r, Size: info.Size}, nil
 }
 
+// Chunks returns the chunk index of a payload.
+func (s *Server) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) ([]byte, error) {
+	x, err := s.chunks(ctx, c, id, d)
+	if err != nil {
+		return nil, err
+	}
+	return x.Format()
+}
+
+func (s *Server) chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	if err := mayRead(c, id); err != nil {
+		return nil, err
+	}
+	chunker, ok := s.config.Store.Objects(id.Space.String()).(storage.Chunker)
+	if !ok {
+		return nil, fmt.Errorf("object %s of %s: %w", d, id.Space, fs.ErrNotExist)
+	}
+	return chunker.Chunks(ctx, d)
+}
+
 // objectCacheKey keeps Spaces apart: knowing a digest opens nothing.
 func objectCacheKey(id feed.ID, d storage.Digest) string {
 	return "object/" + id.Space.String() + "/" + string(d[:])
