@@ -78,8 +78,9 @@ bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers in one ru
 	$(call say,bench)
 	@go run ./internal/bench -profile -o docs/benchmarks.md
 
-interop: build $(STAMP)/$(COSIGN) ## strangers' tools verify our output: cosign, openssl, torchwood
+interop: build $(STAMP)/$(COSIGN) ## strangers' tools read our output: cosign, openssl, torchwood, skopeo, a browser
 	$(call say,interop)
+	@sh internal/tools/system.sh openssl skopeo chromium
 	@go test -tags interop -count=1 -timeout 15m ./internal/interop/...
 
 mutate: $(STAMP)/$(VERSITYGW) ## disable each guard in turn; the test named for it must fail
@@ -120,5 +121,5 @@ $(STAMP)/$(GOVULNCHECK): internal/tools/govulncheck/go.mod internal/tools/govuln
 
 # The peers of the benchmark: system packages, and an OCI client of our own.
 bench-peers:
-	@sh internal/bench/peers/system.sh
+	@sh internal/tools/system.sh nginx=nginx-light wrk openssl zstd par2 restic
 	@cd internal/bench/peers/oras && go build -o $(BIN)/oras .
