@@ -72,6 +72,9 @@ func emptyConfig() wireDescriptor {
 	return wireDescriptor{Data: EmptyConfig, Digest: ref.Digest, MediaType: ocispec.MediaTypeEmptyJSON, Size: ref.Size}
 }
 
+// ArtifactType is the kind as a media type.
+func (m Manifest) ArtifactType() string { return artifactPrefix + m.Kind + artifactSuffix }
+
 // Format checks m and returns its bytes.
 func (m Manifest) Format() ([]byte, error) {
 	if err := m.check(); err != nil {
@@ -79,7 +82,7 @@ func (m Manifest) Format() ([]byte, error) {
 	}
 	w := wireManifest{
 		Annotations:   map[string]string{ocispec.AnnotationTitle: m.Title, ocispec.AnnotationVersion: m.Version},
-		ArtifactType:  artifactPrefix + m.Kind + artifactSuffix,
+		ArtifactType:  m.ArtifactType(),
 		Config:        emptyConfig(),
 		MediaType:     ocispec.MediaTypeImageManifest,
 		SchemaVersion: specs.Versioned{SchemaVersion: 2}.SchemaVersion,

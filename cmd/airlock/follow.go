@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"airlock/feed"
@@ -40,6 +41,39 @@ func (a *app) feedID(name string) (feed.ID, error) {
 		return feed.ID{}, usage("feed: %v", "a feed's own name is a label such as shared", err)
 	}
 	return feed.ID{Space: own.Space(), Name: name}, nil
+}
+
+// feedsOf reads feed names; none stands for all that the place has of Spaces
+// with one of the standings.
+func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ...string) ([]feed.ID, error) {
+	var out []feed.ID
+	for _, n := range names {
+		id, err := a.feedID(n)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	if len(names) > 0 {
+		return out, nil
+	}
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	all, err := c.Feeds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range all {
+		if slices.Contains(standings, standing(h, id.Space)) {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		return nil, usage("%s has no feed of a Space that is trusted here", "name a feed, or trust its Space first: airlock trust add FILE", c.name)
+	}
+	return out, nil
 }
 
 // follower returns the one way from a source to what may be used: a follower

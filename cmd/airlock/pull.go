@@ -76,7 +76,7 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 		return err
 	}
 	defer c.Close()
-	feeds, err := a.feedsToPull(ctx, c, names)
+	feeds, err := a.feedsOf(ctx, c, names, "trusted")
 	if err != nil {
 		return err
 	}
@@ -90,38 +90,6 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	}
 	_, err = p.round(ctx, feeds, true)
 	return err
-}
-
-// feedsToPull reads feed names; none stands for all feeds of trusted Spaces.
-func (a *app) feedsToPull(ctx context.Context, c *conn, names []string) ([]feed.ID, error) {
-	var out []feed.ID
-	for _, n := range names {
-		id, err := a.feedID(n)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	if len(names) > 0 {
-		return out, nil
-	}
-	h, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	all, err := c.Feeds(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range all {
-		if _, err := h.Trusted(id.Space); err == nil {
-			out = append(out, id)
-		}
-	}
-	if len(out) == 0 {
-		return nil, usage("%s has no feed of a Space that is trusted here", "name a feed, or trust its Space first: airlock trust add FILE", c.name)
-	}
-	return out, nil
 }
 
 // target opens what packages are applied to; nil where nothing is to be.
