@@ -31,6 +31,9 @@
 // and the feed goes on. A wrong root, a gap, bytes that have no place in the tree
 // and an unknown kind that says it is critical end the sync with nothing kept.
 //
+// [Follower.Fetch] gets the packages of accepted entries, [Follower.Statements]
+// the statements themselves, each held against its row.
+//
 // # Rules
 //
 // Committers (feed/log) and followers judge by the same code and so agree:

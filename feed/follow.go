@@ -99,10 +99,14 @@ func (f *Follower) restore(s *State) bool {
 	if f.outdated(s.Identity) {
 		return false
 	}
-	for _, i := range s.InForce {
-		f.View.PutInForce(i.Version, trust.Position{Feed: s.ID.String(), Epoch: s.Epoch, Index: i.From})
-	}
+	f.putInForce(s)
 	return true
+}
+
+func (f *Follower) putInForce(s *State) {
+	for _, i := range s.InForce {
+		f.View.PutInForce(i.Version, s.At(i.From))
+	}
 }
 
 // outdated reports whether entries must be judged again that were judged when

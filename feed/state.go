@@ -72,6 +72,11 @@ func (s *State) Checkpoint() Checkpoint {
 	return c
 }
 
+// At returns the position of an entry of the feed.
+func (s *State) At(index int64) trust.Position {
+	return trust.Position{Feed: s.ID.String(), Epoch: s.Epoch, Index: index}
+}
+
 func stateKey(lineage trust.Lineage, id ID) string {
 	return fmt.Sprintf("seen/%s/%s", storage.Digest(lineage).Hex(), id.Name)
 }

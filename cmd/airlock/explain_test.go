@@ -113,25 +113,6 @@ func withSignatureOf(t *testing.T, a, b feedtest.Signed) feedtest.Signed {
 	return a
 }
 
-// A source that answers differently the second time is noticed: what is shown
-// is what was accepted.
-func TestOtherStatementThanAccepted(t *testing.T) {
-	author := feedtest.NewAuthor(t, "acme/dev-qa/shared")
-	tape := feedtest.NewTape(author)
-	tape.Add(author.Opening()...)
-	tape.Add(author.Publish("file/motd@1", feedtest.Text("motd.txt", "hello")))
-	at := openTape(t, author, tape)
-	other := feedtest.NewTape(author)
-	other.Add(author.Opening()...)
-	other.Add(author.Publish("file/motd@2", feedtest.Text("motd.txt", "other")))
-	at.conn.place = tapePlace{other}
-
-	row := at.state.Index.Row(at.state.Index.Size() - 1)
-	if _, err := at.attestation(t.Context(), row); !errors.Is(err, signing.ErrBadSignature) {
-		t.Errorf("another statement in place of the accepted one: %v", err)
-	}
-}
-
 func TestPkgRef(t *testing.T) {
 	a := &app{}
 	tests := map[string]string{ // "" for refused

@@ -144,7 +144,7 @@ func (o *opened) refusal(row feed.Row, now time.Time) error {
 // entries describes rows, which are in their order.
 func (o *opened) entries(ctx context.Context, rows []feed.Row, now time.Time) ([]logDoc, error) {
 	var docs []logDoc
-	err := o.attestations(ctx, rows, func(row feed.Row, att signing.Attestation) error {
+	err := o.follower.Attestations(ctx, o.state, rows, func(row feed.Row, att signing.Attestation) error {
 		d := logDoc{Feed: o.state.ID.String(), Entry: row.Index, What: whatWord(row), Statement: row.ID.String(), Void: row.Void}
 		if row.Ref.Name != "" {
 			d.Package, d.shown = row.Ref.String(), shownRef(row.Ref)
@@ -181,7 +181,7 @@ func (o *opened) person(row feed.Row, att signing.Attestation) string {
 	if row.What == feed.IsIdentity {
 		return "root"
 	}
-	v, err := o.follower.View.Verify(att, trust.Want{}, o.at(row.Index))
+	v, err := o.follower.View.Verify(att, trust.Want{}, o.state.At(row.Index))
 	if err != nil {
 		return ""
 	}

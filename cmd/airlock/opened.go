@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"airlock/feed"
@@ -49,79 +48,12 @@ func (a *app) openPackage(ctx context.Context, name, where string) (*opened, fee
 	return o, row, nil
 }
 
-func (o *opened) at(index int64) trust.Position {
-	return trust.Position{Feed: o.state.ID.String(), Epoch: o.state.Epoch, Index: index}
-}
-
-// attestations hands out the statements of rows, which are in the order of
-// their index. They are those that were accepted: the source cannot put
-// others in their place.
-func (o *opened) attestations(ctx context.Context, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error {
-	for len(rows) > 0 {
-		last := 0
-		for last+1 < len(rows) && rows[last+1].Index/feed.SegmentSize == rows[0].Index/feed.SegmentSize {
-			last++
-		}
-		mine := rows[:last+1]
-		rows = rows[last+1:]
-		// A whole segment is a stored file, so ask for that.
-		start := mine[0].Index / feed.SegmentSize * feed.SegmentSize
-		end := min(start+feed.SegmentSize, o.state.Edge.Size())
-		for s, err := range o.Segments(ctx, o.state.ID, start, end) {
-			if err != nil {
-				return err
-			}
-			for len(mine) > 0 && mine[0].Index < s.Start+int64(len(s.Statements)) {
-				if mine[0].Index < s.Start {
-					return &feed.GapError{ID: o.state.ID, From: mine[0].Index, To: s.Start}
-				}
-				att, err := accepted(mine[0], s.Statements[mine[0].Index-s.Start])
-				if err != nil {
-					return fmt.Errorf("feed %s: entry %d: %w", o.state.ID, mine[0].Index, err)
-				}
-				if err := each(mine[0], att); err != nil {
-					return err
-				}
-				mine = mine[1:]
-			}
-		}
-		if len(mine) > 0 {
-			return &feed.GapError{ID: o.state.ID, From: mine[0].Index, To: end}
-		}
-	}
-	return nil
-}
-
-// accepted parses a statement again and holds it against its row. The one of a
-// void row may have a signature that never verifies.
-func accepted(row feed.Row, raw []byte) (signing.Attestation, error) {
-	att, err := feed.Logged(raw)
-	if err != nil {
-		return att, fmt.Errorf("%w: %w", signing.ErrBadSignature, err)
-	}
-	if att.ID() != row.ID {
-		return att, fmt.Errorf("%w: statement %s stands where %s was accepted", signing.ErrBadSignature, att.ID(), row.ID)
-	}
-	return att, nil
-}
-
-// attestation returns the statement of one row.
-func (o *opened) attestation(ctx context.Context, row feed.Row) (signing.Attestation, error) {
-	var out signing.Attestation
-	err := o.attestations(ctx, []feed.Row{row}, func(_ feed.Row, a signing.Attestation) error {
-		out = a
+// verified reads the statement of a row again and verifies it at its place.
+func (o *opened) verified(ctx context.Context, row feed.Row) (att signing.Attestation, v trust.Verified, err error) {
+	err = o.follower.Statements(ctx, o.state, []feed.Row{row}, func(_ feed.Row, got trust.Verified, a signing.Attestation) error {
+		att, v = a, got
 		return nil
 	})
-	return out, err
-}
-
-// verified verifies the statement of a row at its place.
-func (o *opened) verified(ctx context.Context, row feed.Row) (signing.Attestation, trust.Verified, error) {
-	att, err := o.attestation(ctx, row)
-	if err != nil {
-		return att, trust.Verified{}, err
-	}
-	v, err := o.follower.View.Verify(att, trust.Want{Subject: row.Manifest}, o.at(row.Index))
 	return att, v, err
 }
 

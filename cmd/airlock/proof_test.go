@@ -21,7 +21,7 @@ func proven(t *testing.T) (signing.Attestation, bundleForm) {
 	tape.Add(author.Publish("file/a@1"), author.Publish("file/b@1"), author.Publish("file/c@1"))
 	at := openTape(t, author, tape)
 	row := at.state.Index.Row(3)
-	att, err := at.attestation(t.Context(), row)
+	att, _, err := at.verified(t.Context(), row)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func (v *verification) objects(ctx context.Context, at *opened) error {
 // does not fetch them.
 func (v *verification) identities(ctx context.Context, at *opened, rows []feed.Row) error {
 	good := 0
-	err := at.attestations(ctx, rows, func(row feed.Row, att signing.Attestation) error {
+	err := at.follower.Attestations(ctx, at.state, rows, func(row feed.Row, att signing.Attestation) error {
 		st, err := signing.ParseStatement(att.Payload())
 		if err != nil {
 			return err
