@@ -14,6 +14,13 @@ type ID struct {
 	Name  string
 }
 
+// ReceiptsName is the name of the feed in which a Space gives back receipts.
+const ReceiptsName = "receipts"
+
+// NamesPeople reports whether the feed says who did what: such a feed is for
+// nobody without a credential.
+func (id ID) NamesPeople() bool { return id.Name == ReceiptsName }
+
 // ParseID reads "<organisation>/<space>/<feed>".
 func ParseID(s string) (ID, error) {
 	i := strings.LastIndexByte(s, '/')
