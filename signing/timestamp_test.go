@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/digitorus/pkcs7"
 	"github.com/digitorus/timestamp"
 
 	"airlock/internal/tsa"
@@ -355,5 +356,94 @@ func BenchmarkStamp(b *testing.B) {
 	by, _, _ := authority(b)
 	for b.Loop() {
 		stamp(b, by, []byte("message"))
+	}
+}
+
+// attributesOf makes a token with pkcs7, which lets a test leave the digest of
+// the certificate out of what is signed, or put another certificate in.
+func attributesOf(t *testing.T, without string) ([]byte, *signing.Authorities) {
+	t.Helper()
+	_, believed, id := authority(t)
+	sum := crypto.SHA256.New()
+	sum.Write([]byte("message"))
+	ts := timestamp.Timestamp{HashAlgorithm: crypto.SHA256, HashedMessage: sum.Sum(nil), Time: stampedAt, Policy: asn1.ObjectIdentifier{2, 999}}
+	good, err := ts.CreateResponseWithOpts(id.Leaf, id.Key, crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := timestamp.ParseResponse(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p7, err := pkcs7.Parse(parsed.RawToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := pkcs7.NewSignedData(p7.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	data.SetContentType(asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 4})
+	data.GetSignedData().Version = 3
+	if without == "" {
+		data.AddCertificate(impostor(t, id))
+	}
+	config := pkcs7.SignerInfoConfig{}
+	if without != "certificate" {
+		config.ExtraSignedAttributes = []pkcs7.Attribute{{Type: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}, Value: certificateID(t, id.Leaf)}}
+	}
+	if err := data.AddSigner(id.Leaf, id.Key, config); err != nil {
+		t.Fatal(err)
+	}
+	token, err := data.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := asn1.Marshal(struct {
+		Status struct{ Status int }
+		Token  asn1.RawValue
+	}{Token: asn1.RawValue{FullBytes: token}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, believed
+}
+
+// certificateID is a SigningCertificateV2 (RFC 5035).
+func certificateID(t *testing.T, cert *x509.Certificate) asn1.RawValue {
+	t.Helper()
+	sum := crypto.SHA256.New()
+	sum.Write(cert.Raw)
+	b, err := asn1.Marshal(struct{ Certs []struct{ Hash []byte } }{[]struct{ Hash []byte }{{sum.Sum(nil)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return asn1.RawValue{FullBytes: b}
+}
+
+// impostor has the issuer and the serial number of the authority's certificate.
+func impostor(t *testing.T, id *tsa.Identity) *x509.Certificate {
+	t.Helper()
+	key := newKey(t)
+	issuer := &x509.Certificate{Subject: id.Root.Subject, SerialNumber: big.NewInt(1)}
+	return create(t, &x509.Certificate{SerialNumber: id.Leaf.SerialNumber, Subject: pkix.Name{CommonName: "impostor"},
+		NotBefore: stampedAt, NotAfter: stampedAt.AddDate(1, 0, 0), ExtraExtensions: timeStamping(true, 8)}, issuer, &newKey(t).PublicKey, key)
+}
+
+// A token whose signature does not cover which certificate made it is refused.
+func TestTokenSignedAttributes(t *testing.T) {
+	token, believed := attributesOf(t, "certificate")
+	if _, err := believed.VerifyToken(token, []byte("message")); !errors.Is(err, signing.ErrTimestamp) || !strings.Contains(err.Error(), "signed attributes lack") {
+		t.Errorf("%v", err)
+	}
+}
+
+// A certificate of the same issuer and number, put in before the right one,
+// changes nothing (CVE-2026-39984).
+func TestTokenInjectedCertificate(t *testing.T) {
+	token, believed := attributesOf(t, "")
+	if got, err := believed.VerifyToken(token, []byte("message")); err != nil || !strings.Contains(got.Authority, "acme/production") {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

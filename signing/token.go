@@ -84,7 +84,8 @@ func parseToken(b []byte) (*token, error) {
 		!response.ReadASN1(&status, cryptobyteasn1.SEQUENCE) || !status.ReadASN1Integer(&granted) {
 		return nil, errTokenForm
 	}
-	if granted != 0 { // 1 is a token that is not quite what was asked for
+	// 1 is a token that is not quite what was asked for.
+	if granted != 0 {
 		return nil, fmt.Errorf("the authority refused, status %d", granted)
 	}
 	var kind asn1.ObjectIdentifier

@@ -171,7 +171,7 @@ func (k *keeper) admission(ctx context.Context, space trust.Space) (dismissedDoc
 		return dismissedDoc{}, err
 	}
 	doc := dismissedDoc{d, []string{}}
-	ids, err := k.server.Feeds(ctx, feedhttp.Caller{Address: "local", MayRead: true})
+	ids, err := k.server.Feeds(ctx, feedhttp.Caller{Address: "local", MayRead: true, Credential: true})
 	for _, id := range ids {
 		if id.Space == space {
 			doc.Feeds = append(doc.Feeds, id.String())

@@ -74,7 +74,8 @@ func (h *Handler) admit(c *call) error {
 		return nil
 	}
 	authorization := c.r.Header["Authorization"]
-	c.caller.MayRead = h.knows(authorization)
+	c.caller.Credential = h.knows(authorization)
+	c.caller.MayRead = c.caller.Credential
 	switch {
 	case c.caller.MayRead || c.route.access == anyone:
 		return nil

@@ -19,6 +19,9 @@ type Caller struct {
 	// MayRead holds that the caller showed a read credential, or needs none
 	// because the server is open on loopback.
 	MayRead bool
+	// Credential holds that the caller showed a read credential, or has the
+	// store itself: feeds that name people are for no other.
+	Credential bool
 }
 
 // Errors of a backend reach the client as the same errors (see problem.go):

@@ -24,7 +24,8 @@ type Config struct {
 	// Open lets everybody read. It is for listeners that only this machine
 	// reaches; others need ReadTokens.
 	Open bool
-	// ReadTokens holds what HashToken made of each token that may read.
+	// ReadTokens holds what HashToken made of each token that may read; none
+	// where everybody may. Without tokens nobody reads a feed that names people.
 	ReadTokens [][32]byte
 	// Ready reports whether the store answers; nil asks the Reader for its key.
 	Ready  func(context.Context) error
@@ -71,6 +72,9 @@ func New(c Config) (*Handler, error) {
 	}
 	if !c.Open && len(c.ReadTokens) == 0 {
 		return nil, errors.New("feedhttp: reading is neither open nor is there a read token")
+	}
+	if c.Open && len(c.ReadTokens) > 0 {
+		return nil, errors.New("feedhttp: reading is open, so there is nothing to show a read token for")
 	}
 	if c.Now == nil {
 		c.Now = time.Now

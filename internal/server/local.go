@@ -31,7 +31,7 @@ var (
 
 // Local returns the in-process ends of the server.
 func (s *Server) Local() *Local {
-	return &Local{s, feedhttp.Caller{Address: "local", MayRead: true}}
+	return &Local{s, feedhttp.Caller{Address: "local", MayRead: true, Credential: true}}
 }
 
 // Checkpoint returns the newest checkpoint.

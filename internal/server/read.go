@@ -17,10 +17,15 @@ import (
 const maxCached = 1 << 20
 
 // mayRead is the access rule of every read. What a caller may not read does
-// not exist for it.
+// not exist for it; receipts name people and are for callers with a credential
+// alone, also where a server is open to all of its machine.
 func mayRead(c feedhttp.Caller, id feed.ID) error {
 	if !c.MayRead {
 		return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
+	}
+	// Whether there is such a feed is not said either.
+	if id.NamesPeople() && !c.Credential {
+		return fmt.Errorf("feed %s: %w", id, feedhttp.ErrUnauthorized)
 	}
 	return nil
 }
