@@ -21,10 +21,12 @@ type draft struct {
 	state   *feed.State // nil where the feed is to be opened
 
 	// ready holds identity statements, which are signed already; statements
-	// what follows them. The opening, where there is one, comes first.
+	// what follows them, and signed what is about no package and was signed
+	// before. The opening, where there is one, comes first.
 	opening    *signing.Statement
 	ready      []signing.Attestation
 	statements []unsigned
+	signed     []signing.Attestation
 	objects    []feed.Content
 	seen       map[storage.Digest]bool
 }
@@ -150,11 +152,11 @@ func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64
 		return nil, nil, err
 	}
 	first := 0
-	all := make([]signing.Attestation, 0, len(signed)+len(d.ready))
+	all := make([]signing.Attestation, 0, len(signed)+len(d.ready)+len(d.signed))
 	if d.opening != nil {
 		all, first = append(all, signed[0]), 1
 	}
-	all = append(append(all, d.ready...), signed[first:]...)
+	all = append(append(append(all, d.ready...), d.signed...), signed[first:]...)
 	ids := make([]signing.ID, 0, len(d.statements))
 	for _, a := range signed[first:] {
 		ids = append(ids, a.ID())

@@ -90,12 +90,9 @@ func (p *Publisher) held(s *feed.State, pkg Package) (feed.Row, bool, error) {
 // published again.
 func (p *Publisher) Publish(ctx context.Context, packages []Package) ([]Result, error) {
 	var out []Result
-	room := batchSize
-	for _, v := range p.Own.Versions() {
-		room -= len(v.Statements) // a feed that is opened carries them too
-	}
+	room := p.room()
 	for len(packages) > 0 {
-		n := min(len(packages), max(room, 1))
+		n := min(len(packages), room)
 		results, err := p.publish(ctx, packages[:n])
 		out = append(out, results...)
 		if err != nil {
@@ -104,6 +101,16 @@ func (p *Publisher) Publish(ctx context.Context, packages []Package) ([]Result, 
 		packages = packages[n:]
 	}
 	return out, nil
+}
+
+// room is how many statements fit a batch: a feed that is opened carries the
+// identities too.
+func (p *Publisher) room() int {
+	room := batchSize
+	for _, v := range p.Own.Versions() {
+		room -= len(v.Statements)
+	}
+	return max(room, 1)
 }
 
 func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, error) {

@@ -1,0 +1,138 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"airlock/internal/tsa"
+)
+
+// Receipts wait in files until they are sent, some together, named by the
+// instance and the number of the first:
+//
+//	receipts/<instance>/<number, 16 digits>
+//
+// What is in them is internal/outbox's.
+
+// MaxReceipts bounds a file of receipts, in bytes.
+const MaxReceipts = 128 << 20
+
+func (h *Home) receiptsFile(instance string, first int64) string {
+	return h.file("receipts", instance, fmt.Sprintf("%016d", first))
+}
+
+// AddReceipts writes a file of receipts, durable. One that exists is
+// fs.ErrExist, whoever wrote it: so no number is given out twice.
+func (h *Home) AddReceipts(instance string, first int64, content []byte) error {
+	for _, dir := range []string{h.file("receipts"), h.file("receipts", instance)} {
+		if err := os.Mkdir(dir, 0o700); err == nil {
+			if err := syncDir(filepath.Dir(dir)); err != nil {
+				return err
+			}
+		} else if !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return writeNew(h.receiptsFile(instance, first), content, 0o600)
+}
+
+// ReplaceReceipts writes a file of receipts anew.
+func (h *Home) ReplaceReceipts(instance string, first int64, content []byte) error {
+	return replace(h.receiptsFile(instance, first), content, 0o600)
+}
+
+// ReadReceipts reads a file of receipts.
+func (h *Home) ReadReceipts(instance string, first int64) ([]byte, error) {
+	return ReadFile(h.receiptsFile(instance, first), MaxReceipts)
+}
+
+// RemoveReceipts removes a file whose receipts are sent.
+func (h *Home) RemoveReceipts(instance string, first int64) error {
+	err := os.Remove(h.receiptsFile(instance, first))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another process sent them too
+	}
+	return err
+}
+
+// Receipts returns the instances with receipts that wait, and the numbers by
+// which their files are named, in order.
+func (h *Home) Receipts() (map[string][]int64, error) {
+	out := map[string][]int64{}
+	instances, err := readNames(h.file("receipts"))
+	if err != nil {
+		return nil, err
+	}
+	for _, instance := range instances {
+		names, err := readNames(h.file("receipts", instance))
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range names {
+			n, err := strconv.ParseInt(name, 10, 64)
+			if err == nil && fmt.Sprintf("%016d", n) == name { // not one that was being written
+				out[instance] = append(out[instance], n)
+			}
+		}
+		slices.Sort(out[instance])
+	}
+	return out, nil
+}
+
+// readNames lists a folder; none is empty.
+func readNames(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return out, err
+}
+
+// tsaFile holds the home's own time authority: its certificates and its key.
+const tsaFile = "tsa.pem"
+
+// TimeAuthority returns the home's own time authority; fs.ErrNotExist where it
+// has none.
+func (h *Home) TimeAuthority() (*tsa.Identity, error) {
+	b, err := ReadFile(h.file("keys", tsaFile), 64<<10)
+	if err != nil {
+		return nil, err
+	}
+	id, err := tsa.ParseIdentity(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", h.file("keys", tsaFile), err)
+	}
+	return id, nil
+}
+
+// EnsureTimeAuthority returns the home's own time authority, and makes it where
+// there is none. Its key is plain, as the log key is: receipts are stamped
+// without a person.
+func (h *Home) EnsureTimeAuthority(name string, now time.Time) (*tsa.Identity, error) {
+	id, err := h.TimeAuthority()
+	if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	if id, err = tsa.NewIdentity(name, now); err != nil {
+		return nil, err
+	}
+	text, err := id.Format()
+	if err != nil {
+		return nil, err
+	}
+	err = writeNew(h.file("keys", tsaFile), text, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return h.TimeAuthority() // another process was faster
+	}
+	return id, err
+}

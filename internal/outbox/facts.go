@@ -1,0 +1,98 @@
+package outbox
+
+import (
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/receipts"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Fact is what became of a package in one sync.
+type Fact struct {
+	Row       feed.Row // the publication or withdrawal that is the reason
+	Ref       feed.Ref
+	Manifest  storage.Digest
+	Operation apply.Op // Add, Change, Remove, or Same for what was there before
+	Outcome   receipts.Outcome
+	Reason    string
+}
+
+// Facts returns what a sync came to: what the target did, and what the policy
+// refuses. installed is what the target had before; outcomes are the target's.
+func Facts(outcomes []apply.Outcome, refused []apply.Refused, installed []apply.Item) []Fact {
+	manifests := make(map[feed.Ref]storage.Digest, len(installed))
+	for _, it := range installed {
+		manifests[it.Ref] = it.Manifest
+	}
+	var out []Fact
+	for _, o := range outcomes {
+		a := o.Action
+		f := Fact{Row: a.Row, Ref: a.Ref, Manifest: a.Row.Manifest, Operation: a.Op, Outcome: receipts.Applied}
+		switch a.Op {
+		case apply.Remove:
+			f.Manifest = manifests[a.Ref] // the row may be one that does not count and says nothing
+		case apply.Add, apply.Change, apply.Same:
+		default:
+			continue // nothing was done, for want of somebody's word
+		}
+		if o.Err != nil {
+			f.Outcome, f.Reason = receipts.Failed, o.Err.Error()
+		}
+		out = append(out, f)
+	}
+	for _, r := range refused {
+		out = append(out, Fact{Row: r.Row, Ref: r.Row.Ref, Manifest: r.Row.Manifest, Operation: apply.Same, Outcome: receipts.Rejected, Reason: r.Err.Error()})
+	}
+	return out
+}
+
+// Own is the home's own receipts feed.
+type Own struct {
+	Feed    feed.ID
+	Epoch   uint64
+	Lineage trust.Lineage
+}
+
+// Context is what the receipts of one sync have in common.
+type Context struct {
+	Own Own
+	// Acted is the feed of which the facts speak, as far as it was followed.
+	Acted *feed.State
+	// The rest is as in a receipt; zero where nobody said.
+	Bundle            *storage.Digest
+	By, Environment   string
+	Targets           []string
+	Log               *receipts.Log
+	Started, Finished time.Time
+	Now               time.Time
+}
+
+// Receipts makes the receipts of facts, without their numbers.
+func (c Context) Receipts(facts []Fact) []receipts.Receipt {
+	out := make([]receipts.Receipt, len(facts))
+	for i, f := range facts {
+		r := receipts.Receipt{
+			By: c.By, Bundle: c.Bundle, Checkpoint: string(c.Acted.Note), Environment: c.Environment, Epoch: c.Own.Epoch, Feed: c.Own.Feed,
+			Lineage: c.Own.Lineage, Log: c.Log, Outcome: f.Outcome, Reason: receipts.Printable(f.Reason, receipts.MaxReason), Targets: c.Targets,
+			Time: receipts.Timestamp(c.Now), Manifest: f.Manifest,
+			Publication: receipts.Publication{Epoch: c.Acted.Epoch, Feed: c.Acted.ID, Kind: f.Ref.Kind, Lineage: c.Acted.Lineage, Name: f.Ref.Name,
+				Statement: f.Row.ID, Version: f.Ref.Version},
+		}
+		if f.Operation != apply.Same {
+			r.Operation = string(f.Operation)
+			r.Started, r.Finished = stamp(c.Started), stamp(c.Finished)
+		}
+		out[i] = r
+	}
+	return out
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return receipts.Timestamp(t)
+}

@@ -1,0 +1,18 @@
+package receipts
+
+import (
+	"airlock/feed"
+	"airlock/signing"
+)
+
+// Rows returns the receipts of a feed that count, from an entry on, in order:
+// what feed.Follower.Statements reads again.
+func Rows(x *feed.Index, from int64) []feed.Row {
+	var rows []feed.Row
+	for i := from; i < x.Size(); i++ {
+		if row := x.Row(i); row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Receipt) {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
