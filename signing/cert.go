@@ -53,6 +53,34 @@ func NewLeaf(p Profile, pub *ecdsa.PublicKey, root []byte, rootKey *ecdsa.Privat
 	return x509.CreateCertificate(rand.Reader, t, parent, pub, rootKey)
 }
 
+// NewSelfSigned returns a certificate in DER that a person's own key signs, for
+// attestations outside every identity. It says nothing but the name, for people:
+// who receives goes by the key. It has no end (RFC 5280, section 4.1.2.5).
+func NewSelfSigned(name string, key *ecdsa.PrivateKey, notBefore time.Time) ([]byte, error) {
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: name},
+		NotBefore:             notBefore.UTC().Truncate(time.Second),
+		NotAfter:              time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+		BasicConstraintsValid: true,
+	}
+	return x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
+}
+
+func newSerial() (*big.Int, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	return serial.Add(serial, big.NewInt(1)), nil // RFC 5280, section 4.1.2.2: positive
+}
+
 func (p Profile) template() (*x509.Certificate, error) {
 	space, err := url.Parse(p.Space)
 	if err != nil {
@@ -62,12 +90,12 @@ func (p Profile) template() (*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate: issuer: %w", err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	serial, err := newSerial()
 	if err != nil {
 		return nil, err
 	}
 	return &x509.Certificate{
-		SerialNumber:    serial.Add(serial, big.NewInt(1)), // RFC 5280, section 4.1.2.2: positive
+		SerialNumber:    serial,
 		Subject:         pkix.Name{CommonName: p.Name},
 		NotBefore:       p.NotBefore.UTC().Truncate(time.Second),
 		NotAfter:        p.NotAfter.UTC().Truncate(time.Second),

@@ -53,6 +53,25 @@ func TestCertificates(t *testing.T) {
 	wantError(t, err, "certificate")
 }
 
+// A person's own certificate passes for no root and no leaf of a Space.
+func TestSelfSigned(t *testing.T) {
+	key := testKey(t)
+	der, err := NewSelfSigned("alice", key, testProfile().NotBefore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := parsed(t, der)
+	_, rootDER := testRoot(t)
+	wantError(t, CheckRoot(cert, testSpace, testIssuer), "may not sign certificates")
+	wantError(t, CheckLeaf(cert, parsed(t, rootDER), testSpace, testIssuer), "leaf certificate")
+	if cert.Subject.CommonName != "alice" || cert.NotAfter.Year() != 9999 || len(cert.URIs) != 0 {
+		t.Errorf("subject %s, until %s, names %v", cert.Subject, cert.NotAfter, cert.URIs)
+	}
+	if _, err := NewSigner(key, der); err != nil {
+		t.Error(err)
+	}
+}
+
 // testOther returns another root of the same name.
 func testOther(t *testing.T, like *x509.Certificate) (*ecdsa.PrivateKey, []byte, *x509.Certificate) {
 	t.Helper()
