@@ -28,6 +28,9 @@ type Follower struct {
 	// Learned, where set, is told of identity versions that were new, before
 	// the state that rests on them is kept.
 	Learned func(*trust.History) error
+	// Accepted, where set, is told of a state before it is kept, and from which
+	// entry on it is new. It may be told again of entries that it knows.
+	Accepted func(ctx context.Context, s *State, from int64) error
 	// Bases, where set, returns what is here of a file of an earlier version of
 	// a package: chunks that it has are not fetched.
 	Bases func(r Ref, path string) (Base, bool)
@@ -169,6 +172,11 @@ func (f *Follower) extend(ctx context.Context, id ID, state *State, got Checkpoi
 	}
 	if f.Learned != nil && f.View.History().Current().Version > known {
 		if err := f.Learned(f.View.History()); err != nil {
+			return nil, report, err
+		}
+	}
+	if f.Accepted != nil {
+		if err := f.Accepted(ctx, next, report.From); err != nil {
 			return nil, report, err
 		}
 	}

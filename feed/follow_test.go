@@ -61,6 +61,29 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// What is taken from new entries is taken before the state that passes them is
+// kept: after a failure it is offered again.
+func TestAcceptedBeforeKept(t *testing.T) {
+	a, tape := example(t)
+	f := a.Follower(tape)
+	var told [][2]int64
+	fault := errors.New("disk full")
+	f.Accepted = func(_ context.Context, s *feed.State, from int64) error {
+		told = append(told, [2]int64{from, s.Edge.Size()})
+		return fault
+	}
+	wantRefused(t, f, a.ID, fault)
+	fault = nil
+	sync(t, f, a.ID)
+	size := tape.Len()
+	sync(t, f, a.ID) // nothing new
+	tape.Add(a.Publish("file/c@1"))
+	sync(t, f, a.ID)
+	if want := [][2]int64{{0, size}, {0, size}, {size, size + 1}}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
 // TestNewcomer follows one feed in one go, in steps of every size around the
 // borders of segments, and twice at once: the states are the same.
 func TestNewcomer(t *testing.T) {

@@ -77,6 +77,16 @@ func (s *State) At(index int64) trust.Position {
 	return trust.Position{Feed: s.ID.String(), Epoch: s.Epoch, Index: index}
 }
 
+// Item returns what a policy is asked about a publication or withdrawal.
+func (s *State) Item(r Row) trust.Item {
+	right := trust.MayPublish
+	if r.What == IsWithdrawal {
+		right = trust.MayWithdraw
+	}
+	return trust.Item{Feed: s.ID.Name, Kind: r.Ref.Kind, Name: r.Ref.Name, Version: r.Ref.Version, Right: right,
+		Statement: r.ID, At: s.At(r.Index), Leaf: int(r.Leaf)}
+}
+
 func stateKey(lineage trust.Lineage, id ID) string {
 	return fmt.Sprintf("seen/%s/%s", storage.Digest(lineage).Hex(), id.Name)
 }

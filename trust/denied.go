@@ -16,12 +16,14 @@ const (
 	Untrusted                      // signed, but nobody here trusts that for this
 	Unapproved                     // approvals are missing
 	Malformed                      // signed, and not of the form of its kind
+	Stale                          // the source's last sign of life is too old
 )
 
 // Errors to match a DeniedError with.
 var (
 	ErrUntrusted  = errors.New("not trusted")
 	ErrUnapproved = errors.New("approval missing")
+	ErrStale      = errors.New("too old")
 	ErrMalformed  = errors.New("not of its kind's form")
 )
 
@@ -50,6 +52,8 @@ func (e *DeniedError) Unwrap() error {
 		return signing.ErrBadSignature
 	case Unapproved:
 		return ErrUnapproved
+	case Stale:
+		return ErrStale
 	case Malformed:
 		return ErrMalformed
 	}

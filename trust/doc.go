@@ -29,12 +29,15 @@
 //   - A revocation reaches back: it names, per feed and epoch, the first void
 //     entry, and voids all of a feed that it does not name. It stays in all later
 //     versions.
-//   - What a policy asks for and nobody can check yet (approvals, signs of life)
-//     keeps out the publications that it covers.
+//   - An approval counts by its key, which the receiver's policy lists: n keys of
+//     n persons, never the publisher's, for the receivers and the time that it
+//     names. Past maxAge without a sign of life nothing published is let in.
+//     Withdrawals wait for neither.
 //
 // Verify is two questions in one. Signed asks whether the Space said it there,
 // which never changes; Counts asks whether the key was revoked since. Authorize
-// is another one: what was verified and the policy does not cover stays out.
+// is another one: what was verified and the policy does not cover stays out. It
+// goes by [Evidence], which its caller has collected.
 //
 // A refusal is a [DeniedError] with the name of its rule, as docs/formats.md has
 // it, and the policy file where one decided.
@@ -43,7 +46,8 @@
 //
 // Each is specified where it is parsed: the identity document at [Identity], its
 // statement at [IdentityPredicate], the identity file in file.go, the policy file
-// at [Policy], masks of versions at [Mask]. Byte-exact examples lie in testdata.
+// at [Policy], masks of versions at [Mask], approvals at [Approval]. Byte-exact
+// examples lie in testdata.
 //
 // # What is trusted
 //

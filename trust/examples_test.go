@@ -12,6 +12,7 @@ import (
 
 	"airlock/signing"
 	"airlock/trust"
+	"airlock/trust/trusttest"
 )
 
 // The files under testdata are the formats, byte for byte: a change that no
@@ -19,6 +20,8 @@ import (
 var update = flag.Bool("update", false, "write the example files anew, with new keys")
 
 const exampleLineage = "sha256:63b7a30fca335f0eec58f4ac8c588ec55b9a2cac816a08b173d8b336671dfb9e"
+
+const exampleApproval = "sha256:dd0083975d356b050f993ed158ff3d1fc9e3c6c1f5cd2fd879bb124d85bfeacf"
 
 func example(t *testing.T, name string) []byte {
 	t.Helper()
@@ -48,6 +51,15 @@ func TestExamples(t *testing.T) {
 		t.Errorf("identity-statement.json is not what root 1 says of version 3: %s", statements[0].Payload())
 	}
 
+	approval, err := signing.ParseAttestation(example(t, "approval.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	approved, err := trust.OpenApproval(approval)
+	if err != nil || len(approved.Approval.Approves) != 2 || approved.ID.String() != exampleApproval {
+		t.Errorf("approval.json is %s: %+v, %v", approved.ID, approved.Approval, err)
+	}
+
 	policy := example(t, "policy.yaml")
 	p, err := trust.ParsePolicy("policy.yaml", policy)
 	if err != nil {
@@ -69,8 +81,12 @@ func writeExamples(t *testing.T) {
 	s.Next(s.Rotate)
 	policy := must(trust.ParsePolicy("", bytes.Replace([]byte(goodPolicy),
 		[]byte("sha256:"+strings.Repeat("1", 64)), []byte(s.Lineage().String()), 1)))
+	alice := person("alice")
+	approval := approvalOf(alice, s.Lineage(), idNumber(1), idNumber(2))
+	approval.Comment = "for the release of March"
 	for name, b := range map[string][]byte{
-		"dev-qa.id": s.File(), "identity.json": s.Version(2).Identity.Raw(), "policy.yaml": must(policy.Format()),
+		"approval.json": trusttest.Sign(t, alice, must(approval.Statement())).Bytes(),
+		"dev-qa.id":     s.File(), "identity.json": s.Version(2).Identity.Raw(), "policy.yaml": must(policy.Format()),
 		"identity-statement.json": s.Version(3).Statements[0].Payload(),
 	} {
 		if err := os.WriteFile(filepath.Join("testdata", name), b, 0o644); err != nil {
@@ -79,12 +95,18 @@ func writeExamples(t *testing.T) {
 	}
 }
 
+// person returns a signer whose key no identity lists.
+func person(name string) *signing.Signer {
+	key := must(signing.GenerateKey())
+	return must(signing.NewSigner(key, must(signing.NewSelfSigned(name, key, trusttest.NotBefore))))
+}
+
 // Documents are written as their fields are declared, so these are declared in
 // the order of RFC 8785, and a list or pointer that may be missing is left out:
 // null has no place.
 func TestMemberOrder(t *testing.T) {
 	for _, doc := range []any{
-		trust.Identity{}, trust.Leaf{}, trust.Revocation{}, trust.RevokedFrom{}, trust.IdentityPredicate{}, trust.Bound{},
+		trust.Identity{}, trust.Leaf{}, trust.Revocation{}, trust.RevokedFrom{}, trust.IdentityPredicate{}, trust.Bound{}, trust.Approval{},
 	} {
 		var names []string
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(doc)) {

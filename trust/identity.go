@@ -151,6 +151,9 @@ func (id *Identity) Raw() []byte { return id.raw }
 // RootKey is the thumbprint of the root's key.
 func (id *Identity) RootKey() storage.Digest { return signing.KeyThumbprint(id.root) }
 
+// Key is the thumbprint of the leaf's key, and the name by which people drop it.
+func (l Leaf) Key() storage.Digest { return signing.KeyThumbprint(l.cert) }
+
 // leaf returns the place in Leaves of the leaf with exactly that certificate, -1
 // where it is not listed.
 func (id *Identity) leaf(der []byte) int {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -32,13 +31,13 @@ type Policy struct {
 	Lineage Lineage `yaml:"lineage"`
 	// Until is the last day on which anything new is taken, in UTC.
 	Until *Date `yaml:"until,omitempty"`
-	// MaxAge is how old the source's last sign of life may be. This version
-	// reads none, so it takes nothing that is published while MaxAge is set.
+	// MaxAge is how old the source's last sign of life may be, Evidence.Alive:
+	// past it nothing that is published is taken.
 	MaxAge Duration `yaml:"maxAge,omitempty"`
 	// Allow lists what may come; a thing passes if one of them covers it.
 	Allow []Allow `yaml:"allow"`
-	// Approvals lists what persons must have approved before it is applied.
-	// This version counts none, so what they cover stays out.
+	// Approvals lists what persons must have approved before it is applied. A
+	// thing must pass every rule that covers its kind.
 	Approvals []ApprovalRule `yaml:"approvals,omitempty"`
 
 	file string
@@ -63,7 +62,8 @@ const (
 	MayWithdraw Right = "withdraw"
 )
 
-// ApprovalRule asks for approvals by that many keys of as many persons.
+// ApprovalRule asks for approvals by that many keys of as many persons. A person
+// with several keys has a line in Persons for each, and counts once.
 type ApprovalRule struct {
 	Kinds   []string `yaml:"kinds,flow"`
 	Keys    int      `yaml:"keys"`
@@ -121,38 +121,9 @@ func (p *Policy) Format() ([]byte, error) {
 // File is where the policy was read from.
 func (p *Policy) File() string { return p.file }
 
-// Item is what a policy is asked about.
-type Item struct {
-	Feed, Kind, Name, Version string
-	Right                     Right
-}
-
-func (i Item) String() string { return fmt.Sprintf("%s/%s@%s", i.Kind, i.Name, i.Version) }
-
-// Authorize reports whether the policy covers the item at that time: nil, or
-// a *DeniedError that names the rule.
-func (p *Policy) Authorize(item Item, now time.Time) error {
-	deny := func(reason Reason, rule, why string) error {
-		return &DeniedError{Reason: reason, Rule: rule, File: p.file, Thing: item.String(), Why: why}
-	}
-	if p.Until != nil && now.After(p.Until.End()) {
-		return deny(Untrusted, "until", "trust ended on "+p.Until.String())
-	}
-	if !slices.ContainsFunc(p.Allow, func(a Allow) bool { return a.covers(item) }) {
-		return deny(Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
-	}
-	// A limit that cannot be checked is not passed over: signs of life and
-	// approvals are statements, and until the follower counts them what asks
-	// for them stays out.
-	if p.MaxAge > 0 && item.Right == MayPublish {
-		return deny(Untrusted, "maxAge", fmt.Sprintf("needs a sign of life of %s not older than %s, and this version reads none; without maxAge it does not ask", p.Space, p.MaxAge))
-	}
-	for i, rule := range p.Approvals {
-		if item.Right == MayPublish && matchAny(rule.Kinds, item.Kind) {
-			return deny(Unapproved, fmt.Sprintf("approvals[%d]", i), fmt.Sprintf("needs approvals by %d persons and has none", rule.Keys))
-		}
-	}
-	return nil
+// Rule returns the first rule of Allow that covers the item, -1 where none does.
+func (p *Policy) Rule(item Item) int {
+	return slices.IndexFunc(p.Allow, func(a Allow) bool { return a.covers(item) })
 }
 
 func (a Allow) covers(i Item) bool {

@@ -45,6 +45,10 @@ func TestParsePolicyRefuses(t *testing.T) {
 	for i := range 31 {
 		fmt.Fprintf(&manyMembers, "x%d: 1\n", i)
 	}
+	var manyPersons strings.Builder
+	for i := range 256 {
+		fmt.Fprintf(&manyPersons, "      - {name: p%d, key: sha256:%064x}\n", i, i+1)
+	}
 	for name, test := range map[string]struct{ file, want string }{
 		"as it should be":      {goodPolicy, ""},
 		"comment":              {"# for shop\n" + goodPolicy, ""},
@@ -102,10 +106,14 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"approval of nothing":   {swap("  - kinds: [extension]\n    keys", "  - keys"), "approvals[0]"},
 		"approval by nobody":    {swap("keys: 1", "keys: 0"), "approvals[0]"},
 		"more keys than people": {swap("keys: 1", "keys: 2"), "approvals[0]"},
-		"person twice":          {goodPolicy + "      - name: alice\n        key: sha256:" + strings.Repeat("3", 64) + "\n", "each once"},
-		"key twice":             {goodPolicy + "      - name: bob\n        key: sha256:" + strings.Repeat("2", 64) + "\n", "each once"},
-		"person without a key":  {goodPolicy + "      - name: bob\n", "a name and a key"},
-		"key without a person":  {goodPolicy + "      - key: sha256:" + strings.Repeat("3", 64) + "\n", "a name and a key"},
+		"two keys of a person":  {goodPolicy + "      - name: alice\n        key: sha256:" + strings.Repeat("3", 64) + "\n", ""},
+		"two keys, one person":  {swap("keys: 1", "keys: 2") + "      - name: ' Alice'\n        key: sha256:" + strings.Repeat("3", 64) + "\n", "asks for 2 persons and names 1"},
+		"key twice":             {goodPolicy + "      - name: bob\n        key: sha256:" + strings.Repeat("2", 64) + "\n", "each key once"},
+		"person without a key":  {goodPolicy + "      - name: bob\n", "and a key"},
+		"key without a person":  {goodPolicy + "      - key: sha256:" + strings.Repeat("3", 64) + "\n", "printable name"},
+		"person of spaces":      {swap("name: alice", "name: ' '"), "printable name"},
+		"person, unprintable":   {swap("name: alice", `name: "a\u202eb"`), "printable name"},
+		"too many persons":      {goodPolicy + manyPersons.String(), "at most 256 persons"},
 		"approval, pattern":     {swap("[extension]", "['*x']"), "pattern"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -136,6 +144,7 @@ func TestPolicyVersions(t *testing.T) {
 }
 
 func TestAuthorize(t *testing.T) {
+	s := newSpace(t)
 	both := []trust.Right{trust.MayPublish, trust.MayWithdraw}
 	allow := func(feeds, kinds, names, versions string, rights ...trust.Right) trust.Allow {
 		a := trust.Allow{Feeds: strings.Fields(feeds), Kinds: strings.Fields(kinds), Rights: rights}
@@ -150,6 +159,7 @@ func TestAuthorize(t *testing.T) {
 	until := must(trust.ParseDate("2027-12-31"))
 	midnight := time.Date(2028, 1, 1, 0, 0, 0, 0, time.UTC)
 	item := trust.Item{Feed: "shared", Kind: "variable-set", Name: "shop-db", Version: "1.4.0", Right: trust.MayPublish}
+	everything, anHour := []trust.Allow{allow("*", "*", "", "", both...)}, trust.Duration(time.Hour)
 	withdraw := item
 	withdraw.Right = trust.MayWithdraw
 	person := []trust.Person{{Name: "alice", Key: storage.DigestOf([]byte("k"))}}
@@ -158,6 +168,7 @@ func TestAuthorize(t *testing.T) {
 		approvals []trust.ApprovalRule
 		until     *trust.Date
 		maxAge    trust.Duration
+		alive     time.Time
 		now       time.Time
 		item      trust.Item
 		rule      string
@@ -188,9 +199,14 @@ func TestAuthorize(t *testing.T) {
 			now: midnight.Add(-time.Second).In(time.FixedZone("", 14*3600)), item: item},
 		"until, withdrawal": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, until: &until, now: midnight, item: withdraw, rule: "until"},
 
-		"age that nobody can tell": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, maxAge: trust.Duration(time.Hour), item: item, rule: "maxAge"},
-		"age, not allowed anyway":  {maxAge: trust.Duration(time.Hour), item: item, rule: "allow"},
-		"withdrawals, at any age":  {allow: []trust.Allow{allow("*", "*", "", "", both...)}, maxAge: trust.Duration(time.Hour), item: withdraw},
+		"no sign of life":         {allow: everything, maxAge: anHour, now: midnight, item: item, rule: "maxAge", reason: trust.ErrStale},
+		"alive":                   {allow: everything, maxAge: anHour, alive: midnight.Add(-time.Hour), now: midnight, item: item},
+		"alive too long ago":      {allow: everything, maxAge: anHour, alive: midnight.Add(-time.Hour - 1), now: midnight, item: item, rule: "maxAge", reason: trust.ErrStale},
+		"clock a little behind":   {allow: everything, maxAge: anHour, alive: midnight.Add(24 * time.Hour), now: midnight, item: item},
+		"from the future":         {allow: everything, maxAge: anHour, alive: midnight.Add(24*time.Hour + 1), now: midnight, item: item, rule: "maxAge", reason: trust.ErrStale},
+		"any age":                 {allow: everything, alive: midnight.AddDate(-9, 0, 0), now: midnight, item: item},
+		"age, not allowed anyway": {maxAge: trust.Duration(time.Hour), item: item, rule: "allow"},
+		"withdrawals, at any age": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, maxAge: trust.Duration(time.Hour), item: withdraw},
 
 		"needs approval": {allow: []trust.Allow{allow("*", "*", "", "", both...)}, approvals: []trust.ApprovalRule{{Kinds: []string{"variable-*"}, Keys: 1, Persons: person}},
 			item: item, rule: "approvals[0]", reason: trust.ErrUnapproved},
@@ -199,7 +215,7 @@ func TestAuthorize(t *testing.T) {
 		"approved, not allowed":     {approvals: []trust.ApprovalRule{{Kinds: []string{"*"}, Keys: 1, Persons: person}}, item: item, rule: "allow"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := trust.NewPolicy(trust.Space{Organisation: "acme", Name: "dev-qa"}, trust.Lineage(storage.DigestOf([]byte("1"))))
+			p := trust.NewPolicy(s.Name, s.Lineage())
 			p.Allow, p.Approvals, p.Until, p.MaxAge = test.allow, test.approvals, test.until, test.maxAge
 			raw, err := p.Format()
 			if err != nil {
@@ -211,7 +227,9 @@ func TestAuthorize(t *testing.T) {
 			if test.reason == nil {
 				test.reason = trust.ErrUntrusted
 			}
-			err = p.Authorize(test.item, test.now)
+			v := s.View(p)
+			v.Judge(trust.Evidence{Alive: test.alive})
+			err = v.Authorize(test.item, test.now)
 			wantDenied(t, err, test.rule, test.reason)
 			if err != nil { // B8: a refusal names the rule, the file and the thing
 				wantError(t, err, "variable-set/shop-db@1.4.0")
@@ -253,7 +271,7 @@ func policies() *rapid.Generator[*trust.Policy] {
 			p.Allow = append(p.Allow, a)
 		}
 		if rapid.Bool().Draw(t, "approvals") {
-			name := rapid.StringMatching(`[ -~é]{1,20}`).Draw(t, "person")
+			name := rapid.StringMatching(`[!-~é][ -~é]{0,19}`).Draw(t, "person")
 			p.Approvals = []trust.ApprovalRule{{Kinds: patterns.Draw(t, "kinds"), Keys: 1, Persons: []trust.Person{{Name: name, Key: digest()}}}}
 		}
 		return p

@@ -68,18 +68,23 @@ func checkPatterns(patterns []string) error {
 	return nil
 }
 
+// maxPersons bounds the lines of an approval rule.
+const maxPersons = 256
+
 func (a ApprovalRule) check() error {
-	if len(a.Kinds) == 0 || a.Keys < 1 || len(a.Persons) < a.Keys {
-		return errors.New("want kinds, keys from 1 and at least as many persons")
+	if len(a.Kinds) == 0 || a.Keys < 1 || len(a.Persons) > maxPersons {
+		return fmt.Errorf("want kinds, keys from 1 and at most %d persons", maxPersons)
 	}
-	// One person under two names, or one key twice, would be asked once and
-	// counted twice.
+	// One key under two names would be asked once and counted twice.
 	names, keys := map[string]bool{}, map[storage.Digest]bool{}
 	for _, p := range a.Persons {
-		if p.Name == "" || p.Key.IsZero() || names[p.Name] || keys[p.Key] {
-			return fmt.Errorf("person %.80q: want a name and a key, each once", p.Name)
+		if strings.TrimSpace(p.Name) == "" || !isText(p.Name, 200) || p.Key.IsZero() || keys[p.Key] {
+			return fmt.Errorf("person %.80q: want a printable name of at most 200 bytes and a key, each key once", p.Name)
 		}
-		names[p.Name], keys[p.Key] = true, true
+		names[personID(p.Name)], keys[p.Key] = true, true
+	}
+	if len(names) < a.Keys {
+		return fmt.Errorf("asks for %d persons and names %d; a person with several keys is one", a.Keys, len(names))
 	}
 	return checkPatterns(a.Kinds)
 }

@@ -39,6 +39,8 @@ type View struct {
 	history  *History
 	policy   *Policy // nil for the Space itself and for a server: authenticity only
 	timeline map[feedEpoch][]inForce
+	evidence Evidence
+	approved map[signing.ID][]Approved // of the evidence, by publication
 }
 
 type feedEpoch struct {
@@ -63,7 +65,7 @@ func NewView(h *History, p *Policy) (*View, error) {
 
 // Clone returns a view that believes the same and learns on its own.
 func (v *View) Clone() *View {
-	c := &View{history: v.history.Clone(), policy: v.policy, timeline: maps.Clone(v.timeline)}
+	c := &View{history: v.history.Clone(), policy: v.policy, timeline: maps.Clone(v.timeline), evidence: v.evidence, approved: v.approved}
 	for key, line := range c.timeline {
 		c.timeline[key] = slices.Clip(line)
 	}
@@ -160,7 +162,7 @@ func (v *View) signed(a signing.Attestation, want Want, at Position, check bool)
 	if bound.Lineage != v.history.Lineage() || bound.Feed != at.Feed || bound.Epoch != at.Epoch {
 		return deny(Malformed, "binding", "was made for feed %.200s, epoch %d, lineage %s", bound.Feed, bound.Epoch, bound.Lineage)
 	}
-	return Signed{statement: st, id: a.ID(), person: leaf.Person, key: signing.KeyThumbprint(leaf.cert), leaf: number, bound: bound, at: at}, nil
+	return Signed{statement: st, id: a.ID(), person: leaf.Person, key: leaf.Key(), leaf: number, bound: bound, at: at}, nil
 }
 
 // whyUnlisted tells a leaf of another time from one that was never listed.
@@ -192,8 +194,18 @@ func (v *View) revoked(key storage.Digest, at Position) *Revocation {
 // Revoked reports whether what a leaf signed at a position is void by
 // revocation. leaf is Signed.Leaf there; one that is not listed is not revoked.
 func (v *View) Revoked(leaf int, at Position) bool {
+	l, ok := v.Leaf(leaf, at)
+	return ok && v.revoked(l.Key(), at) != nil
+}
+
+// Leaf returns the leaf at a place in the list of the identity version in force
+// at a position, as Signed.Leaf and rows of an index name it.
+func (v *View) Leaf(number int, at Position) (Leaf, bool) {
 	id := v.history.Version(v.at(at))
-	return id != nil && leaf >= 0 && leaf < len(id.Leaves) && v.revoked(signing.KeyThumbprint(id.Leaves[leaf].cert), at) != nil
+	if id == nil || number < 0 || number >= len(id.Leaves) {
+		return Leaf{}, false
+	}
+	return id.Leaves[number], true
 }
 
 // roleFor names the role that may sign a kind. Unknown kinds need only a leaf:
@@ -209,14 +221,6 @@ func roleFor(k signing.Kind) Role {
 		return Publisher
 	}
 	return ""
-}
-
-// Authorize asks the policy whether the item may come in now.
-func (v *View) Authorize(item Item, now time.Time) error {
-	if v.policy == nil {
-		return nil
-	}
-	return v.policy.Authorize(item, now)
 }
 
 // CheckDates reports whether the certificate of a is within its dates. That is

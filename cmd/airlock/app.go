@@ -38,7 +38,8 @@ type app struct {
 	noProgress bool   // --no-progress
 	passFile   string // --passphrase-file
 
-	open *home.Home
+	open   *home.Home
+	tookIn int // approvals that were new
 }
 
 // run is the program: it reads and writes only what it is given, and returns

@@ -45,13 +45,21 @@ func (a *app) completePublish(_ *cobra.Command, args []string, typed string) ([]
 	return a.ownFeedNames(typed), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeWithdraw offers an own feed, then live versions of it.
-func (a *app) completeWithdraw(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+// completeApprove offers a feed, then live versions of it.
+func (a *app) completeApprove(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
-		return a.ownFeedNames(typed), cobra.ShellCompDirectiveNoFileComp
+		return a.feedNames(typed), cobra.ShellCompDirectiveNoFileComp
 	}
 	word, typed, cut := rejoin(args[1:], typed)
 	return cutAll(a.packagesOf(a.seenFeed(args[0]), word, ""), typed, cut)
+}
+
+// completeWithdraw offers an own feed, then live versions of it.
+func (a *app) completeWithdraw(c *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		return a.ownFeedNames(typed), cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeApprove(c, args, typed)
 }
 
 // completePackage offers FEED/KIND/NAME@VERSION step by step.

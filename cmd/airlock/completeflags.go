@@ -15,7 +15,7 @@ import (
 var (
 	folderFlags = []string{"home", "store", "from", "into"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"read-token-file", "access-log", "audit-log", "tls-cert", "tls-key", "exec"}
+		"read-token-file", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
 	wordFlags = map[string][]string{
 		"format": {"table", "json", "yaml"},
 		"kind":   kind.Names(),

@@ -25,7 +25,7 @@ import (
 	"airlock/trust"
 )
 
-// Exit codes. 14 and 15 belong to bundles, 17 to holdings.
+// Exit codes. 14 and 15 belong to bundles.
 const (
 	exitDone         = 0
 	exitFailed       = 1
@@ -37,6 +37,7 @@ const (
 	exitRollback     = 12
 	exitUnapproved   = 13
 	exitNoRoom       = 16
+	exitStale        = 17
 	exitInterrupted  = 130
 )
 
@@ -89,6 +90,7 @@ var outcomes = []struct {
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{noRoom, exitNoRoom, "make room and run the same command again; nothing was changed"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
+	{is(trust.ErrStale), exitStale, "ask the Space's people for new holdings (airlock holdings) and take them in; what runs here stays as it is"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
 	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy"},
 	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -25,7 +26,8 @@ and which rule of which policy file lets it in or keeps it out. Entries that
 claim to be this package and do not count are explained too.
 
 The exit code is 0 where it is let in, 10 where it is badly signed, 11 where the
-policy refuses it, 13 where approvals are missing.`,
+policy refuses it, 13 where approvals are missing, 17 where the last sign of life
+of its Space is too old.`,
 		Example: `  airlock explain acme/dev-qa/shared/db@1.4
   airlock explain acme/dev-qa/shared/variable-set/db -f json`,
 		Args:              exactly(1, "one package"),
@@ -160,7 +162,7 @@ func (o *opened) describeEntry(id signing.ID) string {
 func (o *opened) explainState(doc *explainDoc, row feed.Row, now time.Time) {
 	x := o.state.Index
 	if state, ok := x.State(row.Ref); ok && state.What == feed.IsWithdrawal {
-		if err := o.follower.View.Authorize(o.item(state), now); err != nil {
+		if err := o.follower.View.Authorize(o.state.Item(state), now); err != nil {
 			doc.add("state", "withdrawn by entry %d, which the policy does not heed: %v", state.Index, err)
 			return
 		}
@@ -178,32 +180,39 @@ func (o *opened) explainState(doc *explainDoc, row feed.Row, now time.Time) {
 	doc.add("state", "live, the newest version")
 }
 
-// explainPolicy tells which rule of which file decides.
+// explainPolicy tells which rule of which file decides, and who approved.
 func (o *opened) explainPolicy(doc *explainDoc, row feed.Row, now time.Time) error {
-	policy := o.follower.View.Policy()
+	view := o.follower.View
+	policy, item := view.Policy(), o.state.Item(row)
 	if policy == nil {
 		doc.add("policy", "none: %s is this home's own Space", o.state.ID.Space)
 		return nil
 	}
-	if err := o.follower.View.Authorize(o.item(row), now); err != nil {
-		doc.add("policy", "refused: %v", err)
-		return err
+	for _, t := range view.Tallies(item, now) {
+		for _, v := range t.Counting {
+			doc.add("approved by", "%s, key %s, until %s: %s", v.Person, v.Approved.Approval.Key, v.Approved.Approval.Expires, v.Approved.ID)
+		}
+		doc.add("approvals", "%s (rule approvals[%d])", t, t.Rule)
 	}
-	doc.add("policy", "let in by %s of %s%s", ruleFor(policy, o.item(row), now), policy.File(), untilWord(policy))
+	if err := view.Authorize(item, now); err != nil {
+		doc.add("policy", "refused: %v", err)
+		return o.awaiting(row, err)
+	}
+	doc.add("policy", "let in by allow[%d] of %s%s", policy.Rule(item), policy.File(), untilWord(policy))
 	return nil
 }
 
-// ruleFor names the first rule of a policy that covers an item which the whole
-// policy lets in.
-func ruleFor(policy *trust.Policy, item trust.Item, now time.Time) string {
-	for i, rule := range policy.Allow {
-		one := *policy
-		one.Allow = []trust.Allow{rule}
-		if one.Authorize(item, now) == nil {
-			return fmt.Sprintf("allow[%d]", i)
-		}
+// awaiting adds to a refusal that approvals would lift the command that makes
+// one.
+func (o *opened) awaiting(row feed.Row, err error) error {
+	if !errors.Is(err, trust.ErrUnapproved) {
+		return err
 	}
-	return "allow"
+	receiver := o.follower.View.Evidence().Receiver
+	if receiver == (trust.Lineage{}) {
+		return hinted(err, err.Error(), "approvals name who takes in, and this home holds no Space: airlock init ORGANISATION/SPACE")
+	}
+	return hinted(err, err.Error(), fmt.Sprintf("one of them runs: airlock approve %s %s --for %s --key FILE; then pull with --approvals approvals", o.state.ID, shownRef(row.Ref), receiver))
 }
 
 func untilWord(policy *trust.Policy) string {

@@ -95,7 +95,9 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 	if err != nil {
 		return nil, err
 	}
-	return &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}, nil
+	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}
+	f.Accepted = a.takeFromFeed(f)
+	return f, nil
 }
 
 // sync follows a feed to its newest checkpoint.

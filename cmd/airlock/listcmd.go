@@ -181,7 +181,7 @@ func (a *app) describeVersion(at *opened, row feed.Row) versionDoc {
 	d := versionDoc{Kind: row.Ref.Kind, Name: row.Ref.Name, Version: row.Ref.Version, State: rowState(at.state.Index, row),
 		Entry: row.Index, Statement: row.ID.String(), Manifest: row.Manifest.String(), Void: row.Void}
 	if row.Void == "" {
-		if err := at.follower.View.Authorize(at.item(row), a.now()); err != nil {
+		if err := at.follower.View.Authorize(at.state.Item(row), a.now()); err != nil {
 			d.Refused = err.Error()
 		}
 	}

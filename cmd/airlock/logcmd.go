@@ -138,7 +138,7 @@ func (o *opened) refusal(row feed.Row, now time.Time) error {
 	if row.Void != "" || row.What != feed.IsPublication && row.What != feed.IsWithdrawal {
 		return nil
 	}
-	return o.follower.View.Authorize(o.item(row), now)
+	return o.follower.View.Authorize(o.state.Item(row), now)
 }
 
 // entries describes rows, which are in their order.

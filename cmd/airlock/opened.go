@@ -68,15 +68,6 @@ func (o *opened) identityAt(index int64) int {
 	return version
 }
 
-// item is what a policy is asked about a row.
-func (o *opened) item(row feed.Row) trust.Item {
-	right := trust.MayPublish
-	if row.What == feed.IsWithdrawal {
-		right = trust.MayWithdraw
-	}
-	return trust.Item{Feed: o.state.ID.Name, Kind: row.Ref.Kind, Name: row.Ref.Name, Version: row.Ref.Version, Right: right}
-}
-
 // rowState says in a word what became of a row: live, withdrawn, void, or
 // what it is.
 func rowState(x *feed.Index, row feed.Row) string {

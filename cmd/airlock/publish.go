@@ -12,6 +12,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/publish"
 	"airlock/signing"
+	"airlock/trust"
 )
 
 type publishOptions struct {
@@ -185,19 +186,33 @@ func (a *app) publisher(ctx context.Context, id feed.ID, plan bool) (*publish.Pu
 			return nil, nil, err
 		}
 	}
-	state, err := h.State(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
 	c, err := a.connect(ctx, to)
 	if err != nil {
 		return nil, nil, err
+	}
+	p, err := a.publisherOn(ctx, c, id, own, signer)
+	if err != nil {
+		return nil, nil, errors.Join(err, c.Close())
+	}
+	return p, c, nil
+}
+
+// publisherOn is publisher for a place that is open. Without a signer it
+// commits nothing but what is signed already.
+func (a *app) publisherOn(ctx context.Context, c *conn, id feed.ID, own *trust.History, signer *signing.Signer) (*publish.Publisher, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	state, err := h.State(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return &publish.Publisher{Feed: id, To: c, Own: own, Sign: signer, State: state, Now: a.now,
 		Sync: func(ctx context.Context) (*feed.State, error) {
 			_, s, _, err := a.sync(ctx, c, id)
 			return s, err
-		}}, c, nil
+		}}, nil
 }
 
 // outcome words what became of packages, or would become.

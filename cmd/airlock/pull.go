@@ -23,6 +23,7 @@ import (
 type pullOptions struct {
 	selection
 	into, exec, from     string
+	approvals            []string
 	prune, force, dryRun bool
 	watch, timeout       time.Duration
 }
@@ -40,12 +41,17 @@ trusted Spaces that the source has.
 What was withdrawn stays until --prune. Files that airlock did not write are
 never touched. One that it wrote and somebody changed is named and stays; where
 a new version has another content for it, nothing is applied. --force undoes
-such changes.`,
+such changes.
+
+Where the policy asks for approvals, they come in feeds, or in files that
+--approvals names; airlock approve makes them. What is missing is named, with the
+exit code 13; past max-age it is 17.`,
 		Example: `  airlock pull acme/dev-qa/shared --into conf
   airlock pull acme/dev-qa/shared --into conf --dry-run
   airlock pull acme/dev-qa/shared --into conf --watch 15s
   airlock pull acme/dev-qa/shared --kind variable-set --version-mask 1.x --into conf
   airlock pull acme/dev-qa/shared --exec ./apply.sh
+  airlock pull acme/dev-qa/shared --approvals approvals/ --into conf
   airlock pull acme/dev-qa/shared --from /mnt/store --into conf`,
 		ValidArgsFunction: a.completeManyFeeds,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.pull(cmd.Context(), args, o) },
@@ -54,6 +60,7 @@ such changes.`,
 	f.StringVar(&o.into, "into", "", "folder to write verified files to")
 	f.StringVar(&o.exec, "exec", "", "program to hand each update to, run by the shell")
 	f.StringVar(&o.from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
+	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in first")
 	o.selection.flags(f)
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
@@ -151,24 +158,46 @@ type refusedDoc struct {
 	Reason  string `json:"reason"`
 }
 
+// pulled is what became of a feed in one round.
+type pulled struct {
+	doc   pulledDoc
+	err   error
+	known int // approvals that had come in when it was judged
+}
+
 // round pulls every feed once. It goes on after a feed that fails, and returns
 // the first error.
 func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64, error) {
-	var first error
-	var last int64
-	docs := []pulledDoc{}
+	if err := p.takeApprovals(p.options.approvals); err != nil {
+		return 0, err
+	}
+	var all []pulled
 	for _, id := range feeds {
 		doc, err := p.one(ctx, id)
-		if err != nil && first == nil {
-			first = err
-		}
-		if err == nil || doc.To > 0 {
-			docs = append(docs, doc)
-		}
-		last = doc.To
+		all = append(all, pulled{doc, err, p.tookIn})
 		if ctx.Err() != nil {
 			break
 		}
+	}
+	// What one feed lacks may have come in a later one.
+	for i := range all {
+		if errors.Is(all[i].err, trust.ErrUnapproved) && all[i].known < p.tookIn && ctx.Err() == nil {
+			from := all[i].doc.From
+			all[i].doc, all[i].err = p.one(ctx, feeds[i])
+			all[i].doc.From = from
+		}
+	}
+	var first error
+	var last int64
+	docs := []pulledDoc{}
+	for _, one := range all {
+		if first == nil {
+			first = one.err
+		}
+		if one.err == nil || one.doc.To > 0 {
+			docs = append(docs, one.doc)
+		}
+		last = one.doc.To
 	}
 	if always || slices.ContainsFunc(docs, func(d pulledDoc) bool { return d.To > d.From || changes(d.Plan) }) {
 		if err := p.show(docs, func(w io.Writer) { p.table(w, docs) }); err != nil {
@@ -195,7 +224,7 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 		p.note("%s: entry %d does not count: %v", id, i, why)
 	}
 	slices.Sort(doc.Void)
-	choice := apply.Choose(state.Index, id.Name, f.View, p.sel, p.now())
+	choice := apply.Choose(state, f.View, p.sel, p.now())
 	for _, r := range choice.Refused {
 		doc.Refused = append(doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
 	}
@@ -210,7 +239,10 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 	}
 	plan := apply.Plan(id, choice, installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	doc.Plan = apply.Describe(plan)
-	waiting := waitingForApproval(choice.Refused)
+	var waiting error
+	if r := choice.Pending(installed); r != nil {
+		waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
+	}
 	if p.target == nil || p.options.dryRun {
 		return doc, waiting
 	}
@@ -232,20 +264,9 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 	return doc, waiting
 }
 
-// waitingForApproval returns the first refusal that approvals would lift. What
-// the policy keeps out for good is no error: it was asked for.
-func waitingForApproval(refused []apply.Refused) error {
-	for _, r := range refused {
-		if errors.Is(r.Err, trust.ErrUnapproved) {
-			return r.Err
-		}
-	}
-	return nil
-}
-
 // watch pulls again and again until ctx ends: when the source says that a
 // feed grew, and at least at every interval. What is tampered with or not
-// trusted ends it; an unreachable source does not.
+// trusted ends it; an unreachable source and missing approvals do not.
 func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 	always := true
 	for {
@@ -255,7 +276,7 @@ func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 			return errInterrupted
 		}
 		if code, hint := outcomeOf(err); err != nil {
-			if code >= exitBadSignature && code <= exitUnapproved {
+			if code >= exitBadSignature && code < exitUnapproved {
 				return err
 			}
 			p.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)

@@ -62,6 +62,7 @@ func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.trustCommand(),
 		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.bundleCommand(),
+		a.approveCommand(), a.approvalsCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),
 		a.serveCommand(), a.serverCommand(),

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -59,6 +60,9 @@ func TestScript(t *testing.T) {
 			"cut":         cutFile,
 			"change":      changeFile,
 			"high-s":      highS,
+			"person-key":  personKey,
+			"leaf-key":    leafKey,
+			"cp-json":     copyJSON,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {
@@ -145,6 +149,41 @@ func serveStop(ts *testscript.TestScript, _ bool, args []string) {
 	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)[args[0]]
 	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	ts.Check(cmd.Wait())
+}
+
+// personKey runs "person-key NAME…": a person's own key in NAME.key, and its
+// public part in NAME.pub.
+func personKey(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		key, err := signing.GenerateKey()
+		ts.Check(err)
+		ts.Check(signing.WriteKeyFile(ts.MkAbs(name+".key"), key, nil))
+		pub, err := signing.FormatPublicKey(&key.PublicKey)
+		ts.Check(err)
+		ts.Check(os.WriteFile(ts.MkAbs(name+".pub"), pub, 0o644))
+	}
+}
+
+// copyJSON runs "cp-json DIR FILE": it copies the only .json file of a folder.
+func copyJSON(ts *testscript.TestScript, _ bool, args []string) {
+	found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*.json"))
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%s holds %d files, want one", args[0], len(found))
+	}
+	b, err := os.ReadFile(found[0])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+}
+
+// leafKey runs "leaf-key FILE N VAR": the thumbprint of the N. leaf of an
+// identity file goes into $VAR.
+func leafKey(ts *testscript.TestScript, _ bool, args []string) {
+	h, err := trust.ParseFile([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Setenv(args[2], h.Current().Leaves[n].Key().String())
 }
 
 // lineage runs "lineage FILE VAR": what a person would have heard on the

@@ -28,6 +28,7 @@ type trustOptions struct {
 	until, thumbprint             string
 	maxAge                        time.Duration
 	noWithdraw, dryRun            bool
+	approvals                     approvalFlags
 }
 
 func (a *app) trustAddCommand() *cobra.Command {
@@ -39,9 +40,12 @@ func (a *app) trustAddCommand() *cobra.Command {
 asked for: type the one that its people told you over another channel. The
 policy is written to a file in the home's trust folder, which you may edit.
 
-Without --feed, --kind, --name or --version-mask, all are let in.`,
+Without --feed, --kind, --name or --version-mask, all are let in. With
+--approvals, only what so many of the approvers have approved; the key of each
+counts, not the name.`,
 		Example: `  airlock trust add dev-qa.id --feed shared --kind variable-set --until 2027-12-31
-  airlock trust add dev-qa.id --feed shared --thumbprint sha256:9f86d081…`,
+  airlock trust add dev-qa.id --feed shared --thumbprint sha256:9f86d081…
+  airlock trust add dev-qa.id --approvals 2 --approver bob=bob.pub --approver carol=carol.pub`,
 		Args: exactly(1, "an identity file"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.trustAdd(args[0], o) },
 	}
@@ -51,7 +55,8 @@ Without --feed, --kind, --name or --version-mask, all are let in.`,
 	f.StringSliceVar(&o.names, "name", nil, "packages to take, exact or with a final *")
 	f.StringSliceVar(&o.versions, "version-mask", nil, "versions to take, such as 1.x")
 	f.StringVar(&o.until, "until", "", "last day of the trust, such as 2027-12-31")
-	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h; nothing published is taken while it is set")
+	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h")
+	o.approvals.flags(f)
 	f.StringVar(&o.thumbprint, "thumbprint", "", "the lineage as its people told you, instead of asking")
 	f.BoolVar(&o.noWithdraw, "no-withdraw", false, "ignore withdrawals by this Space")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the policy and write nothing")
@@ -120,7 +125,9 @@ func (o trustOptions) policy(history *trust.History) (*trust.Policy, error) {
 		allow.Rights = append(allow.Rights, trust.MayWithdraw)
 	}
 	p.Allow = []trust.Allow{allow}
-	return p, nil
+	var err error
+	p.Approvals, err = o.approvals.rules(allow.Kinds)
+	return p, err
 }
 
 func orAll(list []string) []string {
@@ -168,8 +175,14 @@ type trustAllowDoc struct {
 }
 
 type trustPersonsDoc struct {
-	Kinds []string `json:"kinds"`
-	Keys  int      `json:"keys"`
+	Kinds   []string         `json:"kinds"`
+	Keys    int              `json:"keys"`
+	Persons []trustPersonDoc `json:"persons"`
+}
+
+type trustPersonDoc struct {
+	Name string `json:"name"`
+	Key  string `json:"key"`
 }
 
 func describeTrust(t home.Trusted) trustDoc {
@@ -185,7 +198,11 @@ func describeTrust(t home.Trusted) trustDoc {
 		doc.Allow = append(doc.Allow, trustAllowDoc(rule))
 	}
 	for _, rule := range p.Approvals {
-		doc.Persons = append(doc.Persons, trustPersonsDoc{rule.Kinds, rule.Keys})
+		d := trustPersonsDoc{Kinds: rule.Kinds, Keys: rule.Keys}
+		for _, p := range rule.Persons {
+			d.Persons = append(d.Persons, trustPersonDoc{p.Name, p.Key.String()})
+		}
+		doc.Persons = append(doc.Persons, d)
 	}
 	return doc
 }

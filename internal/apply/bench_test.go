@@ -18,7 +18,7 @@ func BenchmarkDir(b *testing.B) {
 	for i := range 600 {
 		s.publish(fmt.Sprintf("step-template/template-%d@1", i), files{"step-template.json": strings.Repeat(fmt.Sprintf("%09d\n", i), 1000)})
 	}
-	plan := Plan(s.id, Choose(s.index, "shared", anyone(), Selection{}, testNow), nil, Consent{})
+	plan := Plan(s.id, Choose(s.state(), anyone(), Selection{}, testNow), nil, Consent{})
 	b.Run("apply", func(b *testing.B) {
 		base, n := b.TempDir(), 0
 		for b.Loop() {

@@ -1,11 +1,13 @@
 package apply
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"airlock/feed"
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -47,6 +49,9 @@ type Choice struct {
 	Void map[int64]feed.Row
 
 	sel Selection
+	// unapproved holds the publications newer than the one wanted that lack
+	// approvals. One that had them when it was installed stays.
+	unapproved map[signing.ID]bool
 }
 
 // Refused is an entry that the policy keeps out.
@@ -55,18 +60,16 @@ type Refused struct {
 	Err error // a *trust.DeniedError
 }
 
-// Choose applies a selection and the policy of v to a feed. feedName is the
-// feed's own name, as policies have it.
-func Choose(x *feed.Index, feedName string, v *trust.View, sel Selection, now time.Time) Choice {
+// Choose applies a selection and the policy of v to a feed as it was accepted.
+func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 	c := chooser{
-		Choice:  Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}},
-		ended:   map[string]feed.Row{},
-		wanted:  map[string]bool{},
-		refused: map[string]bool{},
-		authorize: func(r feed.Ref, right trust.Right) error {
-			return v.Authorize(trust.Item{Feed: feedName, Kind: r.Kind, Name: r.Name, Version: r.Version, Right: right}, now)
-		},
+		Choice:    Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}, unapproved: map[signing.ID]bool{}},
+		ended:     map[string]feed.Row{},
+		wanted:    map[string]bool{},
+		refused:   map[string]bool{},
+		authorize: func(r feed.Row) error { return v.Authorize(s.Item(r), now) },
 	}
+	x := s.Index
 	// From the newest back: the first that is let in is the one wanted, and
 	// a withdrawal is met before what it withdraws.
 	for i := x.Size() - 1; i >= 0; i-- {
@@ -86,15 +89,29 @@ func Choose(x *feed.Index, feedName string, v *trust.View, sel Selection, now ti
 	return c.Choice
 }
 
+// Pending returns the first of what was refused that may be let in later, once
+// it is approved or the source gives a sign of life again: nil where there is
+// none. What is installed waits for nothing, it stays. What the policy keeps out
+// for good is not meant: that was asked for.
+func (c Choice) Pending(installed []Item) *Refused {
+	for _, r := range c.Refused {
+		later := errors.Is(r.Err, trust.ErrUnapproved) || errors.Is(r.Err, trust.ErrStale)
+		if later && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
+			return &r
+		}
+	}
+	return nil
+}
+
 type chooser struct {
 	Choice
 	ended           map[string]feed.Row // withdrawals, by kind/name@version without case
 	wanted, refused map[string]bool     // by kind/name
-	authorize       func(feed.Ref, trust.Right) error
+	authorize       func(feed.Row) error
 }
 
 func (c *chooser) withdrawal(row feed.Row) {
-	if err := c.authorize(row.Ref, trust.MayWithdraw); err != nil {
+	if err := c.authorize(row); err != nil {
 		c.Refused = append(c.Refused, Refused{row, err})
 		return
 	}
@@ -110,7 +127,10 @@ func (c *chooser) publication(row feed.Row) {
 	if c.wanted[name] {
 		return
 	}
-	if err := c.authorize(row.Ref, trust.MayPublish); err != nil {
+	if err := c.authorize(row); err != nil {
+		if errors.Is(err, trust.ErrUnapproved) {
+			c.unapproved[row.ID] = true
+		}
 		if !c.refused[name] {
 			c.refused[name] = true
 			c.Refused = append(c.Refused, Refused{row, err})

@@ -93,7 +93,7 @@ func TestChoose(t *testing.T) {
 		}, all), Selection{Kinds: []string{"tpl"}}, testNow, want{nil, []string{"tpl/slack@2"}, 0}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Choose(s.index, "shared", c.view, c.sel, c.now)
+			got := Choose(s.state(), c.view, c.sel, c.now)
 			if diff := cmp.Diff(c.want, want{refs(got.Wanted), refused(t, got), len(got.Withdrawn)}); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -102,7 +102,7 @@ func TestChoose(t *testing.T) {
 			}
 		})
 	}
-	c := Choose(s.index, "shared", anyone(), Selection{}, testNow)
+	c := Choose(s.state(), anyone(), Selection{}, testNow)
 	if w := c.Withdrawn[parseRef("set/old@1-RC")]; w.Index != 9 {
 		t.Errorf("set/old@1-RC is withdrawn by entry %d", w.Index)
 	}
@@ -113,10 +113,45 @@ func TestChooseFeed(t *testing.T) {
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("set/db@1", files{"x": "1"})
 	v := policy(t, nil, trust.Allow{Feeds: []string{"shared"}, Kinds: []string{"*"}, Rights: []trust.Right{trust.MayPublish}})
-	if c := Choose(s.index, "shared", v, Selection{}, testNow); len(c.Wanted) != 1 {
+	if c := Choose(s.state(), v, Selection{}, testNow); len(c.Wanted) != 1 {
 		t.Errorf("wanted %v", c.Wanted)
 	}
-	if c := Choose(s.index, "other", v, Selection{}, testNow); len(c.Wanted) != 0 || len(c.Refused) != 1 {
+	s.id.Name = "other"
+	if c := Choose(s.state(), v, Selection{}, testNow); len(c.Wanted) != 0 || len(c.Refused) != 1 {
 		t.Errorf("wanted %v", c.Wanted)
+	}
+}
+
+// What lacks approvals or a sign of life is pending; what is installed and what
+// the policy keeps out for good are not.
+func TestChoosePending(t *testing.T) {
+	s := newShelf(t, "acme/dev/shared")
+	old := s.publish("set/db@1", files{"x": "1"})
+	row := s.publish("set/db@2", files{"x": "2"})
+	publish := trust.Allow{Feeds: []string{"shared"}, Kinds: []string{"set"}, Rights: []trust.Right{trust.MayPublish}}
+	for name, test := range map[string]struct {
+		change func(*trust.Policy)
+		want   error
+	}{
+		"lets in":   {func(*trust.Policy) {}, nil},
+		"kept out":  {func(p *trust.Policy) { p.Allow[0].Kinds = []string{"tpl"} }, nil},
+		"stale":     {func(p *trust.Policy) { p.MaxAge = 1 }, trust.ErrStale},
+		"approvals": {func(p *trust.Policy) { p.Approvals = []trust.ApprovalRule{{Kinds: []string{"*"}, Keys: 1}} }, trust.ErrUnapproved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := Choose(s.state(), policy(t, test.change, publish), Selection{}, testNow)
+			for _, installed := range [][]Item{nil, {{Ref: old.Ref, Statement: old.ID}}} {
+				got := c.Pending(installed)
+				if (got == nil) != (test.want == nil) || got != nil && (!errors.Is(got.Err, test.want) || got.Row.ID != row.ID) {
+					t.Errorf("pending: %+v, want %v", got, test.want)
+				}
+			}
+			if got := c.Pending([]Item{{Ref: row.Ref, Statement: row.ID}}); got != nil {
+				t.Errorf("what is installed is pending: %+v", got)
+			}
+			if c.unapproved[row.ID] != (test.want == trust.ErrUnapproved) {
+				t.Errorf("unapproved: %v", c.unapproved)
+			}
+		})
 	}
 }

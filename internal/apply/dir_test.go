@@ -421,7 +421,7 @@ func TestDirPlanOfBefore(t *testing.T) {
 	d := openDir(t, t.TempDir())
 	s := newShelf(t, "acme/dev/shared")
 	s.publish("file/a@1", files{"x": "1"})
-	late := Plan(s.id, Choose(s.index, "shared", anyone(), Selection{}, testNow), nil, Consent{})
+	late := Plan(s.id, Choose(s.state(), anyone(), Selection{}, testNow), nil, Consent{})
 	s.mustPull(d, false)
 	_, err := d.Apply(t.Context(), s.id, s.head(), late, s.fetch)
 	var changed *ChangedError

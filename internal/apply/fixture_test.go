@@ -122,6 +122,10 @@ func (s *shelf) Object(_ context.Context, _ feed.ID, d storage.Digest, off int64
 	return nil, fmt.Errorf("object %s: %w", d, os.ErrNotExist)
 }
 
+func (s *shelf) state() *feed.State {
+	return &feed.State{ID: s.id, Lineage: s.lineage, Epoch: 1, Index: s.index}
+}
+
 // fetch is a Fetch.
 func (s *shelf) fetch(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 	f := &feed.Follower{Source: s}
@@ -145,7 +149,7 @@ func (s *shelf) pullSelected(ctx context.Context, to Target, sel Selection, prun
 	if d, ok := to.(*Dir); ok {
 		may.Force = d.Force
 	}
-	plan := Plan(s.id, Choose(s.index, s.id.Name, anyone(), sel, testNow), installed, may)
+	plan := Plan(s.id, Choose(s.state(), anyone(), sel, testNow), installed, may)
 	out, err := to.Apply(ctx, s.id, s.head(), plan, s.fetch)
 	return plan, out, err
 }

@@ -20,7 +20,8 @@ type Consent struct {
 // A version that was withdrawn (or does not count any more) gives way to a
 // newer one as ever. Going back to an older one, and going away, only happen
 // with may.Prune. What is not selected any more is left alone, and so is what
-// the policy refuses by now. Changed files of the wanted version are put back
+// the policy refuses by now: an approval that has expired since takes nothing
+// back. Changed files of the wanted version are put back
 // with may.Force only.
 func Plan(id feed.ID, c Choice, installed []Item, may Consent) []Action {
 	var plan []Action
@@ -66,6 +67,9 @@ func (c Choice) replace(id feed.ID, it Item, row feed.Row, may Consent) Action {
 	ended, why := c.ended(id, it)
 	if why != "" && !may.Prune && row.Index < it.Index {
 		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: ended, Reason: why}
+	}
+	if why == "" && row.Index < it.Index && c.unapproved[it.Statement] {
+		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: row, Reason: "lacks approvals by now; what is installed stays"}
 	}
 	a.Reason = joined(why, a.Reason)
 	return a

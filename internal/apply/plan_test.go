@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"airlock/feed"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -47,6 +48,13 @@ func TestPlan(t *testing.T) {
 		"same":         {Choice{Wanted: []feed.Row{v1}}, []Item{item(v1)}, "= set/db 1", "= set/db 1"},
 		"newer":        {Choice{Wanted: []feed.Row{v2}}, []Item{item(v1)}, "~ set/db 1 → 2+b7", "~ set/db 1 → 2+b7"},
 		"older chosen": {Choice{Wanted: []feed.Row{v1}}, []Item{item(v2)}, "~ set/db 2+b7 → 1", "~ set/db 2+b7 → 1"},
+		"approvals expired": {Choice{Wanted: []feed.Row{v1}, unapproved: map[signing.ID]bool{v2.ID: true}}, []Item{item(v2)},
+			"! set/db 2+b7 (lacks approvals by now; what is installed stays)",
+			"! set/db 2+b7 (lacks approvals by now; what is installed stays)"},
+		"approvals expired, newer": {Choice{Wanted: []feed.Row{v3}, unapproved: map[signing.ID]bool{v2.ID: true}}, []Item{item(v2)},
+			"~ set/db 2+b7 → 3", "~ set/db 2+b7 → 3"},
+		"approvals expired, withdrawn": {Choice{Wanted: []feed.Row{v1}, unapproved: map[signing.ID]bool{v2.ID: true}, Withdrawn: withdrawn(v2)}, []Item{item(v2)},
+			"! set/db 2+b7 (2_b7 was withdrawn by acme/dev/shared entry 8)", "~ set/db 2+b7 → 1 (2_b7 was withdrawn by acme/dev/shared entry 8)"},
 		"files gone": {Choice{Wanted: []feed.Row{v2}}, []Item{gone},
 			"~ set/db 2+b7 (2 of its files are gone)", "~ set/db 2+b7 (2 of its files are gone)"},
 		"changed here": {Choice{Wanted: []feed.Row{v2}}, []Item{edited},
@@ -132,7 +140,7 @@ func TestPlanGivesWhatIsWanted(t *testing.T) {
 				continue
 			}
 			prune := rapid.Bool().Draw(rt, "prune")
-			c := Choose(x, "shared", anyone(), Selection{}, testNow)
+			c := Choose(&feed.State{Index: x}, anyone(), Selection{}, testNow)
 			was := model{}
 			for k, v := range have {
 				was[k] = v

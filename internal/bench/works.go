@@ -135,7 +135,7 @@ func (s *site) pullHere(ctx context.Context, addr, dir string) error {
 	if err != nil {
 		return err
 	}
-	plan := apply.Plan(s.id, apply.Choose(seen.Index, s.id.Name, f.View, apply.Selection{}, time.Now()), nil, apply.Consent{})
+	plan := apply.Plan(s.id, apply.Choose(seen, f.View, apply.Selection{}, time.Now()), nil, apply.Consent{})
 	head := apply.Head{Epoch: seen.Epoch, Size: seen.Edge.Size(), Root: storage.Digest(seen.Edge.Root()), Lineage: seen.Lineage}
 	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 		return f.Fetch(ctx, seen, rows, each)

@@ -9,6 +9,7 @@
 //	keys/log.key         signs checkpoints, where this home serves feeds or
 //	                     publishes into a store
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
+//	approvals/<id>.json  approvals by persons, as they came
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
 //	audit.log            where this home runs or administers a server
 //	spool/               uploads that are not complete, where it runs a server

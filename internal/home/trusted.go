@@ -126,7 +126,8 @@ func (h *Home) RemoveTrust(s trust.Space) error {
 }
 
 // View returns what this home knows and believes of a Space: everything of its
-// own, and of others what their policy says. fs.ErrNotExist where the Space is
+// own, and of others what their policy says, with the evidence that a policy
+// which asks for approvals is held against. fs.ErrNotExist where the Space is
 // neither.
 func (h *Home) View(s trust.Space) (*trust.View, error) {
 	own, err := h.Identity()
@@ -140,7 +141,13 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return trust.NewView(t.History, t.Policy)
+	v, err := trust.NewView(t.History, t.Policy)
+	if err != nil || len(t.Policy.Approvals) == 0 {
+		return v, err
+	}
+	evidence, err := h.Evidence()
+	v.Judge(evidence)
+	return v, err
 }
 
 // PolicyFile is where the policy about a Space lies.

@@ -1,0 +1,186 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Approvals known here lie in a file each, whichever way they came:
+//
+//	approvals/<statement id, hexadecimal>.json    attestation in its stored form
+//
+// They are verified whenever they are read. Which of them count is for the
+// policy of each Space to say.
+
+// MaxApprovals bounds the approvals of a home.
+const MaxApprovals = 1000
+
+const approvalSuffix = ".json"
+
+// FullError reports a home that holds as many approvals as it may.
+type FullError struct{ Path string }
+
+func (e *FullError) Error() string {
+	return fmt.Sprintf("%s: holds %d approvals, and no more are kept", e.Path, MaxApprovals)
+}
+
+// Hint is what to do next.
+func (e *FullError) Hint() string {
+	return "airlock approvals list shows them; airlock approvals remove ID… makes room"
+}
+
+func (h *Home) approvalFile(id signing.ID) string {
+	return h.file("approvals", storage.Digest(id).Hex()+approvalSuffix)
+}
+
+// KeepApproval keeps an approval, durable on return, and reports whether it was
+// new. Expired ones make room for it; where none is, the error is a *FullError.
+func (h *Home) KeepApproval(a trust.Approved, now time.Time) (bool, error) {
+	path := h.approvalFile(a.ID)
+	if _, err := os.Stat(path); err == nil {
+		return false, nil
+	}
+	if err := os.MkdirAll(h.file("approvals"), 0o700); err != nil {
+		return false, err
+	}
+	if err := h.makeRoom(now); err != nil {
+		return false, err
+	}
+	err := writeNew(path, a.Attestation.Bytes(), 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil // another process was faster
+	}
+	return err == nil, err
+}
+
+func (h *Home) makeRoom(now time.Time) error {
+	ids, err := h.approvalIDs()
+	if err != nil || len(ids) < MaxApprovals {
+		return err
+	}
+	all, err := h.Approvals()
+	if err != nil {
+		return err
+	}
+	left := len(all)
+	for _, a := range all {
+		if now.After(a.Expires) {
+			if err := h.RemoveApproval(a.ID); err != nil {
+				return err
+			}
+			left--
+		}
+	}
+	if left >= MaxApprovals {
+		return &FullError{h.file("approvals")}
+	}
+	return nil
+}
+
+// Approvals returns the approvals kept here, in the order of their ids. An error
+// names the file that is damaged.
+func (h *Home) Approvals() ([]trust.Approved, error) {
+	ids, err := h.approvalIDs()
+	if err != nil {
+		return nil, err
+	}
+	var out []trust.Approved
+	for _, id := range ids {
+		a, err := ReadApproval(h.approvalFile(id))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another process removed it
+		}
+		if err == nil && a.ID != id {
+			err = fmt.Errorf("%s: %w: holds approval %s", h.approvalFile(id), trust.ErrMalformed, a.ID)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, a)
+	}
+	return out, nil
+}
+
+func (h *Home) approvalIDs() ([]signing.ID, error) {
+	entries, err := os.ReadDir(h.file("approvals"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var out []signing.ID
+	for _, e := range entries {
+		name, _ := strings.CutSuffix(e.Name(), approvalSuffix)
+		if d, err := storage.ParseHex(name); err == nil && name != e.Name() { // not one that was being written
+			out = append(out, signing.ID(d))
+		}
+	}
+	return out, err
+}
+
+// RemoveApproval forgets an approval; fs.ErrNotExist where it is not kept here.
+func (h *Home) RemoveApproval(id signing.ID) error {
+	err := os.Remove(h.approvalFile(id))
+	return errors.Join(err, syncDir(h.file("approvals")))
+}
+
+// ReadApproval reads the file of an approval and verifies it by the key that it
+// names. Bytes that are none match trust.ErrMalformed, or signing.ErrBadSignature.
+func ReadApproval(path string) (trust.Approved, error) {
+	b, err := ReadFile(path, signing.MaxAttestation)
+	if err != nil {
+		return trust.Approved{}, err
+	}
+	att, err := signing.ParseAttestation(b)
+	if err != nil {
+		return trust.Approved{}, fmt.Errorf("%s: %w: %w", path, trust.ErrMalformed, err)
+	}
+	a, err := trust.OpenApproval(att)
+	if err != nil {
+		return trust.Approved{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return a, nil
+}
+
+// Evidence returns what policies are held against here: the approvals, who
+// receives them, and whose revocations are heeded.
+func (h *Home) Evidence() (trust.Evidence, error) {
+	var e trust.Evidence
+	own, err := h.Identity()
+	switch {
+	case err == nil:
+		e.Receiver, e.Known = own.Lineage(), []*trust.History{own}
+	case !errors.Is(err, ErrNoSpace):
+		return e, err
+	}
+	all, err := h.AllTrusted()
+	if err != nil {
+		return e, err
+	}
+	for _, t := range all {
+		e.Known = append(e.Known, t.History)
+	}
+	e.Approvals, err = h.Approvals()
+	return e, err
+}
+
+// Approvers returns the persons that the policies of this home name, by their
+// keys.
+func (h *Home) Approvers() (map[storage.Digest]string, error) {
+	all, err := h.AllTrusted()
+	out := map[storage.Digest]string{}
+	for _, t := range all {
+		for _, rule := range t.Policy.Approvals {
+			for _, p := range rule.Persons {
+				out[p.Key] = p.Name
+			}
+		}
+	}
+	return out, err
+}

@@ -1,0 +1,111 @@
+package trust
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"airlock/signing"
+)
+
+// Item is what a policy is asked about.
+type Item struct {
+	Feed, Kind, Name, Version string // the feed by its own name
+	Right                     Right
+	// Statement is the publication, which approvals name. At is where it stands
+	// and Leaf who signed it, as Signed.Leaf: what they published themselves
+	// nobody approves.
+	Statement signing.ID
+	At        Position
+	Leaf      int
+}
+
+func (i Item) String() string { return fmt.Sprintf("%s/%s@%s", i.Kind, i.Name, i.Version) }
+
+// Evidence is what a policy is held against beside the item itself: what was
+// learned elsewhere, and who asks.
+type Evidence struct {
+	// Alive is the signed time of the Space's newest sign of life, its holdings;
+	// zero where none was seen.
+	Alive time.Time
+	// Receiver is the Space that takes in; zero where the home holds none, which
+	// no approval can name.
+	Receiver Lineage
+	// Approvals are those known here, whichever way they came.
+	Approvals []Approved
+	// Known are the identities known here: an approver's key that the Space which
+	// listed it has revoked does not count.
+	Known []*History
+}
+
+// Judge gives the view the evidence that Authorize goes by, in the place of
+// what it had. It is not for concurrent use with Authorize.
+func (v *View) Judge(e Evidence) {
+	if !slices.Contains(e.Known, v.history) { // what it learns from now on counts too
+		e.Known = append(slices.Clip(e.Known), v.history)
+	}
+	v.evidence, v.approved = e, map[signing.ID][]Approved{}
+	for _, a := range e.Approvals {
+		for _, id := range a.Approval.Approves {
+			v.approved[id] = append(v.approved[id], a)
+		}
+	}
+}
+
+// Evidence returns what the view was last given to judge by.
+func (v *View) Evidence() Evidence { return v.evidence }
+
+// maxAhead is how far a sign of life may be ahead of this machine's clock: one
+// from further on would never grow old.
+const maxAhead = 24 * time.Hour
+
+// Authorize asks the policy whether the item may come in now: nil, or a
+// *DeniedError that names the rule. Without a policy everything may.
+func (v *View) Authorize(item Item, now time.Time) error {
+	p := v.policy
+	if p == nil {
+		return nil
+	}
+	deny := func(reason Reason, rule, why string) error {
+		return &DeniedError{Reason: reason, Rule: rule, File: p.file, Thing: item.String(), Why: why}
+	}
+	if p.Until != nil && now.After(p.Until.End()) {
+		return deny(Untrusted, "until", "trust ended on "+p.Until.String())
+	}
+	if p.Rule(item) < 0 {
+		return deny(Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
+	}
+	// A withdrawal takes away what may be dangerous: it waits for nobody.
+	if item.Right == MayWithdraw {
+		return nil
+	}
+	if why := p.stale(v.evidence.Alive, now); why != "" {
+		return deny(Stale, "maxAge", why)
+	}
+	for _, t := range v.Tallies(item, now) {
+		if !t.Enough() {
+			return deny(Unapproved, fmt.Sprintf("approvals[%d]", t.Rule), t.String())
+		}
+	}
+	return nil
+}
+
+// stale says why a sign of life is too old, "" where it is not or none is asked
+// for.
+func (p *Policy) stale(alive, now time.Time) string {
+	age := now.Sub(alive)
+	switch {
+	case p.MaxAge == 0:
+		return ""
+	case alive.IsZero():
+		return fmt.Sprintf("needs a sign of life of %s, its holdings, not older than %s, and has seen none", p.Space, p.MaxAge)
+	case age > time.Duration(p.MaxAge):
+		return fmt.Sprintf("the last sign of life of %s, its holdings of %s, is %s old, at most %s is allowed",
+			p.Space, stamp(alive), Duration(age.Round(time.Minute)), p.MaxAge)
+	case age < -maxAhead:
+		return fmt.Sprintf("the last sign of life of %s is of %s, and this machine's clock says %s", p.Space, stamp(alive), stamp(now))
+	}
+	return ""
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
