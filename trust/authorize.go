@@ -50,6 +50,9 @@ func (v *View) Judge(e Evidence) {
 			v.approved[id] = append(v.approved[id], a)
 		}
 	}
+	for _, list := range v.approved { // of several by one person the last to expire is the one to name
+		slices.SortStableFunc(list, func(a, b Approved) int { return b.Expires.Compare(a.Expires) })
+	}
 }
 
 // Evidence returns what the view was last given to judge by.

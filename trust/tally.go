@@ -96,9 +96,9 @@ func (v *View) tally(rule ApprovalRule, item Item, now time.Time) Tally {
 			vote.Why = v.evidence.Why(a, now)
 		}
 		switch {
-		case vote.Why != "":
+		case vote.Why != "" && !voted[who]:
 			t.Void = append(t.Void, vote)
-		case !voted[who]: // n keys of n persons: another key of one adds nothing
+		case vote.Why == "" && !voted[who]: // n keys of n persons: another key of one adds nothing
 			voted[who] = true
 			t.Counting = append(t.Counting, vote)
 		}

@@ -240,11 +240,20 @@ func TestTallyString(t *testing.T) {
 	}
 }
 
-// A publication stays approved by whoever approved it, whichever key a person
-// uses: the order in which approvals come does not matter.
+// The order in which approvals come does not matter: of several by one person
+// the one that holds longest is named, and none of them is held against it.
 func TestApprovalsOrder(t *testing.T) {
 	c := newCouncil(t)
-	approvals := []trust.Approved{c.by(t, "carol 2", nil), c.by(t, "mallory", nil), c.by(t, "bob", nil)}
-	slices.Reverse(approvals)
-	wantError(t, c.view(t, approvals...).Authorize(c.item, c.now), "")
+	expired := c.by(t, "bob", func(p *trust.Approval) { p.Expires = "2026-03-01T00:00:00Z" })
+	longer := c.by(t, "bob", func(p *trust.Approval) { p.Expires = "2030-01-01T00:00:00Z" })
+	approvals := []trust.Approved{expired, c.by(t, "carol 2", nil), c.by(t, "mallory", nil), c.by(t, "bob", nil), longer}
+	for range 2 {
+		slices.Reverse(approvals)
+		v := c.view(t, approvals...)
+		wantError(t, v.Authorize(c.item, c.now), "")
+		tally := v.Tallies(c.item, c.now)[0]
+		if len(tally.Counting) != 2 || tally.Counting[0].Approved.ID != longer.ID || len(tally.Void) != 1 {
+			t.Errorf("tally: %s", tally)
+		}
+	}
 }
