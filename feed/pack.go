@@ -2,6 +2,8 @@ package feed
 
 import (
 	"encoding/binary"
+	"iter"
+	"maps"
 
 	"airlock/storage"
 )
@@ -80,3 +82,6 @@ func (p *Pack) Object(d storage.Digest) ([]byte, bool) {
 	b, ok := p.objects[d]
 	return b, ok
 }
+
+// Objects yields the objects of the pack, in no order.
+func (p *Pack) Objects() iter.Seq2[storage.Digest, []byte] { return maps.All(p.objects) }

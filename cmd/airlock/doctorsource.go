@@ -18,7 +18,7 @@ const (
 
 // free looks at the disk that a folder is on.
 func (c *checkup) free(check, dir string) {
-	free, ok := freeSpace(dir)
+	free, ok := storage.FreeSpace(dir)
 	switch {
 	case !ok:
 		return

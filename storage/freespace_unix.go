@@ -1,11 +1,12 @@
 //go:build linux || darwin
 
-package main
+package storage
 
 import "golang.org/x/sys/unix"
 
-// freeSpace returns the bytes that this user may still write where dir is.
-func freeSpace(dir string) (int64, bool) {
+// FreeSpace returns the bytes that this user may still write where dir is, and
+// whether that is known.
+func FreeSpace(dir string) (int64, bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, false

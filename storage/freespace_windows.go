@@ -1,9 +1,10 @@
-package main
+package storage
 
 import "golang.org/x/sys/windows"
 
-// freeSpace returns the bytes that this user may still write where dir is.
-func freeSpace(dir string) (int64, bool) {
+// FreeSpace returns the bytes that this user may still write where dir is, and
+// whether that is known.
+func FreeSpace(dir string) (int64, bool) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, false

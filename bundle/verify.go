@@ -1,0 +1,160 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+// Health is the state of a bundle's volumes, as Verify found it.
+type Health struct {
+	Missing []int // volumes, counted from 1
+	Damaged []Damage
+	// Blocks is how many blocks there are, Bad how many of them are damaged or
+	// missing.
+	Blocks, Bad int64
+	// Repairable reports that parity suffices for all that is bad.
+	Repairable bool
+
+	id    ID
+	count int
+	bad   map[int64]bool
+}
+
+// Whole reports that nothing is missing and nothing damaged.
+func (h *Health) Whole() bool { return len(h.Missing) == 0 && len(h.Damaged) == 0 }
+
+// Err returns nil for a whole bundle, else a *DamagedError where there is damage,
+// or where parity can bring missing volumes back, else a *MissingVolumeError.
+func (h *Health) Err() error {
+	switch {
+	case h.Whole():
+		return nil
+	case len(h.Damaged) > 0:
+		err := error(&DamagedError{ID: h.id, Volumes: h.Damaged, Repairable: h.Repairable})
+		if len(h.Missing) > 0 {
+			err = errors.Join(err, &MissingVolumeError{ID: h.id, Volumes: h.Missing, Count: h.count})
+		}
+		return err
+	}
+	return &MissingVolumeError{ID: h.id, Volumes: h.Missing, Count: h.count, Repairable: h.Repairable}
+}
+
+// Verify reads every byte of the volumes that are here and holds it against the
+// document. What is wrong is in the Health that it returns; an error is for
+// what kept it from looking, such as a medium that is gone. progress, where
+// set, is told the bytes that were read, of how many.
+func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (*Health, error) {
+	h := &Health{id: b.id, count: len(b.files), Blocks: b.layout.blocks(), bad: map[int64]bool{}}
+	var done, total int64
+	for v := range b.files {
+		total += b.layout.size(v)
+	}
+	buf := make([]byte, b.manifest.doc.Block)
+	for v, f := range b.files {
+		from, to := b.layout.blocksOf(v)
+		if f == nil {
+			h.Missing = append(h.Missing, v+1)
+			for i := from; i < to; i++ {
+				h.bad[i] = true
+			}
+			continue
+		}
+		damage := Damage{Volume: v + 1, File: b.set.Volumes[v]}
+		frame, err := b.checkFrames(v, f)
+		if err != nil {
+			return nil, err
+		}
+		damage.Frame = frame
+		for i := from; i < to; i++ {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if _, err := b.readBlock(i, buf); err != nil {
+				h.bad[i] = true
+				damage.Blocks = append(damage.Blocks, b.layout.block(i).number)
+			}
+			if progress != nil {
+				done += b.layout.block(i).size
+				progress(done, total)
+			}
+		}
+		if damage.Frame || len(damage.Blocks) > 0 {
+			h.Damaged = append(h.Damaged, damage)
+		}
+	}
+	for _, u := range b.unread {
+		// It may be a volume of this bundle that lost both its frames.
+		if v := b.named(u.Path); v >= 0 && b.files[v] == nil {
+			h.Damaged = append(h.Damaged, Damage{Volume: v + 1, File: u.Path, Frame: true})
+		}
+	}
+	h.Bad = int64(len(h.bad))
+	h.Repairable = b.repairable(h.bad)
+	return h, nil
+}
+
+// named returns the volume for which a path is named, -1 for none.
+func (b *Bundle) named(path string) int {
+	for v := range b.files {
+		if strings.HasSuffix(strings.ReplaceAll(path, `\`, "/"), fileName(b.manifest.doc, b.id, v)) {
+			return v
+		}
+	}
+	return -1
+}
+
+// checkFrames reports whether what lies around the blocks of a volume is not as
+// it must be: both frames, the headers between blocks of parity, the end, and
+// nothing behind it.
+func (b *Bundle) checkFrames(v int, f *os.File) (damaged bool, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	if info.Size() != b.layout.size(v) {
+		return true, nil
+	}
+	own, err := readHead(f, info.Size())
+	if err != nil || own.volume != v || own.id != b.id {
+		return true, nil //nolint:nilerr // what is wrong with it is that it is damaged
+	}
+	// Each volume has the creator's statement; where a run was ended while it
+	// gave names, two of them may carry two signatures.
+	own.tables = b.manifest.tables
+	l := b.layout
+	after := l.frame + l.area(v)
+	for _, want := range []struct {
+		at int64
+		r  io.Reader
+	}{{0, own.manifest.frame("", v)}, {after, own.manifest.frame(copyPrefix, v)}, {after + l.frame, io.LimitReader(zeros{}, tarEnd)}} {
+		if !sameBytes(io.NewSectionReader(f, want.at, info.Size()-want.at), want.r) {
+			return true, nil
+		}
+	}
+	for _, h := range l.parityHeaders(v, b.manifest.modified) {
+		if !sameBytes(io.NewSectionReader(f, l.frame+h.at, tarBlock), bytes.NewReader(h.header)) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// sameBytes reports whether r begins with all that want has.
+func sameBytes(r, want io.Reader) bool {
+	a, b := make([]byte, 8<<10), make([]byte, 8<<10)
+	for {
+		n, err := io.ReadFull(want, b)
+		if n > 0 {
+			if _, err := io.ReadFull(r, a[:n]); err != nil || !bytes.Equal(a[:n], b[:n]) {
+				return false
+			}
+		}
+		if err != nil {
+			return true
+		}
+	}
+}
