@@ -43,19 +43,27 @@ func (w *writer) finish() (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Written{ID: m.id, Document: m.doc, Resumed: w.first}
 	for v := range m.doc.Volumes.Count {
-		name := fileName(m.doc, m.id, v)
-		out.Files = append(out.Files, name)
 		if w.named(v) {
 			continue
 		}
+		name := fileName(m.doc, m.id, v)
 		if err := w.name(m, v, name); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if err := w.folder.Sync(); err != nil {
 		return nil, err
+	}
+	return w.tidy(m)
+}
+
+// tidy writes what lies beside the volumes and removes what a run leaves for the
+// next one: the state last, for it tells that one that all is done.
+func (w *writer) tidy(m *manifest) (*Written, error) {
+	out := &Written{ID: m.id, Document: m.doc, Resumed: w.first}
+	for v := range m.doc.Volumes.Count {
+		out.Files = append(out.Files, fileName(m.doc, m.id, v))
 	}
 	if err := w.beside(m, out.Files); err != nil {
 		return nil, err
@@ -65,7 +73,29 @@ func (w *writer) finish() (*Written, error) {
 			return nil, err
 		}
 	}
-	return out, errors.Join(removeFile(w.folder, w.stateName()), w.folder.Sync())
+	return out, removeFile(w.folder, w.stateName())
+}
+
+// finished returns what an earlier run wrote, if it got as far as to give all
+// volumes their names.
+func (w *writer) finished() (*manifest, error) {
+	id, ok := w.signed()
+	for v := range w.layout.doc.Volumes.Count {
+		ok = ok && w.named(v)
+	}
+	if !ok {
+		return nil, nil
+	}
+	f, err := w.folder.Open(fileName(w.layout.doc, id, 0))
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHead(f, w.layout.size(0))
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	w.first = w.layout.doc.Volumes.Count
+	return h.manifest, nil
 }
 
 // manifest completes the document and has it signed. What an earlier run signed

@@ -164,7 +164,7 @@ func readFrame(r io.ReaderAt, size, at int64, prefix string) (*head, error) {
 	}
 	id, number, count, frame, err := parseVolume(text[:])
 	if err != nil || id != m.id || count != m.doc.Volumes.Count || number < 1 || number > count || frame != h.frame {
-		return nil, malformed("bundle %s: the volume says that it is number %d of %d of bundle %s", m.id.Short(), number, count, id.Short())
+		return nil, malformed("bundle %s: %s says that this is number %d of %d of bundle %s", m.id.Short(), volumeName, number, count, id.Short())
 	}
 	h.volume = number - 1
 	return h, nil

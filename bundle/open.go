@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 
 	"filippo.io/age"
@@ -68,6 +70,7 @@ func Open(ctx context.Context, paths []string, o OpenOptions) (*Bundle, error) {
 	if got, want := int64(len(b.tables.Blocks)), b.layout.blocks(); got != want {
 		return nil, malformed("bundle %s: digests of %d blocks, there are %d", b.id.Short(), got, want)
 	}
+	b.claim()
 	for v, path := range set.Volumes {
 		if path == "" {
 			continue
@@ -79,6 +82,20 @@ func Open(ctx context.Context, paths []string, o OpenOptions) (*Bundle, error) {
 	b.blocks = newBlockCache(b)
 	b.index()
 	return b, nil
+}
+
+// claim takes files in that lost both their frames, and have the name of a volume
+// that is not here otherwise: their blocks may still be good.
+func (b *Bundle) claim() {
+	b.unread = slices.DeleteFunc(b.unread, func(u Unread) bool {
+		for v, path := range b.set.Volumes {
+			if path == "" && filepath.Base(u.Path) == fileName(b.manifest.doc, b.id, v) {
+				b.set.Volumes[v] = u.Path
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // Close releases the volumes.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
 )
 
 // Health is the state of a bundle's volumes, as Verify found it.
@@ -86,25 +85,9 @@ func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (
 			h.Damaged = append(h.Damaged, damage)
 		}
 	}
-	for _, u := range b.unread {
-		// It may be a volume of this bundle that lost both its frames.
-		if v := b.named(u.Path); v >= 0 && b.files[v] == nil {
-			h.Damaged = append(h.Damaged, Damage{Volume: v + 1, File: u.Path, Frame: true})
-		}
-	}
 	h.Bad = int64(len(h.bad))
-	h.Repairable = b.repairable(h.bad)
+	h.Repairable = b.layout.repairable(h.bad)
 	return h, nil
-}
-
-// named returns the volume for which a path is named, -1 for none.
-func (b *Bundle) named(path string) int {
-	for v := range b.files {
-		if strings.HasSuffix(strings.ReplaceAll(path, `\`, "/"), fileName(b.manifest.doc, b.id, v)) {
-			return v
-		}
-	}
-	return -1
 }
 
 // checkFrames reports whether what lies around the blocks of a volume is not as

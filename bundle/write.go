@@ -38,6 +38,12 @@ func Write(ctx context.Context, p *Plan, to Folder, sign Sign, progress func(don
 	if err := w.begin(); err != nil {
 		return nil, err
 	}
+	if m, err := w.finished(); m != nil || err != nil {
+		if err != nil {
+			return nil, err
+		}
+		return w.tidy(m)
+	}
 	if err := w.data(); err != nil {
 		return nil, err
 	}
@@ -304,6 +310,3 @@ func (w *writer) begin() error {
 	}
 	return w.save()
 }
-
-// parity is for a later step.
-func (w *writer) parity() error { return nil }
