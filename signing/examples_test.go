@@ -76,7 +76,7 @@ func writeExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"attestation.json": a.Bytes(), "statement.json": a.Payload(), "root.der": root, "leaf.der": leaf} {
+	for name, b := range map[string][]byte{"attestation.json": a.Bytes(), "statement.json": a.Payload(), "root.der": root, "leaf.der": leaf, "leaf.pub": publicKeyFile(t, &key.PublicKey)} {
 		if err := os.WriteFile(filepath.Join("testdata", name), b, 0o644); err != nil {
 			t.Fatal(err)
 		}

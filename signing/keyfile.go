@@ -15,6 +15,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"airlock/storage"
 )
 
 // maxKeyFile bounds a private key file, in bytes.
@@ -39,7 +41,8 @@ type Passphrase struct {
 // WriteKeyFile creates path, mode 0600, with the private key in PKCS#8 PEM:
 // inside an armored age file where a passphrase is given, plain where p is nil.
 // testdata/leaf.key is one with the passphrase "example".
-// A file that exists is never overwritten: the error matches fs.ErrExist.
+// A file that exists is never overwritten: the error matches fs.ErrExist. A
+// process that is killed meanwhile leaves a whole file or none.
 func WriteKeyFile(path string, key *ecdsa.PrivateKey, p *Passphrase) error {
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -51,16 +54,7 @@ func WriteKeyFile(path string, key *ecdsa.PrivateKey, p *Passphrase) error {
 			return fmt.Errorf("encrypt key for %s: %w", path, err)
 		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		os.Remove(path)
-	}
-	return err
+	return storage.CreateFile(path, text, 0o600)
 }
 
 func encrypt(text []byte, p Passphrase) ([]byte, error) {

@@ -53,7 +53,7 @@ func (osFiles) SyncFile(name string, _ syncPoint) error {
 }
 
 func (osFiles) SyncDir(name string, _ syncPoint) error {
-	return noteFull(syncDir(name))
+	return noteFull(SyncDir(name))
 }
 
 // writebackStep is how many bytes are written before the kernel is told to

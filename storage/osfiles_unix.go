@@ -28,7 +28,8 @@ func isFolderClash(err error) bool {
 	return errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EISDIR)
 }
 
-func syncDir(name string) error {
+// SyncDir makes the names in a folder durable.
+func SyncDir(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err

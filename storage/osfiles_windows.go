@@ -28,7 +28,7 @@ func isFolderClash(err error) bool {
 	return errors.Is(err, windows.ERROR_DIRECTORY) || errors.Is(err, windows.ERROR_PATH_NOT_FOUND)
 }
 
-// syncDir does nothing: NTFS writes names to its journal, and there is no call
+// SyncDir does nothing: NTFS writes names to its journal, and there is no call
 // to wait for it without administrator's rights. The promise of durability for
 // names holds on Linux and macOS only.
-func syncDir(string) error { return nil }
+func SyncDir(string) error { return nil }

@@ -112,6 +112,17 @@ func NewIdentity(space Space, issuer string, root []byte, next storage.Digest) *
 	}
 }
 
+// Successor returns a draft of the version after id, which says the same under
+// the next number. Its lists may be changed freely; Format checks what came of it.
+func (id *Identity) Successor() *Identity {
+	previous := id.Digest()
+	return &Identity{
+		APIVersion: id.APIVersion, Encryption: id.Encryption, Issuer: id.Issuer, Kind: id.Kind,
+		Leaves: slices.Clone(id.Leaves), Next: id.Next, Previous: &previous,
+		Revocations: slices.Clone(id.Revocations), Root: id.Root, Space: id.Space, Version: id.Version + 1,
+	}
+}
+
 // ParseIdentity reads and checks one identity document. It checks the document
 // alone: the chain from version 1 is History's.
 func ParseIdentity(b []byte) (*Identity, error) {
@@ -151,8 +162,24 @@ func (id *Identity) Raw() []byte { return id.raw }
 // RootKey is the thumbprint of the root's key.
 func (id *Identity) RootKey() storage.Digest { return signing.KeyThumbprint(id.root) }
 
+// RootCertificate is the root's certificate.
+func (id *Identity) RootCertificate() *x509.Certificate { return id.root }
+
 // Key is the thumbprint of the leaf's key, and the name by which people drop it.
 func (l Leaf) Key() storage.Digest { return signing.KeyThumbprint(l.cert) }
+
+// X509 is the leaf's certificate. Like Key it is there in an identity that was
+// parsed or formatted.
+func (l Leaf) X509() *x509.Certificate { return l.cert }
+
+// Leaf returns the leaf with a key, by its thumbprint.
+func (id *Identity) Leaf(key storage.Digest) (Leaf, bool) {
+	i := slices.IndexFunc(id.Leaves, func(l Leaf) bool { return l.Key() == key })
+	if i < 0 {
+		return Leaf{}, false
+	}
+	return id.Leaves[i], true
+}
 
 // leaf returns the place in Leaves of the leaf with exactly that certificate, -1
 // where it is not listed.

@@ -62,7 +62,7 @@ func (id *Identity) checkLeaves() error {
 			return fmt.Errorf("leaves[%d]: %w", i, err)
 		}
 		// One key under two names would count as two people (go-tuf GHSA-3633).
-		key := signing.KeyThumbprint(leaf.cert)
+		key := leaf.Key()
 		if seen[key] {
 			return fmt.Errorf("leaves[%d]: key %s is used twice", i, key)
 		}
@@ -99,7 +99,7 @@ func (id *Identity) checkRevocations() error {
 			return fmt.Errorf("revocations[%d]: want a key, once, a printable reason of at most 500 bytes and at most %d feeds", i, maxRevocations)
 		}
 		seen[r.Key] = true
-		if slices.ContainsFunc(id.Leaves, func(l Leaf) bool { return signing.KeyThumbprint(l.cert) == r.Key }) {
+		if _, listed := id.Leaf(r.Key); listed {
 			return fmt.Errorf("revocations[%d]: key %s is still listed as a leaf", i, r.Key)
 		}
 		if err := id.checkSince(r.Since); err != nil {

@@ -54,7 +54,7 @@ func (h *Home) KeepApproval(a trust.Approved, now time.Time) (bool, error) {
 	if err := h.makeRoom(now); err != nil {
 		return false, err
 	}
-	err := writeNew(path, a.Attestation.Bytes(), 0o600)
+	err := storage.CreateFile(path, a.Attestation.Bytes(), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil // another process was faster
 	}
@@ -127,7 +127,7 @@ func (h *Home) approvalIDs() ([]signing.ID, error) {
 // RemoveApproval forgets an approval; fs.ErrNotExist where it is not kept here.
 func (h *Home) RemoveApproval(id signing.ID) error {
 	err := os.Remove(h.approvalFile(id))
-	return errors.Join(err, syncDir(h.file("approvals")))
+	return errors.Join(err, storage.SyncDir(h.file("approvals")))
 }
 
 // ReadApproval reads the file of an approval and verifies it by the key that it

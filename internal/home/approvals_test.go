@@ -56,7 +56,7 @@ func TestApprovals(t *testing.T) {
 			t.Errorf("kept for the %d. time: new %v, %v", i+1, isNew, err)
 		}
 	}
-	for _, name := range []string{tempPrefix + "1", "notes.txt", "0.json"} {
+	for _, name := range []string{storage.TempPrefix + "1", "notes.txt", "0.json"} {
 		if err := os.WriteFile(h.file("approvals", name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"airlock/feed"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -23,7 +24,7 @@ func (h *Home) NoteFollowed(lineage trust.Lineage, id feed.ID) error {
 	if err := os.MkdirAll(h.file("feeds", lineage.String()[len("sha256:"):]), 0o700); err != nil {
 		return err
 	}
-	err := writeNew(path, nil, 0o600)
+	err := storage.CreateFile(path, nil, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -83,7 +83,7 @@ func (h *Home) create() error {
 		}
 	}
 	// Last: what was cut off before is made again.
-	err := writeNew(h.file("format"), []byte(format), 0o600)
+	err := storage.CreateFile(h.file("format"), []byte(format), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil // another process was faster
 	}
@@ -96,7 +96,7 @@ func (h *Home) isEmpty() bool {
 	entries, _ := os.ReadDir(h.path)
 	for _, e := range entries {
 		switch inner, err := os.ReadDir(h.file(e.Name())); {
-		case strings.HasPrefix(e.Name(), tempPrefix), e.Name() == "format":
+		case strings.HasPrefix(e.Name(), storage.TempPrefix), e.Name() == "format":
 		case err != nil || len(inner) > 0 || e.Name() != "keys" && e.Name() != "trust":
 			return false
 		}

@@ -396,7 +396,7 @@ func TestFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(h.file("feeds", lineage.String()[len("sha256:"):], tempPrefix+"1"), nil, 0o600); err != nil {
+	if err := os.WriteFile(h.file("feeds", lineage.String()[len("sha256:"):], storage.TempPrefix+"1"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if names, err := h.Followed(lineage); err != nil || !slices.Equal(names, []string{"receipts", "shared"}) {

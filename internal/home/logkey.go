@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 const logKeyHeader = "airlock log key 1\n"
@@ -40,7 +41,7 @@ func (h *Home) EnsureLogKey() (key feed.LogKey, created bool, err error) {
 		return feed.LogKey{}, false, err
 	}
 	content := logKeyHeader + base64.StdEncoding.EncodeToString(seed) + "\n"
-	err = writeNew(h.file("keys", "log.key"), []byte(content), 0o600)
+	err = storage.CreateFile(h.file("keys", "log.key"), []byte(content), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		key, err = h.LogKey() // another process was faster
 		return key, false, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/internal/tsa"
+	"airlock/storage"
 )
 
 // Receipts wait in files until they are sent, some together, named by the
@@ -32,19 +33,19 @@ func (h *Home) receiptsFile(instance string, first int64) string {
 func (h *Home) AddReceipts(instance string, first int64, content []byte) error {
 	for _, dir := range []string{h.file("receipts"), h.file("receipts", instance)} {
 		if err := os.Mkdir(dir, 0o700); err == nil {
-			if err := syncDir(filepath.Dir(dir)); err != nil {
+			if err := storage.SyncDir(filepath.Dir(dir)); err != nil {
 				return err
 			}
 		} else if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 	}
-	return writeNew(h.receiptsFile(instance, first), content, 0o600)
+	return storage.CreateFile(h.receiptsFile(instance, first), content, 0o600)
 }
 
 // ReplaceReceipts writes a file of receipts anew.
 func (h *Home) ReplaceReceipts(instance string, first int64, content []byte) error {
-	return replace(h.receiptsFile(instance, first), content, 0o600)
+	return storage.ReplaceFile(h.receiptsFile(instance, first), content, 0o600)
 }
 
 // ReadReceipts reads a file of receipts.
@@ -130,7 +131,7 @@ func (h *Home) EnsureTimeAuthority(name string, now time.Time) (*tsa.Identity, e
 	if err != nil {
 		return nil, err
 	}
-	err = writeNew(h.file("keys", tsaFile), text, 0o600)
+	err = storage.CreateFile(h.file("keys", tsaFile), text, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return h.TimeAuthority() // another process was faster
 	}

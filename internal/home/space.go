@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airlock/signing"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -17,7 +18,17 @@ import (
 const (
 	rootYears = 20
 	leafYears = 1
+	// clockSkew is how long before now a certificate begins: who checks it has
+	// a clock of its own.
+	clockSkew = time.Hour
 )
+
+// LeafUntil is how long a leaf is good that is made now, unless somebody says
+// otherwise.
+func LeafUntil(now time.Time) time.Time { return now.AddDate(leafYears, 0, 0) }
+
+// identityMode is that of space.id, which is for everybody.
+const identityMode = 0o644
 
 // NewSpace describes the Space that Init makes.
 type NewSpace struct {
@@ -30,11 +41,7 @@ type NewSpace struct {
 }
 
 // The private keys of a new Space.
-const (
-	rootKey      = "root-1.key"
-	nextRootKey  = "root-2.key"
-	publisherKey = "publisher-1.key"
-)
+var rootKey, nextRootKey, publisherKey = rootFile(1), rootFile(2), publisherFile(1)
 
 // Init makes identity version 1: a root, a publisher leaf, and the commitment
 // to the next root. Nothing that exists is overwritten: a home with a Space
@@ -65,17 +72,11 @@ func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 		}
 	}
 	// Last: a home with an identity has all its keys.
-	return history, writeNew(h.file("space.id"), trust.FormatFile(history), 0o644)
+	return history, storage.CreateFile(h.file("space.id"), trust.FormatFile(history), identityMode)
 }
 
 func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKey) (*trust.History, error) {
-	profile := signing.Profile{Space: n.Space.URI(), Issuer: n.Issuer, Name: n.Space.String() + " root", NotBefore: n.Now.Add(-time.Hour), NotAfter: n.Now.AddDate(rootYears, 0, 0)}
-	root, err := signing.NewRoot(profile, keys[rootKey])
-	if err != nil {
-		return nil, err
-	}
-	profile.Name, profile.NotAfter = n.Person, n.Now.AddDate(leafYears, 0, 0)
-	leaf, err := signing.NewLeaf(profile, &keys[publisherKey].PublicKey, root, keys[rootKey])
+	root, err := newRoot(n.Space, n.Issuer, 1, n.Now, keys[rootKey])
 	if err != nil {
 		return nil, err
 	}
@@ -84,45 +85,19 @@ func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKe
 		return nil, err
 	}
 	id := trust.NewIdentity(n.Space, n.Issuer, root, next)
+	own := &roots{key: keys[rootKey]}
+	first := NewLeaf{Key: &keys[publisherKey].PublicKey, Person: n.Person, Until: LeafUntil(n.Now)}
+	leaf, err := own.certify(id, first, n.Now.Add(-clockSkew))
+	if err != nil {
+		return nil, err
+	}
 	id.Leaves = []trust.Leaf{{Certificate: leaf, Person: n.Person, Roles: []trust.Role{trust.Publisher}}}
 	if _, err := id.Format(); err != nil {
 		return nil, err
 	}
-	statement, err := trust.IdentityStatement(id, trust.Lineage{})
-	if err != nil {
-		return nil, err
-	}
-	signer, err := signing.NewSigner(keys[rootKey], root)
-	if err != nil {
-		return nil, err
-	}
-	a, err := signer.Sign(ctx, statement)
+	a, err := introduction(ctx, id, trust.Lineage{}, id, keys[rootKey])
 	if err != nil {
 		return nil, err
 	}
 	return trust.Begin(trust.Version{Identity: id, Statements: []signing.Attestation{a}})
-}
-
-// Publisher returns the signer of the publisher leaf. The passphrase is asked
-// for only where the key file needs one.
-func (h *Home) Publisher(passphrase func() (string, error)) (*signing.Signer, error) {
-	history, err := h.Identity()
-	if err != nil {
-		return nil, err
-	}
-	key, err := signing.ReadKeyFile(h.file("keys", publisherKey), passphrase)
-	if err != nil {
-		return nil, err
-	}
-	thumbprint, err := signing.PublicThumbprint(&key.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	for _, leaf := range history.Current().Leaves {
-		cert, err := signing.ParseCertificate(leaf.Certificate)
-		if err == nil && signing.KeyThumbprint(cert) == thumbprint {
-			return signing.NewSigner(key, leaf.Certificate)
-		}
-	}
-	return nil, fmt.Errorf("%s: identity version %d lists no leaf for this key", h.file("keys", publisherKey), history.Current().Version)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -38,29 +39,43 @@ func (h *Home) AddTrust(history *trust.History, p *trust.Policy) error {
 		return err
 	}
 	// The policy last: without it the identity confers nothing.
-	if err := replace(h.trustFile(space, ".id"), trust.FormatFile(history), 0o600); err != nil {
+	if err := storage.ReplaceFile(h.trustFile(space, ".id"), trust.FormatFile(history), 0o600); err != nil {
 		return err
 	}
-	return writeNew(h.trustFile(space, ".yaml"), policy, 0o600)
+	return storage.CreateFile(h.trustFile(space, ".yaml"), policy, 0o600)
 }
 
-// Learn keeps a longer identity of a trusted Space. One that does not continue
+// Learn keeps a longer identity of a trusted Space, or of the home's own, which
+// another home of the same Space may have changed. One that does not continue
 // what is known gives *trust.DeniedError: the Space is forked.
 func (h *Home) Learn(history *trust.History) error {
-	have, err := h.Trusted(history.Space())
+	have, file, mode, err := h.known(history.Space())
 	if err != nil {
 		return err
 	}
-	if have.History.Lineage() != history.Lineage() || len(have.History.Versions()) >= len(history.Versions()) {
+	if have.Lineage() != history.Lineage() || len(have.Versions()) >= len(history.Versions()) {
 		return nil
 	}
-	for i, v := range have.History.Versions() {
+	for i, v := range have.Versions() {
 		if other := history.Versions()[i].Identity; other.Digest() != v.Identity.Digest() {
-			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", File: h.trustFile(history.Space(), ".id"), Thing: history.Space().String(),
+			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "lineage", File: file, Thing: history.Space().String(),
 				Why: fmt.Sprintf("identity version %d is %s here and %s elsewhere: the Space is forked", i+1, v.Identity.Digest(), other.Digest())}
 		}
 	}
-	return replace(h.trustFile(history.Space(), ".id"), trust.FormatFile(history), 0o600)
+	return storage.ReplaceFile(file, trust.FormatFile(history), mode)
+}
+
+// known returns the identity of the own Space or of a trusted one, and its file.
+func (h *Home) known(s trust.Space) (history *trust.History, file string, mode fs.FileMode, err error) {
+	own, err := h.Identity()
+	if err == nil && own.Space() == s {
+		return own, h.file("space.id"), identityMode, nil
+	}
+	if err != nil && !errors.Is(err, ErrNoSpace) {
+		return nil, "", 0, err
+	}
+	t, err := h.Trusted(s)
+	return t.History, h.trustFile(s, ".id"), 0o600, err
 }
 
 // Trusted returns a trusted Space; fs.ErrNotExist where it is not trusted.

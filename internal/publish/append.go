@@ -15,7 +15,11 @@ func (p *Publisher) Append(ctx context.Context, signed []signing.Attestation) er
 	room := p.room()
 	for len(signed) > 0 {
 		n := min(len(signed), room)
-		if err := p.append(ctx, signed[:n]); err != nil {
+		state, err := p.known(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.append(ctx, state, signed[:n]); err != nil {
 			return err
 		}
 		signed = signed[n:]
@@ -23,22 +27,31 @@ func (p *Publisher) Append(ctx context.Context, signed []signing.Attestation) er
 	return nil
 }
 
-func (p *Publisher) append(ctx context.Context, signed []signing.Attestation) error {
-	state, err := p.known(ctx)
+// Carry commits the identity versions that the feed does not carry yet. Roots
+// signed them, so it needs no publisher's key. fs.ErrNotExist where there is no
+// feed: what opens it brings them.
+func (p *Publisher) Carry(ctx context.Context) error {
+	state, err := p.Sync(ctx)
 	if err != nil {
 		return err
 	}
+	return p.append(ctx, state, nil)
+}
+
+// append commits what of signed the feed lacks, and with nothing to sign the
+// identity versions alone.
+func (p *Publisher) append(ctx context.Context, state *feed.State, signed []signing.Attestation) error {
 	for range maxTries {
 		todo := signed
 		if state != nil {
 			todo = missing(state.Index, signed)
 		}
-		if len(todo) == 0 {
-			return nil
-		}
 		d, err := p.draft(ctx, state)
 		if err != nil {
 			return err
+		}
+		if len(todo) == 0 && (len(signed) > 0 || len(d.ready) == 0) {
+			return nil
 		}
 		d.signed = todo
 		_, _, err = p.commit(ctx, d)

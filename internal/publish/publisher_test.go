@@ -297,3 +297,31 @@ func (f *forgetful) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, e
 	}
 	return f.Local.Publish(ctx, b)
 }
+
+// Identity versions go into a feed without a publisher's key, once, and not
+// into a feed that nobody opened.
+func TestCarry(t *testing.T) {
+	ctx := context.Background()
+	s := newSite(t)
+	if err := s.publisher().Carry(ctx); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no feed: %v", err)
+	}
+	mustPublish(t, s.publisher(), pkg(t, "a", "1", "one"))
+	old := s.publisher()
+	s.space.Next(s.space.Rotate)
+	s.space.Next(func(id *trust.Identity) { s.space.Drop(id, s.space.Approver) })
+	for range 2 {
+		p := s.publisher()
+		p.Sign = nil
+		if err := p.Carry(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if state := s.state(); Carried(state) != 3 || state.Edge.Size() != 3+3 {
+			t.Errorf("carries version %d, %d entries", Carried(state), state.Edge.Size())
+		}
+	}
+	mustPublish(t, s.publisher(), pkg(t, "b", "1", "two"))
+	if _, err := old.Publish(ctx, []Package{pkg(t, "c", "1", "three")}); !errors.Is(err, trust.ErrUntrusted) {
+		t.Errorf("a leaf that was dropped: %v", err)
+	}
+}

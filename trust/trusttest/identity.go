@@ -41,13 +41,7 @@ func (s *Space) Introduce(id, by *trust.Identity, root *signing.Signer) signing.
 // Draft returns a copy of the current identity with the next version number
 // and the digest of the current one: what Next starts from.
 func (s *Space) Draft() *trust.Identity {
-	now := s.versions[len(s.versions)-1].Identity
-	previous := now.Digest()
-	return &trust.Identity{
-		APIVersion: now.APIVersion, Encryption: now.Encryption, Issuer: now.Issuer, Kind: now.Kind,
-		Leaves: slices.Clone(now.Leaves), Next: now.Next, Previous: &previous,
-		Revocations: slices.Clone(now.Revocations), Root: now.Root, Space: now.Space, Version: now.Version + 1,
-	}
+	return s.versions[len(s.versions)-1].Identity.Successor()
 }
 
 // List adds a leaf to id.
