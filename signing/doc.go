@@ -39,6 +39,6 @@
 //
 // # Keys and certificates
 //
-// Keys are ECDSA P-256, in files that [WriteKeyFile] describes. Certificates
+// Keys are ECDSA P-256, in files that [WriteKeyFile] and [FormatPublicKey] describe. Certificates
 // follow one [Profile]; testdata/root.der and leaf.der are a root and its leaf.
 package signing

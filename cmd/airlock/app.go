@@ -39,13 +39,14 @@ type app struct {
 	passFile   string // --passphrase-file
 
 	open   *home.Home
-	tookIn int // approvals that were new
+	tookIn int    // approvals that were new
+	said   string // the passphrase, once it was typed
 }
 
 // run is the program: it reads and writes only what it is given, and returns
 // the exit code.
-func run(ctx context.Context, args []string, s streams, getenv func(string) string) int {
-	a := &app{streams: s, getenv: getenv, now: time.Now}
+func run(ctx context.Context, args []string, s streams, getenv func(string) string, now func() time.Time) int {
+	a := &app{streams: s, getenv: getenv, now: now}
 	root := newRoot(a)
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -87,16 +88,26 @@ func (a *app) homeFolder() (string, error) {
 	return filepath.Join(user, ".airlock"), nil
 }
 
-// passphrase returns the passphrase of the Space's keys: from
-// --passphrase-file, AIRLOCK_PASSPHRASE, or asked for on a terminal.
+// passphrase returns the passphrase of the Space's keys, asked for once.
 func (a *app) passphrase() (string, error) {
+	if a.said != "" {
+		return a.said, nil
+	}
+	p, err := a.passphraseFor("the keys of this Space")
+	a.said = p
+	return p, err
+}
+
+// passphraseFor returns a passphrase: from --passphrase-file,
+// AIRLOCK_PASSPHRASE, or asked for on a terminal.
+func (a *app) passphraseFor(what string) (string, error) {
 	if a.passFile != "" {
 		return readSecretFile(a.passFile)
 	}
 	if p := a.getenv("AIRLOCK_PASSPHRASE"); p != "" {
 		return p, nil
 	}
-	return a.askSecret("Passphrase for the keys of this Space: ")
+	return a.askSecret("Passphrase for " + what + ": ")
 }
 
 // askSecret reads a line from the terminal without showing it.

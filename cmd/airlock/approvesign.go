@@ -102,7 +102,7 @@ func (o approveOptions) signerName() string {
 // approver returns the signer of a person's key, under the certificate that the
 // home's own Space lists for it as an approver's, or else one by the key itself.
 func (a *app) approver(o approveOptions) (*signing.Signer, storage.Digest, error) {
-	key, err := signing.ReadKeyFile(o.key, a.passphrase)
+	key, err := signing.ReadKeyFile(o.key, func() (string, error) { return a.passphraseFor(o.key) })
 	if err != nil {
 		return nil, storage.Digest{}, err
 	}
@@ -132,10 +132,8 @@ func (a *app) approverLeaf(key storage.Digest) ([]byte, error) {
 	if err != nil {
 		return nil, nil // a person without a Space
 	}
-	for _, leaf := range own.Current().Leaves {
-		if leaf.Key() == key && slices.Contains(leaf.Roles, trust.Approver) {
-			return leaf.Certificate, nil
-		}
+	if leaf, ok := own.Current().Leaf(key); ok && slices.Contains(leaf.Roles, trust.Approver) {
+		return leaf.Certificate, nil
 	}
 	return nil, nil
 }

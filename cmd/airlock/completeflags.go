@@ -8,18 +8,20 @@ import (
 
 	"airlock/feed/kind"
 	"airlock/signing"
+	"airlock/trust"
 )
 
 // What the values of flags are, for completion. Other values are free text, for
 // which no files are offered.
 var (
-	folderFlags = []string{"home", "store", "from", "into"}
+	folderFlags = []string{"home", "store", "from", "into", "root-keys"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
 		"read-token-file", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
 	wordFlags = map[string][]string{
 		"format": {"table", "json", "yaml"},
 		"kind":   kind.Names(),
 		"type":   {string(signing.Publication), string(signing.Withdrawal)},
+		"role":   {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )
 

@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
 	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // soon is how long before its end a certificate is worth a warning.
@@ -53,9 +56,9 @@ func (c *checkup) keys(h *home.Home) {
 	if encrypted > 0 {
 		c.ok("keys", "%s encrypted with a passphrase", count(encrypted, "key is", "keys are"))
 	}
-	if _, err := os.Stat(filepath.Join(dir, "root-1.key")); err == nil && encrypted+len(plain) > 0 {
-		c.say(checkWarn, "keys", "back up root-1.key and root-2.key elsewhere and remove them here; only a change of the identity needs them",
-			"the root keys lie on this machine")
+	if roots, _ := filepath.Glob(filepath.Join(dir, "root-*.key")); len(roots) > 0 {
+		c.say(checkWarn, "keys", "back them up elsewhere and remove them here; only a change of the identity needs them (--root-keys DIR)",
+			"root keys lie on this machine")
 	}
 }
 
@@ -91,29 +94,31 @@ func (c *checkup) identity(h *home.Home) {
 	}
 	c.ok("identity", "%s, version %d, lineage %s", own.Space(), own.Current().Version, own.Lineage())
 	for _, leaf := range own.Current().Leaves {
-		cert, err := signing.ParseCertificate(leaf.Certificate)
-		if err != nil {
-			c.say(checkFail, "certificate", "restore space.id from the backup", "%s: %v", leaf.Person, err)
-			continue
-		}
-		c.dates(leaf.Person, cert.NotBefore, cert.NotAfter)
+		c.findings = append(c.findings, leafDates(leaf, c.now()))
 	}
 	c.match(h)
 }
 
-func (c *checkup) dates(person string, from, to time.Time) {
-	now := c.now()
-	day := to.UTC().Format(time.DateOnly)
+// leafDates looks at the dates of a leaf.
+func leafDates(l trust.Leaf, now time.Time) finding {
+	from, to := l.X509().NotBefore, l.X509().NotAfter
+	renew := "airlock identity renew puts a new leaf in its place"
+	if !slices.Contains(l.Roles, trust.Publisher) {
+		renew = "airlock identity add-leaf FILE.pub, with the public key of " + l.Person + ", gives it a new certificate"
+	}
+	f := finding{Check: "certificate", Result: checkOK, Detail: fmt.Sprintf("that of %s is valid until %s", l.Person, day(to))}
 	switch {
 	case now.Before(from):
-		c.say(checkFail, "certificate", "set the clock right", "that of %s is valid from %s on, which is later than now", person, from.UTC().Format(time.RFC3339))
+		f.Result, f.Next = checkFail, "set the clock right"
+		f.Detail = fmt.Sprintf("that of %s is valid from %s on, which is later than now", l.Person, from.UTC().Format(time.RFC3339))
 	case now.After(to):
-		c.say(checkFail, "certificate", "nothing can be published with it: put a new leaf into the next identity version", "that of %s ended on %s", person, day)
+		f.Result, f.Next = checkFail, "nothing can be signed with it: "+renew
+		f.Detail = fmt.Sprintf("that of %s ended on %s", l.Person, day(to))
 	case to.Sub(now) < soon:
-		c.say(checkWarn, "certificate", "put a new leaf into the next identity version before that day", "that of %s ends on %s", person, day)
-	default:
-		c.ok("certificate", "that of %s is valid until %s", person, day)
+		f.Result, f.Next = checkWarn, renew
+		f.Detail = fmt.Sprintf("that of %s ends on %s", l.Person, day(to))
 	}
+	return f
 }
 
 // errAsked stands for the passphrase that doctor does not ask for.
@@ -129,7 +134,7 @@ func (c *checkup) match(h *home.Home) {
 	case errors.Is(err, errAsked), errors.Is(err, signing.ErrPassphrase):
 		c.ok("publisher", "the key is encrypted; whether the identity lists it shows when it signs")
 	case errors.Is(err, fs.ErrNotExist):
-		c.say(checkFail, "publisher", "restore keys/publisher-1.key from the backup", "%v", err)
+		c.say(checkFail, "publisher", "restore keys/ from the backup, or put a new key in its place: airlock identity renew --drop THUMBPRINT", "%v", err)
 	default:
 		c.say(checkFail, "publisher", "restore keys and space.id from the same backup", "%v", err)
 	}

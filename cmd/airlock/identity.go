@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"airlock/internal/home"
-	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -32,7 +31,8 @@ func (a *app) identityCommand() *cobra.Command {
 		Args: atMost(1, "at most one identity file"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.showIdentity(args) },
 	}
-	return group("identity", "Show and hand out who this Space is", export, show)
+	return group("identity", "Show, hand out and change who this Space is", export, show, a.identityRenewCommand(),
+		a.identityAddLeafCommand(), a.identityDropLeafCommand(), a.identityRevokeCommand(), a.identityRotateCommand(), a.identityPublishCommand())
 }
 
 func (a *app) exportIdentity(out string) error {
@@ -68,10 +68,7 @@ func (a *app) showIdentity(args []string) error {
 	if err != nil {
 		return err
 	}
-	doc, err := describeIdentity(history)
-	if err != nil {
-		return err
-	}
+	doc := describeIdentity(history)
 	return a.show(doc, func(w io.Writer) {
 		pairs(w, [2]string{"Space", doc.Space}, [2]string{"Lineage", doc.Lineage}, [2]string{"Version", fmt.Sprint(doc.Version)},
 			[2]string{"Issuer", doc.Issuer}, [2]string{"Root key", doc.RootKey}, [2]string{"Next root", doc.NextRoot})
@@ -129,20 +126,22 @@ type leafDoc struct {
 	NotAfter string   `json:"notAfter"`
 }
 
-func describeIdentity(h *trust.History) (identityDoc, error) {
+func describeIdentity(h *trust.History) identityDoc {
 	id := h.Current()
 	doc := identityDoc{Space: h.Space().String(), Lineage: h.Lineage().String(), Version: id.Version,
 		Issuer: id.Issuer, RootKey: id.RootKey().String(), NextRoot: id.Next.String()}
 	for _, l := range id.Leaves {
-		cert, err := signing.ParseCertificate(l.Certificate)
-		if err != nil {
-			return doc, err
-		}
-		leaf := leafDoc{Person: l.Person, Key: signing.KeyThumbprint(cert).String(), NotAfter: cert.NotAfter.Format(time.DateOnly)}
-		for _, r := range l.Roles {
-			leaf.Roles = append(leaf.Roles, string(r))
-		}
-		doc.Leaves = append(doc.Leaves, leaf)
+		doc.Leaves = append(doc.Leaves, describeLeaf(l))
 	}
-	return doc, nil
+	return doc
 }
+
+func describeLeaf(l trust.Leaf) leafDoc {
+	doc := leafDoc{Person: l.Person, Key: l.Key().String(), NotAfter: day(l.X509().NotAfter)}
+	for _, r := range l.Roles {
+		doc.Roles = append(doc.Roles, string(r))
+	}
+	return doc
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }

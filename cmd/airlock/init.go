@@ -65,7 +65,7 @@ func (a *app) initSpace(cmd *cobra.Command, name string, o initOptions) error {
 		n.Person = userName()
 	}
 	if !o.plain {
-		if n.Passphrase, err = a.newPassphrase(); err != nil {
+		if n.Passphrase, err = a.newPassphrase("the keys of this Space"); err != nil {
 			return err
 		}
 	}
@@ -77,8 +77,8 @@ func (a *app) initSpace(cmd *cobra.Command, name string, o initOptions) error {
 }
 
 // newPassphrase asks twice, or takes what was given without a terminal.
-func (a *app) newPassphrase() (*signing.Passphrase, error) {
-	first, err := a.passphrase()
+func (a *app) newPassphrase(what string) (*signing.Passphrase, error) {
+	first, err := a.passphraseFor(what)
 	if err != nil {
 		if errors.Is(err, signing.ErrPassphrase) {
 			return nil, usage("no passphrase for the private keys",
@@ -95,7 +95,7 @@ func (a *app) newPassphrase() (*signing.Passphrase, error) {
 			return nil, err
 		}
 		if first != again {
-			return nil, usage("the two passphrases differ", "run airlock init again")
+			return nil, usage("the two passphrases differ", "run the command again")
 		}
 	}
 	return &signing.Passphrase{Text: first}, nil
@@ -121,8 +121,8 @@ The lineage is what others know this Space by: tell it to them over a channel
 that they trust, such as the telephone.
 
 Back up %[1]s/keys. Take root-1.key and root-2.key off this machine: they are
-needed only to change who may sign. What is signed from day to day is signed
-with publisher-1.key.
+needed only to change who may sign, as airlock identity renew does once a year.
+What is signed from day to day is signed with publisher-1.key.
 
 Next: airlock identity export -o %[2]s.id
 `, h.Path(), history.Space().Name)

@@ -17,7 +17,6 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -25,8 +24,17 @@ import (
 // TestMain lets this test binary stand for the program in scripts: each
 // airlock is a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"airlock": main})
+	testscript.Main(m, map[string]func(){"airlock": func() { os.Exit(program(scriptClock())) }})
 }
+
+// scriptClock is the machine's clock, put forward by what the environment says
+// in clockVariable ("9000h").
+func scriptClock() func() time.Time {
+	ahead, _ := time.ParseDuration(os.Getenv(clockVariable)) // 0 without it
+	return func() time.Time { return time.Now().Add(ahead) }
+}
+
+const clockVariable = "TEST_CLOCK_AHEAD"
 
 // The stories in testdata/script are what users type and see.
 func TestScript(t *testing.T) {
@@ -60,7 +68,6 @@ func TestScript(t *testing.T) {
 			"cut":         cutFile,
 			"change":      changeFile,
 			"high-s":      highS,
-			"person-key":  personKey,
 			"leaf-key":    leafKey,
 			"cp-json":     copyJSON,
 		},
@@ -123,7 +130,7 @@ func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command("airlock", append(args[1:], "serve", "--listen", "127.0.0.1:0", "--access-log", "none")...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME")}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), clockVariable + "=" + ts.Getenv(clockVariable)}
 	pipe, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -151,19 +158,6 @@ func serveStop(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(cmd.Wait())
 }
 
-// personKey runs "person-key NAME…": a person's own key in NAME.key, and its
-// public part in NAME.pub.
-func personKey(ts *testscript.TestScript, _ bool, args []string) {
-	for _, name := range args {
-		key, err := signing.GenerateKey()
-		ts.Check(err)
-		ts.Check(signing.WriteKeyFile(ts.MkAbs(name+".key"), key, nil))
-		pub, err := signing.FormatPublicKey(&key.PublicKey)
-		ts.Check(err)
-		ts.Check(os.WriteFile(ts.MkAbs(name+".pub"), pub, 0o644))
-	}
-}
-
 // copyJSON runs "cp-json DIR FILE": it copies the only .json file of a folder.
 func copyJSON(ts *testscript.TestScript, _ bool, args []string) {
 	found, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*.json"))
@@ -176,16 +170,6 @@ func copyJSON(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
 }
 
-// leafKey runs "leaf-key FILE N VAR": the thumbprint of the N. leaf of an
-// identity file goes into $VAR.
-func leafKey(ts *testscript.TestScript, _ bool, args []string) {
-	h, err := trust.ParseFile([]byte(ts.ReadFile(args[0])))
-	ts.Check(err)
-	n, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	ts.Setenv(args[2], h.Current().Leaves[n].Key().String())
-}
-
 // lineage runs "lineage FILE VAR": what a person would have heard on the
 // telephone goes into $VAR, and into lineage.txt.
 func lineage(ts *testscript.TestScript, _ bool, args []string) {
@@ -193,6 +177,20 @@ func lineage(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Setenv(args[1], h.Lineage().String())
 	ts.Check(os.WriteFile(ts.MkAbs("lineage.txt"), []byte(h.Lineage().String()+"\n"), 0o600))
+}
+
+// leafKey runs "leaf-key FILE PERSON VAR": the thumbprint of a person's leaf goes
+// into $VAR.
+func leafKey(ts *testscript.TestScript, _ bool, args []string) {
+	h, err := trust.ParseFile([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
+	for _, l := range h.Current().Leaves {
+		if l.Person == args[1] {
+			ts.Setenv(args[2], l.Key().String())
+			return
+		}
+	}
+	ts.Fatalf("%s lists no leaf of %s", args[0], args[1])
 }
 
 // watchStart runs "watch-start ARGS…": airlock pull ARGS… in the background.

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/pem"
+	"crypto/ecdsa"
 	"errors"
 	"fmt"
 	"io"
@@ -81,8 +81,11 @@ func (a *app) exportAttestation(ctx context.Context, at *opened, row feed.Row, o
 		return err
 	}
 	if o.keyOut != "" {
-		block := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: cert.RawSubjectPublicKeyInfo})
-		if err := os.WriteFile(o.keyOut, block, 0o644); err != nil {
+		file, err := signing.FormatPublicKey(cert.PublicKey.(*ecdsa.PublicKey))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.keyOut, file, 0o644); err != nil {
 			return err
 		}
 	}

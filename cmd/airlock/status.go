@@ -15,6 +15,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/trust"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -24,7 +25,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Show how far feeds were followed, and how far behind that is",
 		Long: `Show, for every feed that was followed here, what was seen last and how much the
 source has by now. Nothing is taken in. With --into, show what that folder holds
-of each feed too.
+of each feed too. A certificate of this home's own Space that ends within 30
+days, or that ended, is warned of.
 
 The exit code is 3 where the source cannot be reached, and 12 where it shows
 less than, or something else than, was seen before.`,
@@ -93,7 +95,19 @@ func (a *app) status(ctx context.Context, names []string, from, into string) err
 	if err := a.show(docs, func(w io.Writer) { statusTable(w, docs, into != "") }); err != nil {
 		return err
 	}
+	if own, err := h.Identity(); err == nil {
+		a.noteLeaves(own)
+	}
 	return statusError(first)
+}
+
+// noteLeaves warns of leaves of the own Space that end soon, or that ended.
+func (a *app) noteLeaves(own *trust.History) {
+	for _, l := range own.Current().Leaves {
+		if f := leafDates(l, a.now()); f.Result != checkOK {
+			a.note("warning: certificate: %s: %s", f.Detail, f.Next)
+		}
+	}
 }
 
 // worse keeps a rollback rather than a source that did not answer.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -52,16 +51,12 @@ func keyThumbprint(text string) (storage.Digest, error) {
 	if d, err := storage.ParseDigest(text); err == nil {
 		return d, nil
 	}
-	b, err := home.ReadFile(text, 4<<10)
+	pub, err := readPublicKey(text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return storage.Digest{}, fmt.Errorf("%.200s is no thumbprint (sha256: and 64 hexadecimal digits), and there is no such file", text)
 	}
 	if err != nil {
 		return storage.Digest{}, err
-	}
-	pub, err := signing.ParsePublicKey(b)
-	if err != nil {
-		return storage.Digest{}, fmt.Errorf("%s: %w", text, err)
 	}
 	return signing.PublicThumbprint(pub)
 }

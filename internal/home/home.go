@@ -4,8 +4,8 @@
 //	format               "airlock-home 1\n"
 //	config.yaml          defaults for flags, see docs/operations.md
 //	space.id             the Space's identity file
-//	keys/root-1.key      private keys, 0600; root-2 is the next root
-//	keys/publisher-1.key
+//	keys/root-1.key      private keys, 0600; the highest number is the next root
+//	keys/publisher-1.key its number is that of the identity version that lists it
 //	keys/log.key         signs checkpoints, where this home serves feeds or
 //	                     publishes into a store
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
@@ -16,7 +16,8 @@
 //	store/               the server's store, where no other was named
 //	state/               a directory store: what was seen of each feed, the
 //	                     highest heads served (floor), what programs took
-//	                     (applied), the notes of rollbacks and forks (evidence)
+//	                     (applied), the notes of rollbacks and forks (evidence),
+//	                     the own identity's versions that were made here (identity)
 //
 // docs/formats.md has it file by file.
 //
