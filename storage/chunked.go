@@ -13,14 +13,12 @@ import (
 
 // Chunked returns s with payloads over ChunkAbove bytes kept in chunks: as an
 // object of frames, an index ([ChunkIndex]) that is an object too, and a cell
-// that leads from the payload to its index:
+// with a [Pointer] that leads from the payload to its index, written last:
 //
 //	chunks/<organisation>/<space>/<64 digits of the payload's digest>
-//	"airlock-chunks 1 <digest of the index> <its size> <size of the payload>\n"
 //
-// The cell is written last and may be replaced: it is signed by nobody and
-// needs not be, for what it leads to is the payload or it is refused. A payload
-// without such a cell is an object like any other.
+// A payload without such a cell is an object like any other. Between two
+// payloads in chunks a delta may be kept, see [Differ].
 func Chunked(s *Store) *Store {
 	return chunked(s, ChunkAbove)
 }
@@ -123,62 +121,18 @@ func (o *chunkedObjects) putIndex(ctx context.Context, x *ChunkIndex) error {
 	if err := PutAll(ctx, o.Objects, []Item{{Ref: ref, Data: raw}}); err != nil {
 		return err
 	}
-	pointer := formatPointer(ref, x.Payload.Size)
-	for range pointerTries {
-		have, tag, err := o.cells.Load(ctx, o.pointerKey(x.Payload.Digest))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err == nil && string(have) == string(pointer) {
-			return nil
-		}
-		_, err = o.cells.Swap(ctx, o.pointerKey(x.Payload.Digest), tag, pointer)
-		if !errors.Is(err, ErrConflict) && !errors.Is(err, ErrUnclear) {
-			return err
-		}
-	}
-	return ErrConflict
+	return lead(ctx, o.cells, o.chunksKey(x.Payload.Digest), Pointer{ToChunks, ref, x.Payload.Size})
 }
 
-// pointerTries bounds how often others may write the same pointer at the same
-// time.
-const pointerTries = 5
-
-func (o *chunkedObjects) pointerKey(d Digest) string { return "chunks/" + o.space + "/" + d.Hex() }
-
-const pointerForm = "airlock-chunks 1 %s %d %d\n"
-
-func formatPointer(index Ref, size int64) []byte {
-	return fmt.Appendf(nil, pointerForm, index.Digest, index.Size, size)
-}
-
-// pointer returns the index of a payload, and the size that it says it has.
-func (o *chunkedObjects) pointer(ctx context.Context, d Digest) (index Ref, size int64, err error) {
-	value, _, err := o.cells.Load(ctx, o.pointerKey(d))
-	if errors.Is(err, fs.ErrNotExist) {
-		return index, 0, noObject(o.space, d)
-	}
-	if err != nil {
-		return index, 0, err
-	}
-	var text string
-	_, err = fmt.Sscanf(string(value), pointerForm, &text, &index.Size, &size)
-	if err == nil {
-		index.Digest, err = ParseDigest(text)
-	}
-	if err != nil || string(formatPointer(index, size)) != string(value) || index.Size > MaxChunkIndex || size < 0 {
-		return index, 0, &FormatError{Where: "pointer to the chunks of object " + d.String(), Got: fmt.Sprintf("%.100q", value), Want: "airlock-chunks 1"}
-	}
-	return index, size, nil
-}
+func (o *chunkedObjects) chunksKey(d Digest) string { return "chunks/" + o.space + "/" + d.Hex() }
 
 // Chunks implements Chunker.
 func (o *chunkedObjects) Chunks(ctx context.Context, d Digest) (*ChunkIndex, error) {
-	ref, size, err := o.pointer(ctx, d)
+	p, err := o.pointer(ctx, ToChunks, o.chunksKey(d), d)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := Read(ctx, o.Objects, ref)
+	raw, err := Read(ctx, o.Objects, p.To)
 	if err != nil {
 		return nil, fmt.Errorf("object %s of %s: chunk index: %w", d, o.space, err)
 	}
@@ -186,7 +140,7 @@ func (o *chunkedObjects) Chunks(ctx context.Context, d Digest) (*ChunkIndex, err
 	if err != nil {
 		return nil, fmt.Errorf("object %s of %s: %w", d, o.space, err)
 	}
-	if want := (Ref{Digest: d, Size: size}); x.Payload != want {
+	if want := (Ref{Digest: d, Size: p.Payload}); x.Payload != want {
 		return nil, fmt.Errorf("object %s of %s: %w: the index is of %s", d, o.space, ErrFrame, x.Payload.Digest)
 	}
 	return x, nil

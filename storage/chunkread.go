@@ -67,7 +67,7 @@ var unframings = sync.Pool{New: func() any {
 // write writes the chunks from first on to w. Frames are checked to be there
 // and to hold as much as the index says.
 func (x *ChunkIndex) write(ctx context.Context, w io.Writer, from ChunkSource, first int, at int64) error {
-	frames := &frameStream{open: from.Frames, next: at}
+	frames := &stretches{open: from.Frames, next: at}
 	defer frames.close()
 	i := first
 	return inOrder(ctx, func() (*unframing, error) {
@@ -111,11 +111,11 @@ func (x *ChunkIndex) write(ctx context.Context, w io.Writer, from ChunkSource, f
 	})
 }
 
-// frameStream reads frames from next on. What lies between two that are wanted
-// is read over where that is cheaper than to ask again.
-type frameStream struct {
+// stretches reads stretches of bytes from next on. What lies between two that
+// are wanted is read over where that is cheaper than to ask again.
+type stretches struct {
 	open func(off int64) (io.ReadCloser, error)
-	next int64 // of the next frame, in bytes
+	next int64 // of the next stretch, in bytes
 
 	body io.ReadCloser
 	at   int64 // of body
@@ -123,11 +123,11 @@ type frameStream struct {
 
 const readOver = 256 << 10
 
-func (s *frameStream) read(frame []byte) error {
+func (s *stretches) read(stretch []byte) error {
 	if s.body != nil && s.next > s.at && s.next-s.at <= readOver {
 		n, err := io.CopyN(io.Discard, s.body, s.next-s.at)
 		if s.at += n; err != nil {
-			return fmt.Errorf("%w: %w", ErrFrame, noEOF(err))
+			return cutOff(err)
 		}
 	}
 	if s.body == nil || s.at != s.next {
@@ -138,16 +138,21 @@ func (s *frameStream) read(frame []byte) error {
 		}
 		s.body, s.at = body, s.next
 	}
-	n, err := io.ReadFull(s.body, frame)
+	n, err := io.ReadFull(s.body, stretch)
 	s.at += int64(n)
 	s.next = s.at
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrFrame, noEOF(err))
-	}
-	return nil
+	return cutOff(err)
 }
 
-func (s *frameStream) close() {
+// cutOff makes an end that came too early a damage; a line that broke is none.
+func cutOff(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w", ErrFrame, io.ErrUnexpectedEOF)
+	}
+	return err
+}
+
+func (s *stretches) close() {
 	if s.body != nil {
 		_ = s.body.Close()
 		s.body = nil
@@ -166,25 +171,32 @@ func noEOF(err error) error {
 // chunk. Reading goes on ahead of the reader until Close.
 func (x *ChunkIndex) Open(ctx context.Context, off int64, from ChunkSource) io.ReadCloser {
 	first, start, at := x.at(off)
+	return piped(ctx, func(ctx context.Context, w io.Writer) error {
+		return x.write(ctx, &skipping{w, off - start}, from, first, at)
+	})
+}
+
+// piped reads what fill writes, in a goroutine that Close ends.
+func piped(ctx context.Context, fill func(ctx context.Context, w io.Writer) error) io.ReadCloser {
 	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
-	p := &pipedChunks{PipeReader: r, cancel: cancel, done: make(chan struct{})}
+	p := &pipedReader{PipeReader: r, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		w.CloseWithError(x.write(ctx, &skipping{w, off - start}, from, first, at))
+		w.CloseWithError(fill(ctx, w))
 	}()
 	return p
 }
 
-// pipedChunks reads chunks that another goroutine decodes.
-type pipedChunks struct {
+// pipedReader reads what another goroutine writes.
+type pipedReader struct {
 	*io.PipeReader
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
 // Close ends the goroutine too.
-func (p *pipedChunks) Close() error {
+func (p *pipedReader) Close() error {
 	p.cancel()
 	err := p.PipeReader.Close()
 	<-p.done

@@ -14,7 +14,9 @@ const (
 	MaxDeltaRun  = 4 << 20 // what one frame decodes to
 	MaxDeltaDict = 8 << 20 // of a base, as a dictionary
 	MaxDeltaHead = 64 << 20
-	maxBases     = 16
+	// MaxDelta bounds a delta that is kept in a store.
+	MaxDelta = 256 << 20
+	maxBases = 16
 )
 
 const (

@@ -42,6 +42,22 @@ func (h *DeltaHead) Apply(ctx context.Context, w io.Writer, frames io.Reader, ba
 	return nil
 }
 
+// Open reads what Apply writes. Reading goes on ahead of the reader until
+// Close, which closes the frames too. Whoever reads must not believe a byte of
+// it before the end, where all of it is the payload.
+func (h *DeltaHead) Open(ctx context.Context, frames io.ReadCloser, base func(int) (io.ReaderAt, error)) io.ReadCloser {
+	body := piped(ctx, func(ctx context.Context, w io.Writer) error { return h.Apply(ctx, w, frames, base) })
+	return &closingBoth{body, frames}
+}
+
+// closingBoth closes what it reads from, then what that reads from.
+type closingBoth struct {
+	io.ReadCloser
+	under io.Closer
+}
+
+func (c *closingBoth) Close() error { return errors.Join(c.ReadCloser.Close(), c.under.Close()) }
+
 type applying struct {
 	head             *DeltaHead
 	w                io.Writer

@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"errors"
+	"io"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -132,4 +133,47 @@ func TestCellFormat(t *testing.T) {
 			t.Errorf("cut after %d bytes and nobody saw", i)
 		}
 	}
+}
+
+func FuzzParsePointer(f *testing.F) {
+	whole := string(Pointer{ToChunks, RefOf([]byte("value")), 70000}.Format())
+	f.Add(whole)
+	f.Add(string(Pointer{ToDelta, RefOf(nil), 0}.Format()))
+	f.Add(whole[:len(whole)-1])
+	f.Add(whole + "\n")
+	f.Add(strings.Replace(whole, " 5 ", " +5 ", 1))
+	f.Add(strings.Replace(whole, " 5 ", " 67108865 ", 1))
+	f.Add(strings.Replace(whole, " 1 ", " 2 ", 1))
+	f.Fuzz(func(t *testing.T, text string) {
+		for kind, limit := range map[PointerKind]int64{ToChunks: MaxChunkIndex, ToDelta: MaxDelta} {
+			p, err := ParsePointer(kind, []byte(text))
+			if err == nil && (string(p.Format()) != text || p.To.Size > limit || p.To.Size < 0 || p.Payload < 0 || len(text) > MaxPointer) {
+				t.Errorf("%q is taken for %+v", text, p)
+			}
+		}
+	})
+}
+
+func FuzzReadDelta(f *testing.F) {
+	whole := example(f, "delta.hex")
+	f.Add(whole)
+	f.Add(whole[:len(whole)-1])
+	f.Add(whole[:deltaFixed])
+	f.Add([]byte(deltaHeader))
+	f.Add(bytes.Replace(whole, []byte("1\n"), []byte("2\n"), 1))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r := bytes.NewReader(b)
+		h, err := ReadDeltaHead(r)
+		if err != nil {
+			return
+		}
+		if again, err := h.Format(); err != nil || !bytes.Equal(again, b[:len(b)-r.Len()]) {
+			t.Errorf("%x is written %x, %v", b, again, err)
+		}
+		var out bytes.Buffer
+		err = h.Apply(t.Context(), &out, r, func(int) (io.ReaderAt, error) { return strings.NewReader(exampleBase), nil })
+		if err == nil && RefOf(out.Bytes()) != h.Payload {
+			t.Errorf("%x gives another payload than it says", b)
+		}
+	})
 }
