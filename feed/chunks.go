@@ -54,17 +54,22 @@ func (p *Package) openLarge(ctx context.Context, i int) (io.ReadCloser, error) {
 		return x.Open(ctx, 0, from), nil
 	}
 	from.Have = base.chunk
-	return &withBase{x.Open(ctx, 0, from), base}, nil
+	return &withBase{x.Open(ctx, 0, from), base.Close}, nil
+}
+
+// openBase opens what is here already of an earlier version of file i.
+func (p *Package) openBase(i int) (Base, bool) {
+	if p.bases == nil {
+		return Base{}, false
+	}
+	return p.bases(p.Row.Ref, p.Manifest.Layers[i].Path)
 }
 
 // base returns the chunks of what is here already, nil where that is nothing. A
 // base that is no help is no error.
 func (p *Package) base(ctx context.Context, source Chunks, i int) (*baseChunks, error) {
-	if p.bases == nil {
-		return nil, nil
-	}
-	b, ok := p.bases(p.Row.Ref, p.Manifest.Layers[i].Path)
-	if !ok || b.Size <= storage.ChunkAbove {
+	b, ok := p.openBase(i)
+	if !ok {
 		return nil, nil
 	}
 	x, err := source.Chunks(ctx, p.id, b.Digest)
@@ -101,13 +106,13 @@ func (b *baseChunks) chunk(c storage.Chunk, buf []byte) []byte {
 	return buf
 }
 
-// withBase closes the base with the reader that uses it.
+// withBase closes the base after the reader that uses it.
 type withBase struct {
 	io.ReadCloser
-	base *baseChunks
+	close func() error
 }
 
-func (w *withBase) Close() error { return errors.Join(w.ReadCloser.Close(), w.base.Close()) }
+func (w *withBase) Close() error { return errors.Join(w.ReadCloser.Close(), w.close()) }
 
 // errLayer names the payload in an error.
 func (p *Package) errLayer(i int, err error) error {

@@ -20,7 +20,8 @@ type chunkTape struct {
 	*feedtest.Tape
 	store  *storage.Store
 	chunks func(*storage.ChunkIndex) (*storage.ChunkIndex, error) // nil tells the truth
-	read   int64                                                  // bytes of frames
+	delta  func(storage.Ref, error) (storage.Ref, error)          // likewise
+	read   int64                                                  // bytes of frames and deltas
 	whole  int                                                    // payloads asked for whole
 }
 
@@ -32,6 +33,24 @@ func (c *chunkTape) Chunks(ctx context.Context, _ feed.ID, d storage.Digest) (*s
 		return c.chunks(x)
 	}
 	return x, err
+}
+
+func (c *chunkTape) Delta(ctx context.Context, _ feed.ID, base, target storage.Digest) (storage.Ref, error) {
+	p, err := c.store.Objects(chunkSpace).(storage.Differ).Delta(ctx, base, target)
+	if c.delta != nil {
+		return c.delta(p.To, err)
+	}
+	return p.To, err
+}
+
+// keepDelta makes the source keep a delta.
+func (c *chunkTape) keepDelta(t *testing.T, base, target []byte) storage.Pointer {
+	t.Helper()
+	p, err := c.store.Objects(chunkSpace).(storage.Differ).KeepDelta(t.Context(), storage.DigestOf(base), storage.DigestOf(target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func (c *chunkTape) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
@@ -81,6 +100,11 @@ func large(t *testing.T, payloads ...[]byte) (*feedtest.Author, *chunkTape, *fee
 // take fetches the last package of the tape with what is here already.
 func take(t *testing.T, a *feedtest.Author, c *chunkTape, s *feed.State, base *feed.Base) ([]byte, error) {
 	t.Helper()
+	return takeBy(t, a, c, s, base, func(p *feed.Package) (io.ReadCloser, error) { return p.Open(t.Context(), 0) })
+}
+
+func takeBy(t *testing.T, a *feedtest.Author, c *chunkTape, s *feed.State, base *feed.Base, open func(*feed.Package) (io.ReadCloser, error)) ([]byte, error) {
+	t.Helper()
 	f := a.Follower(c)
 	f.Bases = func(feed.Ref, string) (feed.Base, bool) {
 		if base == nil {
@@ -90,7 +114,7 @@ func take(t *testing.T, a *feedtest.Author, c *chunkTape, s *feed.State, base *f
 	}
 	var got []byte
 	err := f.Fetch(t.Context(), s, []feed.Row{s.Index.Row(s.Index.Size() - 1)}, func(p *feed.Package) error {
-		r, err := p.Open(t.Context(), 0)
+		r, err := open(p)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ type place interface {
 	feed.Source
 	feed.Packs
 	feed.Chunks
+	feed.Deltas
 	feed.Tiles
 	feed.Waiter
 	feed.Publisher
@@ -28,6 +29,8 @@ type conn struct {
 	place
 	name  string
 	close func() error // nil once closed
+	// received tells how many bytes came over the line; nil where there is none.
+	received func() int64
 }
 
 // Close ends the connection; for a store it waits for what is being written.
@@ -84,7 +87,7 @@ func (a *app) dial(base string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{place: c, name: base, close: func() error { return nil }}, nil
+	return &conn{place: c, name: base, close: func() error { return nil }, received: c.Received}, nil
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {

@@ -32,6 +32,10 @@ func (p tapePlace) Chunks(context.Context, feed.ID, storage.Digest) (*storage.Ch
 	return nil, fs.ErrNotExist
 }
 
+func (p tapePlace) Delta(context.Context, feed.ID, storage.Digest, storage.Digest) (storage.Ref, error) {
+	return storage.Ref{}, fs.ErrNotExist
+}
+
 func (p tapePlace) Feeds(context.Context) ([]feed.ID, error) { return []feed.ID{p.ID}, nil }
 
 // openTape follows a tape, as openFeed does a source.

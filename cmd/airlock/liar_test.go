@@ -203,6 +203,11 @@ func (l *liar) Chunks(context.Context, feedhttp.Caller, feed.ID, storage.Digest)
 	return nil, fs.ErrNotExist
 }
 
+// Delta knows of none.
+func (l *liar) Delta(context.Context, feedhttp.Caller, feed.ID, storage.Digest, storage.Digest) ([]byte, error) {
+	return nil, fs.ErrNotExist
+}
+
 // rawAnswers are those of a server that does not speak the interface at all.
 var rawAnswers = map[string]http.HandlerFunc{
 	"endless": func(w http.ResponseWriter, _ *http.Request) {

@@ -219,7 +219,7 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		return nil, errors.Join(err, k.close())
 	}
 	c := server.Config{Store: store, LogKey: key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
-		Window: o.window, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
+		Window: o.window, Deltas: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
 	if k.spool != nil {
 		c.Spool = k.spool
 	}

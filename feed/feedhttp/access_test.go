@@ -32,6 +32,8 @@ func TestTokens(t *testing.T) {
 		{"none, no such feed", "/v1/feeds/acme/dev-qa/other/checkpoint", nil, 401},
 		{"none, list", "/v1/feeds", nil, 401},
 		{"none, object", shared + "/object/" + noObject, nil, 401},
+		{"none, chunks", shared + "/chunks/" + noObject, nil, 401},
+		{"none, delta", shared + "/delta/" + noObject + "/" + noObject, nil, 401},
 		{"none, from elsewhere", "/metrics", nil, 401},
 		{"none, needs none", "/v1/", nil, 200},
 		{"none, health", "/healthz", nil, 200},

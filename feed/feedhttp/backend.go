@@ -48,6 +48,9 @@ type Reader interface {
 	// Chunks returns how a payload is cut, in the form of storage.ChunkIndex;
 	// fs.ErrNotExist where it is kept as it came.
 	Chunks(ctx context.Context, c Caller, id feed.ID, d storage.Digest) ([]byte, error)
+	// Delta returns where the delta from base to target is, in the form of
+	// storage.Pointer; fs.ErrNotExist where there is none.
+	Delta(ctx context.Context, c Caller, id feed.ID, base, target storage.Digest) ([]byte, error)
 }
 
 // Writer is what a server takes in. Who may append shows in the statements.

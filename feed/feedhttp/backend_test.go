@@ -17,6 +17,7 @@ import (
 	"airlock/feed/log"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/storage/storetest"
 )
 
 // backend is a small server without trust: it keeps what it is given in a
@@ -43,7 +44,7 @@ var (
 )
 
 func newBackend(tb testing.TB) *backend {
-	b := &backend{store: storage.NewMem(), key: feedtest.Key(1), inMemory: true,
+	b := &backend{store: storage.Chunked(storage.NewMem()), key: feedtest.Key(1), inMemory: true,
 		expected: map[storage.Digest]int64{}, spool: map[storage.Digest][]byte{}}
 	b.logs = log.New(log.Config{Store: b.store, Key: b.key})
 	tb.Cleanup(func() { b.logs.Close() })
@@ -121,6 +122,18 @@ func (b *backend) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d s
 		return nil, err
 	}
 	return x.Format()
+}
+
+func (b *backend) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base, target storage.Digest) ([]byte, error) {
+	if err := b.called("Delta"); err != nil {
+		return nil, err
+	}
+	differ, ok := b.store.Objects(id.Space.String()).(storage.Differ)
+	if !c.MayRead || !ok {
+		return nil, fs.ErrNotExist
+	}
+	p, err := differ.Delta(ctx, base, target)
+	return p.Format(), err
 }
 
 func (b *backend) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
@@ -294,6 +307,18 @@ func (b *backend) put(tb testing.TB, id feed.ID, data []byte) storage.Digest {
 		tb.Fatal(err)
 	}
 	return ref.Digest
+}
+
+// putLarge keeps a payload that is cut, and the delta to it from another; it
+// returns the payload, and the delta's two ends as they stand in a path.
+func (b *backend) putLarge(tb testing.TB, id feed.ID) (payload, delta string) {
+	tb.Helper()
+	data := storetest.Text(1, 2<<20)
+	base, target := b.put(tb, id, data), b.put(tb, id, append(data[:1<<20:1<<20], append([]byte("an edit"), data[1<<20:]...)...))
+	if _, err := b.store.Objects(id.Space.String()).(storage.Differ).KeepDelta(tb.Context(), base, target); err != nil {
+		tb.Fatal(err)
+	}
+	return target.Hex(), base.Hex() + "/" + target.Hex()
 }
 
 // batchOf makes a batch of what an author signed.

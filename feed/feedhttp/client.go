@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
@@ -48,7 +49,8 @@ type Client struct {
 	ahead    int
 	// coding is what segments and packs are asked for in: nothing on this
 	// machine, where compressing costs more than it saves.
-	coding string
+	coding   string
+	received atomic.Int64
 
 	zstdOnce sync.Once
 	zstd     *zstd.Decoder
@@ -63,6 +65,7 @@ var (
 	_ feed.Source    = (*Client)(nil)
 	_ feed.Packs     = (*Client)(nil)
 	_ feed.Chunks    = (*Client)(nil)
+	_ feed.Deltas    = (*Client)(nil)
 	_ feed.Tiles     = (*Client)(nil)
 	_ feed.Waiter    = (*Client)(nil)
 	_ feed.Publisher = (*Client)(nil)
@@ -80,15 +83,20 @@ func NewClient(c ClientConfig) (*Client, error) {
 		}
 	}
 	out := &Client{
-		base: base, http: newHTTP(c.HTTP, base, c.Token), agent: cmp.Or(c.UserAgent, "airlock"),
+		base: base, agent: cmp.Or(c.UserAgent, "airlock"),
 		retry: c.Retry.withDefaults(), patience: cmp.Or(c.Patience, time.Minute), ahead: cmp.Or(c.Ahead, 3),
 		coding: "zstd", heads: map[feed.ID]feed.Checkpoint{},
 	}
+	out.http = newHTTP(c.HTTP, base, c.Token, &out.received)
 	if isLoopback(base.Hostname()) && !c.Compress {
 		out.coding = "identity"
 	}
 	return out, nil
 }
+
+// Received returns how many bytes of answers have come from the server, as they
+// came over the line and without headers.
+func (c *Client) Received() int64 { return c.received.Load() }
 
 // maxInfo and maxFeeds bound the answers about the server, in bytes.
 const (

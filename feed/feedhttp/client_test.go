@@ -2,6 +2,7 @@ package feedhttp_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -92,4 +93,44 @@ func readObject(t *testing.T, c *feedhttp.Client, id feed.ID, d storage.Digest, 
 	}
 	defer r.Close()
 	return io.ReadAll(r)
+}
+
+// TestLargeRoundTrip asks how a payload is cut and for the delta to it.
+func TestLargeRoundTrip(t *testing.T) {
+	b := newBackend(t)
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	b.fill(t, a, 1)
+	cut, delta := b.putLarge(t, a.ID)
+	c := client(t, serve(t, handler(t, b, nil)), nil)
+	payload, err := storage.ParseHex(cut)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, err := storage.ParseHex(delta[:64])
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := c.Chunks(t.Context(), a.ID, payload)
+	if err != nil || x.Payload.Digest != payload {
+		t.Errorf("chunks of %v, %v", x, err)
+	}
+	if _, err := c.Chunks(t.Context(), a.ID, storage.Digest{1}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("chunks of nothing: %v", err)
+	}
+	before := c.Received()
+	ref, err := c.Delta(t.Context(), a.ID, base, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Delta(t.Context(), a.ID, payload, base); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the delta back: %v", err)
+	}
+	if got, err := feed.ReadWhole(t.Context(), func(ctx context.Context, d storage.Digest, off int64) (io.ReadCloser, error) {
+		return c.Object(ctx, a.ID, d, off)
+	}, ref.Digest, ref.Size); err != nil || storage.RefOf(got) != ref {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if n := c.Received() - before; n < ref.Size || n > ref.Size+2*storage.MaxPointer+1<<10 {
+		t.Errorf("received %d bytes for a delta of %d", n, ref.Size)
+	}
 }

@@ -252,6 +252,12 @@ func TestGreedyServer(t *testing.T) {
 			if _, err := cl.Pack(t.Context(), id, 0, 256); err == nil {
 				t.Error("a pack")
 			}
+			if _, err := cl.Chunks(t.Context(), id, storage.Digest{}); err == nil {
+				t.Error("chunks")
+			}
+			if _, err := cl.Delta(t.Context(), id, storage.Digest{}, storage.Digest{1}); err == nil {
+				t.Error("a delta")
+			}
 			if _, err := cl.LogKey(t.Context()); err == nil {
 				t.Error("a log key")
 			}

@@ -39,6 +39,19 @@ func (c *Client) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*sto
 	return x, nil
 }
 
+// Delta returns the delta between two payloads, not checked.
+func (c *Client) Delta(ctx context.Context, id feed.ID, base, target storage.Digest) (storage.Ref, error) {
+	got, err := c.fetch(ctx, request{method: http.MethodGet, path: feedPath(id) + "/delta/" + base.Hex() + "/" + target.Hex(), limit: storage.MaxPointer})
+	if err != nil {
+		return storage.Ref{}, err
+	}
+	p, err := storage.ParsePointer(storage.ToDelta, got.body)
+	if err != nil {
+		return storage.Ref{}, c.named(fmt.Errorf("delta from %s to %s: %w: %w", base, target, feed.ErrMalformed, err))
+	}
+	return p.To, nil
+}
+
 // objectReader reads an object over as many connections as it takes. It keeps
 // the context of the call that made it, as the body of a response does.
 type objectReader struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"airlock/storage"
 )
@@ -49,13 +50,33 @@ func getObject(h *Handler, c *call) (answer, error) {
 	return a, nil
 }
 
-// getChunks answers with the chunk index of a payload. A store may replace it.
+// getChunks answers with the chunk index of a payload.
 func getChunks(h *Handler, c *call) (answer, error) {
 	d, err := storage.ParseHex(c.rest)
 	if err != nil {
 		return answer{}, badRequest("path: %s", err)
 	}
 	b, err := h.config.Reader.Chunks(c.r.Context(), c.caller, c.id, d)
+	return h.replaceable(b, err)
+}
+
+// getDelta answers with where the delta between two payloads is.
+func getDelta(h *Handler, c *call) (answer, error) {
+	from, to, _ := strings.Cut(c.rest, "/")
+	base, err := storage.ParseHex(from)
+	if err != nil {
+		return answer{}, badRequest("path: base: %s", err)
+	}
+	target, err := storage.ParseHex(to)
+	if err != nil {
+		return answer{}, badRequest("path: payload: %s", err)
+	}
+	b, err := h.config.Reader.Delta(c.r.Context(), c.caller, c.id, base, target)
+	return h.replaceable(b, err)
+}
+
+// replaceable answers with what a store may replace, or with its error.
+func (h *Handler) replaceable(b []byte, err error) (answer, error) {
 	if err != nil {
 		return answer{}, fromStore(err)
 	}

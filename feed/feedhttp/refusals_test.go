@@ -22,6 +22,7 @@ func TestAnswers(t *testing.T) {
 	b.fill(t, a, 300)
 	h := handler(t, b, nil)
 	object := b.put(t, a.ID, []byte("an object")).Hex()
+	cut, delta := b.putLarge(t, a.ID)
 	const batch = "Content-Type: " + feedhttp.BatchMediaType
 
 	for _, c := range []struct {
@@ -46,10 +47,16 @@ func TestAnswers(t *testing.T) {
 		{"object", "GET", shared + "/object/" + object, "", nil, 200, ""},
 		{"object, head", "HEAD", shared + "/object/" + object, "", nil, 200, ""},
 
+		{"chunks", "GET", shared + "/chunks/" + cut, "", nil, 200, ""},
+		{"delta", "GET", shared + "/delta/" + delta, "", nil, 200, ""},
+		{"delta, head", "HEAD", shared + "/delta/" + delta, "", nil, 200, ""},
+
 		{"no such path", "GET", "/v2", "", nil, 404, "not-found"},
 		{"root", "GET", "/", "", nil, 404, "not-found"},
 		{"no such feed", "GET", "/v1/feeds/acme/dev-qa/other/checkpoint", "", nil, 404, "not-found"},
 		{"no such object", "GET", shared + "/object/" + noObject, "", nil, 404, "not-found"},
+		{"object that is not cut", "GET", shared + "/chunks/" + object, "", nil, 404, "not-found"},
+		{"delta that nobody made", "GET", shared + "/delta/" + noObject + "/" + object, "", nil, 404, "not-found"},
 		{"segment to come", "GET", shared + "/segment/009", "", nil, 404, "not-found"},
 		{"segment not full yet", "GET", shared + "/segment/001", "", nil, 404, "not-found"},
 		{"nothing under a feed", "GET", shared, "", nil, 404, "not-found"},
@@ -70,6 +77,10 @@ func TestAnswers(t *testing.T) {
 		{"long URL", "GET", shared + "/object/" + strings.Repeat("a", 2000), "", nil, 413, "too-large"},
 		{"digest in capitals", "GET", shared + "/object/" + strings.Repeat("A", 64), "", nil, 400, "bad-request"},
 		{"short digest", "GET", shared + "/object/" + noObject[1:], "", nil, 400, "bad-request"},
+		{"chunks of a short digest", "GET", shared + "/chunks/" + noObject[1:], "", nil, 400, "bad-request"},
+		{"delta from nothing", "GET", shared + "/delta/" + noObject, "", nil, 400, "bad-request"},
+		{"delta from a short digest", "GET", shared + "/delta/" + noObject[1:] + "/" + noObject, "", nil, 400, "bad-request"},
+		{"delta to two", "GET", shared + "/delta/" + delta + "/" + noObject, "", nil, 400, "bad-request"},
 		{"number without zeros", "GET", shared + "/segment/1", "", nil, 400, "bad-request"},
 		{"number with a needless group", "GET", shared + "/segment/x000/001", "", nil, 400, "bad-request"},
 		{"number without its x", "GET", shared + "/segment/001/001", "", nil, 400, "bad-request"},
@@ -128,6 +139,7 @@ func TestCaching(t *testing.T) {
 	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
 	b.fill(t, a, 260)
 	object := b.put(t, a.ID, []byte("an object")).Hex()
+	cut, delta := b.putLarge(t, a.ID)
 	for _, open := range []bool{true, false} {
 		scope := "public"
 		h := handler(t, b, func(c *feedhttp.Config) {
@@ -143,6 +155,8 @@ func TestCaching(t *testing.T) {
 			"/tile/0/000.p/3":           scope + ", max-age=60",
 			"/segment/001.p/2":          scope + ", max-age=60",
 			"/pack/000":                 scope + ", max-age=60", // may be purged
+			"/chunks/" + cut:            scope + ", max-age=60", // may be made again
+			"/delta/" + delta:           scope + ", max-age=60",
 			"/checkpoint":               scope + ", max-age=1",
 			"/checkpoint?wait=1&size=1": "no-store",
 		} {

@@ -57,6 +57,7 @@ func newRoutes() *routes {
 		{name: "pack", path: feedTemplate + "pack/{rest:.+}", access: readers, get: getPack, fast: "pack/"},
 		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: readers, get: getTile, fast: "tile/"},
 		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: readers, get: getChunks},
+		{name: "delta", path: feedTemplate + "delta/{rest:.+}", access: readers, get: getDelta},
 		{name: "entries", path: feedTemplate + "entries", access: publisher, post: postEntries},
 		{name: "uploads", path: feedTemplate + "uploads", access: publisher, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: publisher, head: headUpload, patch: patchUpload},

@@ -3,11 +3,13 @@ package feedhttp
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,9 +59,10 @@ const maxRedirects = 5
 // errRedirect reports a redirect that is not followed.
 var errRedirect = errors.New("redirect not followed")
 
-// newHTTP returns an HTTP client that sends the token to base alone and never
-// follows a redirect from https to http.
-func newHTTP(given *http.Client, base *url.URL, token string) *http.Client {
+// newHTTP returns an HTTP client that sends the token to base alone, never
+// follows a redirect from https to http, and adds the bytes of answers, as they
+// come over the line, to received.
+func newHTTP(given *http.Client, base *url.URL, token string, received *atomic.Int64) *http.Client {
 	out := http.Client{}
 	if given != nil {
 		out = *given
@@ -80,7 +83,7 @@ func newHTTP(given *http.Client, base *url.URL, token string) *http.Client {
 			ReadBufferSize:         64 << 10,
 		}
 	}
-	out.Transport = &tokenTransport{out.Transport, base.Scheme, base.Host, token}
+	out.Transport = &tokenTransport{out.Transport, base.Scheme, base.Host, token, received}
 	out.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) > maxRedirects:
@@ -93,12 +96,14 @@ func newHTTP(given *http.Client, base *url.URL, token string) *http.Client {
 	return &out
 }
 
-// tokenTransport adds the read token to requests to one server. net/http
-// itself would take it along to other ports and subdomains.
+// tokenTransport adds the read token to requests to one server, and counts
+// what comes back. net/http itself would take the token along to other ports
+// and subdomains.
 type tokenTransport struct {
 	next         http.RoundTripper
 	scheme, host string
 	token        string
+	received     *atomic.Int64
 }
 
 func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -106,7 +111,23 @@ func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		r = r.Clone(r.Context())
 		r.Header.Set("Authorization", "Bearer "+t.token)
 	}
-	return t.next.RoundTrip(r)
+	got, err := t.next.RoundTrip(r)
+	if err == nil && got.Body != http.NoBody {
+		got.Body = &countedBody{got.Body, t.received}
+	}
+	return got, err
+}
+
+// countedBody counts what is read of it.
+type countedBody struct {
+	io.ReadCloser
+	n *atomic.Int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.n.Add(int64(n))
+	return n, err
 }
 
 // CloseIdleConnections lets http.Client find the method of what it wraps.

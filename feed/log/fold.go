@@ -162,7 +162,7 @@ func (l *Log) loadPages(ctx context.Context, h *Head, index *feed.Index) error {
 }
 
 // addRow adds to the index. The committer alone changes it; the lock is for
-// fullPage, which others call.
+// fullPage and Entry, which others call.
 func (l *Log) addRow(r feed.Row) {
 	l.indexMu.Lock()
 	defer l.indexMu.Unlock()
@@ -177,4 +177,16 @@ func (l *Log) fullPage(n int) ([]byte, bool) {
 		return nil, false
 	}
 	return l.index.Page(n), true
+}
+
+// Entry returns the entry with a statement, of those up to this process's last
+// commit.
+func (l *Log) Entry(id signing.ID) (feed.Row, bool) {
+	l.indexMu.Lock()
+	defer l.indexMu.Unlock()
+	i, ok := l.index.ByID(id)
+	if !ok {
+		return feed.Row{}, false
+	}
+	return l.index.Row(i), true
 }

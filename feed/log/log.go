@@ -148,7 +148,7 @@ type Log struct {
 	// loading admits one reader of the cell at a time.
 	loading sync.Mutex
 
-	// The committer's own. indexMu lets others take full pages out of it.
+	// The committer's own. indexMu lets others look into it.
 	indexMu sync.Mutex
 	index   *feed.Index
 	signers *feed.Signers // nil until the index was loaded

@@ -7,23 +7,14 @@ import (
 	"airlock/storage"
 )
 
-// Bases returns what finds, among the files that the folder has, one that a
-// large file of a new version may be like: that of the same path, or else the
-// largest of the package. A file that was changed since does no harm.
+// Bases returns what finds, among the files that the folder has, the one that a
+// large file of a new version is most like (feed.BaseFor). A file that was
+// changed since does no harm.
 func (d *Dir) Bases(installed []Item) func(r feed.Ref, path string) (feed.Base, bool) {
 	items := byName(installed)
 	return func(r feed.Ref, path string) (feed.Base, bool) {
 		it := items[nameOf(r)]
-		var best *File
-		for i, f := range it.Files {
-			if f.Path == path {
-				best = &it.Files[i]
-				break
-			}
-			if f.Size > storage.ChunkAbove && (best == nil || f.Size > best.Size) {
-				best = &it.Files[i]
-			}
-		}
+		best := feed.BaseFor(path, it.Files, func(f *File) (string, storage.Ref) { return f.Path, f.Ref })
 		if best == nil {
 			return feed.Base{}, false
 		}

@@ -145,6 +145,16 @@ func (f *newFile) Write(p []byte) (int, error) {
 	return n, noteFull(err)
 }
 
+// again empties the file: what was written to it is not what it is to hold.
+func (f *newFile) again() error {
+	if err := f.disk.before("truncate", f.name); err != nil {
+		return noteFull(err)
+	}
+	f.n, f.told = 0, 0
+	_, err := f.file.Seek(0, io.SeekStart)
+	return errors.Join(err, f.file.Truncate(0))
+}
+
 func (f *newFile) sync() error {
 	if err := f.disk.before("sync", f.name); err != nil {
 		return noteFull(err)

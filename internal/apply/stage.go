@@ -234,21 +234,14 @@ func (s *stager) dated() map[string]Item {
 	return s.items
 }
 
-// write copies a file to the stage and returns its date. Large ones are synced
+// write writes a file to the stage and returns its date. Large ones are synced
 // at once.
 func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string) (synced bool, date int64, err error) {
-	body, err := p.Open(ctx, i)
-	if err != nil {
-		return false, 0, err
-	}
-	defer body.Close()
 	f, err := s.out.create(name)
 	if err != nil {
 		return false, 0, err
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	_, err = io.CopyBuffer(f, body, *buf)
+	err = fill(ctx, f, p, i)
 	if err == nil && f.n >= writebackStep {
 		synced, err = true, f.sync()
 	}
@@ -259,6 +252,31 @@ func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string)
 		err = closing
 	}
 	return synced, date, err
+}
+
+// fill writes a file's bytes to f: by a delta, where that gives them.
+func fill(ctx context.Context, f *newFile, p *feed.Package, i int) error {
+	if body := p.OpenDelta(ctx, i); body != nil {
+		if copyAll(f, body) == nil {
+			return nil
+		}
+		if err := errors.Join(ctx.Err(), f.again()); err != nil {
+			return err
+		}
+	}
+	body, err := p.Open(ctx, i)
+	if err != nil {
+		return err
+	}
+	return copyAll(f, body)
+}
+
+func copyAll(w io.Writer, body io.ReadCloser) error {
+	defer body.Close()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	_, err := io.CopyBuffer(w, body, *buf)
+	return err
 }
 
 // makeFolder makes a folder in the stage, and those above it.

@@ -25,6 +25,7 @@ var (
 	_ feed.Packs     = (*Local)(nil)
 	_ feed.Tiles     = (*Local)(nil)
 	_ feed.Chunks    = (*Local)(nil)
+	_ feed.Deltas    = (*Local)(nil)
 	_ feed.Waiter    = (*Local)(nil)
 	_ feed.Publisher = (*Local)(nil)
 )
@@ -77,6 +78,12 @@ func (l *Local) Object(ctx context.Context, id feed.ID, d storage.Digest, off in
 // Chunks returns how a payload is cut.
 func (l *Local) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
 	return l.server.chunks(ctx, l.caller, id, d)
+}
+
+// Delta returns the delta between two payloads.
+func (l *Local) Delta(ctx context.Context, id feed.ID, base, target storage.Digest) (storage.Ref, error) {
+	p, err := l.server.delta(ctx, l.caller, id, base, target)
+	return p.To, err
 }
 
 // Pack returns the small objects of a segment.

@@ -47,6 +47,9 @@ func (s *Server) publish(ctx context.Context, b feed.Batch) (feed.Accepted, erro
 		return feed.Accepted{}, err
 	}
 	s.remember(b.Feed, &feedView{in.view.History(), in.version, s.config.Now()}, true)
+	if s.deltas != nil {
+		s.deltas.add(b.Feed, in)
+	}
 	return accepted, nil
 }
 

@@ -155,6 +155,26 @@ func (s *Server) chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	return chunker.Chunks(ctx, d)
 }
 
+// Delta returns the pointer to the delta between two payloads.
+func (s *Server) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base, target storage.Digest) ([]byte, error) {
+	p, err := s.delta(ctx, c, id, base, target)
+	if err != nil {
+		return nil, err
+	}
+	return p.Format(), nil
+}
+
+func (s *Server) delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base, target storage.Digest) (storage.Pointer, error) {
+	if err := mayRead(c, id); err != nil {
+		return storage.Pointer{}, err
+	}
+	differ, ok := s.config.Store.Objects(id.Space.String()).(storage.Differ)
+	if !ok {
+		return storage.Pointer{}, fmt.Errorf("object %s of %s: %w", target, id.Space, fs.ErrNotExist)
+	}
+	return differ.Delta(ctx, base, target)
+}
+
 // objectCacheKey keeps Spaces apart: knowing a digest opens nothing.
 func objectCacheKey(id feed.ID, d storage.Digest) string {
 	return "object/" + id.Space.String() + "/" + string(d[:])

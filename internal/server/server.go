@@ -28,6 +28,9 @@ type Config struct {
 	Cache Cache
 	// Spool keeps uploads that are not complete, nil to take none.
 	Spool Spool
+	// Deltas makes deltas between the large files of one version and the next,
+	// in the background after each commit.
+	Deltas bool
 	// Window and Fresh are those of log.Config.
 	Window, Fresh time.Duration
 	// Audit gets a line for what changes something, also where it was refused;
@@ -57,6 +60,7 @@ type Server struct {
 	config   Config
 	logs     *log.Logs
 	expected expected
+	deltas   *deltas // nil where none are made
 
 	mu     sync.Mutex
 	spaces map[trust.Space]*trust.History
@@ -80,7 +84,7 @@ func New(c Config) *Server {
 	if c.Logger == nil {
 		c.Logger = discard
 	}
-	return &Server{
+	s := &Server{
 		config: c,
 		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
 			Fresh: c.Fresh, Logger: c.Logger, Now: c.Now}),
@@ -88,10 +92,20 @@ func New(c Config) *Server {
 		spaces:   map[trust.Space]*trust.History{},
 		views:    map[feed.ID]*feedView{},
 	}
+	if c.Deltas {
+		s.deltas = s.startDeltas()
+	}
+	return s
 }
 
-// Close finishes what is being committed.
-func (s *Server) Close() error { return s.logs.Close() }
+// Close finishes what is being committed, and gives up what is done in the
+// background.
+func (s *Server) Close() error {
+	if s.deltas != nil {
+		s.deltas.close()
+	}
+	return s.logs.Close()
+}
 
 // admissionKey is the file that holds the identity file of an admitted Space.
 // It is written once: a name cannot pass to another lineage.

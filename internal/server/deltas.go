@@ -1,0 +1,110 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// maxDeltaJobs bounds the versions that wait for their deltas. What comes while
+// as many wait has none, and is pulled by its frames.
+const maxDeltaJobs = 256
+
+// deltaJob is a version whose large files are to be reached by deltas.
+type deltaJob struct {
+	id    feed.ID
+	entry feed.Entry
+}
+
+// deltas makes, one after the other and behind the answers, the deltas from one
+// version of a package to the next.
+type deltas struct {
+	server *Server
+	queue  chan deltaJob
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+func (s *Server) startDeltas() *deltas {
+	ctx, stop := context.WithCancel(context.Background())
+	d := &deltas{server: s, queue: make(chan deltaJob, maxDeltaJobs), stop: stop}
+	d.wg.Go(func() {
+		for {
+			select {
+			case j := <-d.queue:
+				if err := d.make(ctx, j); err != nil && ctx.Err() == nil {
+					s.config.Logger.Warn("delta not made", "feed", j.id.String(), "package", j.entry.Ref.String(), "error", err)
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return d
+}
+
+func (d *deltas) close() {
+	d.stop()
+	d.wg.Wait()
+}
+
+// add queues what was published. It does not wait.
+func (d *deltas) add(id feed.ID, in *incoming) {
+	for _, sub := range in.submissions {
+		if sub.Entry.What != feed.IsPublication || sub.Entry.Previous == nil {
+			continue
+		}
+		select {
+		case d.queue <- deltaJob{id, sub.Entry}:
+		default:
+		}
+	}
+}
+
+// make makes the deltas to the large files of a version from those of the
+// version that it follows.
+func (d *deltas) make(ctx context.Context, j deltaJob) error {
+	objects := d.server.config.Store.Objects(j.id.Space.String())
+	differ, ok := objects.(storage.Differ)
+	before, found := d.server.logs.Feed(j.id).Entry(*j.entry.Previous)
+	if !ok || !found || before.What != feed.IsPublication {
+		return nil
+	}
+	layers, err := manifestLayers(ctx, objects, j.entry.Manifest)
+	if err != nil {
+		return err
+	}
+	old, err := manifestLayers(ctx, objects, before.Manifest)
+	if err != nil {
+		return err
+	}
+	for _, l := range layers {
+		base := feed.BaseFor(l.Path, old, func(l *feed.Layer) (string, storage.Ref) { return l.Path, l.Ref })
+		if base == nil || l.Size <= storage.ChunkAbove || base.Digest == l.Digest {
+			continue
+		}
+		p, err := differ.KeepDelta(ctx, base.Digest, l.Digest)
+		if errors.Is(err, storage.ErrNoGain) || errors.Is(err, fs.ErrNotExist) {
+			continue // kept in a way that allows none, or purged
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.Path, err)
+		}
+		d.server.config.Logger.Info("delta made", "feed", j.id.String(), "package", j.entry.Ref.String(), "path", l.Path, "bytes", p.To.Size, "of", l.Size)
+	}
+	return nil
+}
+
+func manifestLayers(ctx context.Context, o storage.Objects, d storage.Digest) ([]feed.Layer, error) {
+	raw, err := feed.ReadWhole(ctx, o.Get, d, feed.MaxManifest)
+	if err != nil {
+		return nil, err
+	}
+	m, err := feed.ParseManifest(raw)
+	return m.Layers, err
+}
