@@ -141,15 +141,16 @@ type puller struct {
 
 // pulledDoc is what one feed's pull shows.
 type pulledDoc struct {
-	Feed    string       `json:"feed"`
-	From    int64        `json:"from"` // entries before
-	To      int64        `json:"to"`   // entries now
-	Root    string       `json:"root"`
-	Void    []int64      `json:"void,omitempty"`    // new entries that do not count
-	Refused []refusedDoc `json:"refused,omitempty"` // by the local policy
-	Plan    []apply.Line `json:"plan"`
-	DryRun  bool         `json:"dryRun,omitempty"`
-	Failed  bool         `json:"failed,omitempty"` // the plan was not carried out
+	Feed     string       `json:"feed"`
+	From     int64        `json:"from"` // entries before
+	To       int64        `json:"to"`   // entries now
+	Root     string       `json:"root"`
+	Received int64        `json:"received,omitempty"` // that came over the line
+	Void     []int64      `json:"void,omitempty"`     // new entries that do not count
+	Refused  []refusedDoc `json:"refused,omitempty"`  // by the local policy
+	Plan     []apply.Line `json:"plan"`
+	DryRun   bool         `json:"dryRun,omitempty"`
+	Failed   bool         `json:"failed,omitempty"` // the plan was not carried out
 }
 
 type refusedDoc struct {
@@ -173,7 +174,7 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 	}
 	var all []pulled
 	for _, id := range feeds {
-		doc, err := p.one(ctx, id)
+		doc, err := p.measured(ctx, id)
 		all = append(all, pulled{doc, err, p.tookIn})
 		if ctx.Err() != nil {
 			break
@@ -182,9 +183,10 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 	// What one feed lacks may have come in a later one.
 	for i := range all {
 		if errors.Is(all[i].err, trust.ErrUnapproved) && all[i].known < p.tookIn && ctx.Err() == nil {
-			from := all[i].doc.From
-			all[i].doc, all[i].err = p.one(ctx, feeds[i])
-			all[i].doc.From = from
+			first := all[i].doc
+			all[i].doc, all[i].err = p.measured(ctx, feeds[i])
+			all[i].doc.From = first.From
+			all[i].doc.Received += first.Received
 		}
 	}
 	var first error
@@ -209,6 +211,17 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 
 func changes(plan []apply.Line) bool {
 	return slices.ContainsFunc(plan, func(l apply.Line) bool { return l.Op != apply.Same && l.Op != apply.Retain && l.Op != apply.Keep })
+}
+
+// measured is one, with what came over the line.
+func (p *puller) measured(ctx context.Context, id feed.ID) (pulledDoc, error) {
+	if p.conn.received == nil {
+		return p.one(ctx, id)
+	}
+	before := p.conn.received()
+	doc, err := p.one(ctx, id)
+	doc.Received = p.conn.received() - before
+	return doc, err
 }
 
 // one follows a feed, plans and applies.
@@ -299,7 +312,11 @@ func (p *puller) rest(ctx context.Context, feeds []feed.ID, size int64, failed b
 
 func (p *puller) table(w io.Writer, docs []pulledDoc) {
 	for _, d := range docs {
-		fmt.Fprintf(w, "%s: %s verified, %d new\n", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
+		fmt.Fprintf(w, "%s: %s verified, %d new", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
+		if d.Received > 0 {
+			fmt.Fprintf(w, ", %s received", size(d.Received))
+		}
+		fmt.Fprintln(w)
 		for _, r := range d.Refused {
 			fmt.Fprintf(w, "  x %s\n", r.Reason)
 		}

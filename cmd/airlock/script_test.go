@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"airlock/storage"
+	"airlock/storage/storetest"
 	"airlock/trust"
 )
 
@@ -55,6 +56,8 @@ func TestScript(t *testing.T) {
 			"watch-start": watchStart,
 			"watch-stop":  watchStop,
 			"wait-for":    waitFor,
+			"wait-file":   waitFile,
+			"text":        writeText,
 			"small-disk":  smallDisk,
 			"fill-disk":   fillDisk,
 			"liar":        startLiar,
@@ -225,6 +228,29 @@ func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s did not become like %s", args[0], args[1])
+}
+
+// waitFile runs "wait-file PATTERN": it waits until a file matches.
+func waitFile(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if found, err := filepath.Glob(ts.MkAbs(args[0])); err != nil || len(found) > 0 {
+			ts.Check(err)
+			return
+		}
+	}
+	ts.Fatalf("nothing came to be at %s", args[0])
+}
+
+// writeText runs "text FILE SIZE SEED": a text of that many bytes.
+func writeText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: text FILE SIZE SEED")
+	}
+	size, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	seed, err := strconv.ParseUint(args[2], 10, 64)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), storetest.Text(seed, size), 0o600))
 }
 
 // flipObject runs "flip-object STORE FILE": it changes one byte of the object
