@@ -73,7 +73,7 @@ func (p *Package) base(ctx context.Context, source Chunks, i int) (*baseChunks, 
 		return nil, nil
 	}
 	x, err := source.Chunks(ctx, p.id, b.Digest)
-	if err != nil || x.Payload != b.Ref {
+	if err != nil {
 		return nil, errors.Join(ctx.Err(), b.Close())
 	}
 	out := &baseChunks{Base: b, at: map[storage.Digest]int64{}}

@@ -138,7 +138,7 @@ func (o *chunkedObjects) Chunks(ctx context.Context, d Digest) (*ChunkIndex, err
 	}
 	x, err := ParseChunkIndex(raw)
 	if err != nil {
-		return nil, fmt.Errorf("object %s of %s: %w", d, o.space, err)
+		return nil, fmt.Errorf("object %s of %s: %w: %w", d, o.space, ErrFrame, err)
 	}
 	if want := (Ref{Digest: d, Size: p.Payload}); x.Payload != want {
 		return nil, fmt.Errorf("object %s of %s: %w: the index is of %s", d, o.space, ErrFrame, x.Payload.Digest)

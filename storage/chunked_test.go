@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"airlock/storage"
 	"airlock/storage/storetest"
@@ -66,10 +68,7 @@ func (k *kept) point(t *testing.T, pointer string) {
 // index stores an index and leads the payload to it.
 func (k *kept) lead(t *testing.T, x storage.ChunkIndex) {
 	t.Helper()
-	raw, err := x.Format()
-	if err != nil {
-		t.Fatal(err)
-	}
+	raw := format(t, &x)
 	k.add(t, raw)
 	k.point(t, fmt.Sprintf("airlock-chunks 1 %s %d %d\n", storage.DigestOf(raw), len(raw), x.Payload.Size))
 }
@@ -218,6 +217,36 @@ func TestChunksLies(t *testing.T) {
 	}
 }
 
+// An index of another payload is never told of, and frames of another length
+// are seen by looking alone.
+func TestChunksLiesSeen(t *testing.T) {
+	k, other := keep(t, storetest.Text(1, 2<<20)), keep(t, storetest.Text(2, 2<<20))
+	x := *k.index
+	x.Frames.Digest = k.add(t, k.frames(t)[:x.Frames.Size-1]).Digest
+	k.lead(t, x)
+	if _, err := k.objects().Stat(t.Context(), storage.DigestOf(k.data)); !isSizeError(err) {
+		t.Errorf("frames cut short: %v", err)
+	}
+	k.lead(t, *other.index)
+	if _, err := k.objects().(storage.Chunker).Chunks(t.Context(), storage.DigestOf(k.data)); !errors.Is(err, storage.ErrFrame) {
+		t.Errorf("index of another payload: %v", err)
+	}
+}
+
+func isSizeError(err error) bool {
+	_, ok := errors.AsType[*storage.SizeError](err)
+	return ok
+}
+
+func format(t *testing.T, x *storage.ChunkIndex) []byte {
+	t.Helper()
+	raw, err := x.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 // A reader that leaves takes its goroutines with it.
 func TestChunksClosedEarly(t *testing.T) {
 	k := keep(t, storetest.Text(1, 3<<20))
@@ -249,5 +278,24 @@ func TestChunksOldStore(t *testing.T) {
 	}
 	if _, err := k.objects().(storage.Chunker).Chunks(t.Context(), ref.Digest); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("chunks of a payload without any: %v", err)
+	}
+}
+
+// Frames that end too early are damage; a line that breaks is what it is.
+func TestChunksCutOff(t *testing.T) {
+	k := keep(t, storetest.Text(1, 2<<20))
+	frames := k.frames(t)
+	broken := errors.New("the line broke")
+	for want, end := range map[error]io.Reader{storage.ErrFrame: strings.NewReader(""), broken: iotest.ErrReader(broken)} {
+		body := k.index.Open(t.Context(), 0, storage.ChunkSource{Frames: func(off int64) (io.ReadCloser, error) {
+			return io.NopCloser(io.MultiReader(bytes.NewReader(frames[off:len(frames)-1]), end)), nil
+		}})
+		_, err := io.ReadAll(body)
+		if !errors.Is(err, want) || want == broken && errors.Is(err, storage.ErrFrame) {
+			t.Errorf("got %v, want %v", err, want)
+		}
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -87,7 +87,7 @@ func (x *ChunkIndex) Format() ([]byte, error) {
 func ParseChunkIndex(b []byte) (*ChunkIndex, error) {
 	rest, ok := bytes.CutPrefix(b, []byte(chunksHeader))
 	if !ok {
-		return nil, &FormatError{Where: "chunk index", Got: fmt.Sprintf("%.20q", b), Want: chunksHeader}
+		return nil, &FormatError{Where: "chunk index", Got: fmt.Sprintf("%.20s", b), Want: chunksHeader}
 	}
 	if len(b) < chunksFixed || len(b) > MaxChunkIndex {
 		return nil, fmt.Errorf("chunk index: %d bytes, want %d to %d", len(b), chunksFixed, MaxChunkIndex)

@@ -11,8 +11,8 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// ErrFrame reports a frame that is not what its index says: damaged, cut off,
-// or made to decode to more than it may.
+// ErrFrame reports a frame that is not what its index or delta says: damaged,
+// cut off, or made to decode to more than it may; or an index that is none.
 var ErrFrame = errors.New("damaged frame")
 
 // frameDecoder decodes whole frames and never to more than MaxChunk bytes,

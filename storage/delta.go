@@ -104,7 +104,7 @@ func ReadDeltaHead(r io.Reader) (*DeltaHead, error) {
 	}
 	rest, ok := bytes.CutPrefix(fixed, []byte(deltaHeader))
 	if !ok {
-		return nil, &FormatError{Where: "delta", Got: fmt.Sprintf("%.20q", fixed), Want: deltaHeader}
+		return nil, &FormatError{Where: "delta", Got: fmt.Sprintf("%.20s", fixed), Want: deltaHeader}
 	}
 	h := &DeltaHead{Payload: refOf(rest)}
 	n := int(rest[refSize])

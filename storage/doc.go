@@ -57,6 +57,11 @@
 // of files are synced, their names are left to NTFS. A bucket is as durable as
 // its provider says.
 //
+// # Large payloads
+//
+// Chunked keeps payloads over 1 MiB in chunks of zstd frames on any store, and
+// deltas between them. ChunkIndex, DeltaHead and Pointer are their formats.
+//
 // # Several writers
 //
 // Any number of processes of one machine may use a folder; cells are guarded by

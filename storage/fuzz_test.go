@@ -103,6 +103,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(encoder.EncodeAll([]byte("a chunk"), nil), 7)
+	f.Add(encoder.EncodeAll([]byte("a chunk"), nil), 8)
 	f.Add(encoder.EncodeAll(make([]byte, 1<<20), nil), MaxChunk)
 	f.Add([]byte{}, 1)
 	f.Fuzz(func(t *testing.T, frame []byte, size int) {

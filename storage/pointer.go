@@ -50,7 +50,7 @@ func ParsePointer(kind PointerKind, b []byte) (Pointer, error) {
 		p.To.Digest, err = ParseDigest(text)
 	}
 	if err != nil || string(p.Format()) != string(b) || p.To.Size < 0 || p.To.Size > limit || p.Payload < 0 {
-		return Pointer{}, &FormatError{Where: "pointer", Got: fmt.Sprintf("%.100q", b), Want: "airlock-" + string(kind) + " 1"}
+		return Pointer{}, &FormatError{Where: "pointer", Got: fmt.Sprintf("%.100s", b), Want: "airlock-" + string(kind) + " 1"}
 	}
 	return p, nil
 }

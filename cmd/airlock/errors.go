@@ -25,7 +25,7 @@ import (
 	"airlock/trust"
 )
 
-// Exit codes. 14 and 15 belong to bundles.
+// Exit codes. 15 belongs to bundles.
 const (
 	exitDone         = 0
 	exitFailed       = 1
@@ -36,6 +36,7 @@ const (
 	exitUntrusted    = 11
 	exitRollback     = 12
 	exitUnapproved   = 13
+	exitNoBase       = 14
 	exitNoRoom       = 16
 	exitStale        = 17
 	exitInterrupted  = 130
@@ -116,6 +117,8 @@ var outcomes = []struct {
 	{is(feed.ErrDocument), exitIncomplete, "the source does not have all of the feed: try again later or from another source"},
 	{as[*feed.CriticalError], exitFailed, "update airlock: the publisher requires a newer version"},
 	{as[*storage.FormatError], exitFailed, "this is of another version of airlock, or not airlock's: check the path, or update"},
+	{is(storage.ErrFrame), exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
+	{is(storage.ErrBase), exitNoBase, "what is here is not what the delta was made from: have it made anew, for what is here"},
 	{is(publish.ErrNoKind), exitFailed, "say what it is: --kind and --version, for a plain file --kind file"},
 	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+
+	"airlock/storage"
 )
 
 // What several layers say is said once.
@@ -15,6 +18,23 @@ func TestOneLine(t *testing.T) {
 	} {
 		if got := oneLine(text); got != want || strings.Contains(got, "\n") {
 			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Of what can be wrong with a large payload, only bytes that are not what they
+// should be are damage.
+func TestLargePayloadOutcomes(t *testing.T) {
+	for text, c := range map[string]struct {
+		err  error
+		code int
+	}{
+		"damaged frame": {fmt.Errorf("chunk 5: %w: cut off", storage.ErrFrame), exitBadSignature},
+		"another index": {fmt.Errorf("object: %w: %w", storage.ErrFrame, &storage.FormatError{Where: "chunk index"}), exitFailed},
+		"another base":  {fmt.Errorf("delta: operation 5: %w", storage.ErrBase), exitNoBase},
+	} {
+		if code, hint := outcomeOf(c.err); code != c.code || hint == "" {
+			t.Errorf("%s: exit code %d, want %d, hint %q", text, code, c.code, hint)
 		}
 	}
 }

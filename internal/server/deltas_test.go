@@ -11,10 +11,12 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
 	"airlock/storage"
 	"airlock/storage/storetest"
+	"airlock/trust"
 )
 
 // heard is a logger's handler that hands on the messages that it gets.
@@ -174,5 +176,36 @@ func TestDeltasEnd(t *testing.T) {
 	w.mustSend(w.Publish("file/big@2", big(append([]byte("an edit"), old...))))
 	if err := w.srv.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// How payloads are cut, and their deltas, are for readers of the Space alone.
+func TestReadingLarge(t *testing.T) {
+	ctx := t.Context()
+	w, says := newDeltaWorld(t)
+	old := storetest.Text(1, 2<<20)
+	next := append([]byte("an edit"), old...)
+	w.mustSend(append(w.Opening(), w.Publish("file/big@1", big(old)))...)
+	w.mustSend(w.Publish("file/big@2", big(next)))
+	says.wait(t, "delta made")
+	base, target := storage.DigestOf(old), storage.DigestOf(next)
+	elsewhere := feed.ID{Space: trust.Space{Organisation: "acme", Name: "other"}, Name: "shared"}
+	for name, c := range map[string]struct {
+		srv    *server.Server
+		caller feedhttp.Caller
+		id     feed.ID
+		want   error
+	}{
+		"a reader":               {w.srv, reader, w.ID, nil},
+		"nobody":                 {w.srv, feedhttpCaller(false), w.ID, fs.ErrNotExist},
+		"through another Space":  {w.srv, reader, elsewhere, fs.ErrNotExist},
+		"a store without chunks": {newWorld(t, storage.NewMem()).srv, reader, w.ID, fs.ErrNotExist},
+	} {
+		if _, err := c.srv.Chunks(ctx, c.caller, c.id, target); !errors.Is(err, c.want) {
+			t.Errorf("chunks, %s: %v", name, err)
+		}
+		if _, err := c.srv.Delta(ctx, c.caller, c.id, base, target); !errors.Is(err, c.want) {
+			t.Errorf("delta, %s: %v", name, err)
+		}
 	}
 }
