@@ -23,8 +23,8 @@ type Differ interface {
 	KeepDelta(ctx context.Context, base, target Digest) (Pointer, error)
 }
 
-// ErrNoGain reports a delta that is not worth keeping: who has the base needs
-// half of its bytes, or a few more, as frames, or it would be over MaxDelta.
+// ErrNoGain reports a delta that is not worth keeping: it would take more than
+// three quarters of the frames that who has the base lacks, or over MaxDelta.
 var ErrNoGain = errors.New("a delta saves too little")
 
 var _ Differ = (*chunkedObjects)(nil)
@@ -53,7 +53,7 @@ func (o *chunkedObjects) KeepDelta(ctx context.Context, base, target Digest) (Po
 		return Pointer{}, err
 	}
 	defer to.close()
-	limit := min(lacking(to.Index, from.Index)/2, MaxDelta)
+	limit := min(lacking(to.Index, from.Index)/4*3, MaxDelta)
 	ref, err := PutStream(ctx, o.Objects, func(w io.Writer) error {
 		temp, err := os.CreateTemp("", "airlock-")
 		if err != nil {

@@ -19,12 +19,13 @@ type sizes struct {
 	entries  int64         // of the large feed
 	small    int64         // of the feed it is compared with
 	publish  int           // publishes for a p50
+	releases bool          // deltas between releases of Go too, which are downloaded
 	file     int64         // bytes of the large file
 	loadTime time.Duration // of each load on a server
 }
 
 var (
-	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, file: 1 << 30, loadTime: 5 * time.Second}
+	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, releases: true, file: 1 << 30, loadTime: 5 * time.Second}
 	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, loadTime: time.Second}
 )
 
@@ -69,6 +70,8 @@ var measurements = []measurement{
 	{[]string{"publish", "commands", "pull"}, []string{"registry", "oras"}, measureTransfers},
 	{[]string{"object", "unchanged"}, []string{"nginx"}, measureLoads},
 	{[]string{"file"}, []string{"cp", "openssl"}, measureFile},
+	{[]string{"tar"}, []string{"zstd"}, measureTar},
+	{[]string{"delta"}, []string{"zstd", "restic", "go"}, measureDeltas},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

@@ -57,7 +57,12 @@ func (b *bench) fileRound(ctx context.Context, file string, theirs, ours *side) 
 	if err := settle(ctx); err != nil {
 		return err
 	}
-	cost, _, err := peers.Run(ctx, b.airlock, "--home", s.path("dev"), "--store", filepath.Join(dir, "store"),
+	return b.publishToStore(ctx, s, file, filepath.Join(dir, "store"), ours)
+}
+
+// publishToStore publishes a file into a new store.
+func (b *bench) publishToStore(ctx context.Context, s *site, file, store string, ours *side) error {
+	cost, _, err := peers.Run(ctx, b.airlock, "--home", s.path("dev"), "--store", store,
 		"publish", feedName, file, "--kind", "file", "--name", "big", "--version", "1")
 	if err != nil {
 		return err

@@ -142,6 +142,12 @@ func publisherArgs(s *site, addr, path string) []string {
 	return []string{"--home", s.path("dev"), "--server", "http://" + addr, "--token-file", s.path("tokens"), "publish", feedName, path}
 }
 
+// pullArgs are those of every pull command.
+func pullArgs(s *site, addr string) []string {
+	return []string{"--home", s.path("prod"), "--server", "http://" + addr, "--token-file", s.path("tokens"),
+		"pull", s.id.String(), "--into", s.path("conf")}
+}
+
 func (t *transfers) publishOnce(ctx context.Context, s *site, server *peers.Server) error {
 	return t.charge(server, &t.one, func() (peers.Cost, error) {
 		cost, _, err := peers.Run(ctx, t.airlock, publisherArgs(s, server.Addr, t.templates)...)
@@ -169,8 +175,7 @@ func (t *transfers) pullAll(ctx context.Context, s *site, server *peers.Server) 
 		return err
 	}
 	err := t.charge(server, &t.newcomers, func() (peers.Cost, error) {
-		cost, _, err := peers.Run(ctx, t.airlock, "--home", s.path("prod"), "--server", "http://"+server.Addr, "--token-file", s.path("tokens"),
-			"pull", s.id.String(), "--into", s.path("conf"))
+		cost, _, err := peers.Run(ctx, t.airlock, pullArgs(s, server.Addr)...)
 		return cost, err
 	})
 	if err != nil {
