@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	"airlock/storage"
 )
@@ -77,7 +78,7 @@ func (p *Package) openDelta(ctx context.Context, source Deltas, target storage.R
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	done := func() { <-applying }
+	done := sync.OnceFunc(func() { <-applying })
 	raw, err := p.source.Object(ctx, p.id, ref.Digest, 0)
 	if err != nil {
 		done()

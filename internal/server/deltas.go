@@ -56,7 +56,7 @@ func (d *deltas) close() {
 // add queues what was published. It does not wait.
 func (d *deltas) add(id feed.ID, in *incoming) {
 	for _, sub := range in.submissions {
-		if sub.Entry.What != feed.IsPublication || sub.Entry.Previous == nil {
+		if !in.large[sub.Entry.Manifest] || sub.Entry.Previous == nil {
 			continue
 		}
 		select {
@@ -85,12 +85,12 @@ func (d *deltas) make(ctx context.Context, j deltaJob) error {
 	}
 	for _, l := range layers {
 		base := feed.BaseFor(l.Path, old, func(l *feed.Layer) (string, storage.Ref) { return l.Path, l.Ref })
-		if base == nil || l.Size <= storage.ChunkAbove || base.Digest == l.Digest {
+		if base == nil || base.Digest == l.Digest {
 			continue
 		}
 		p, err := differ.KeepDelta(ctx, base.Digest, l.Digest)
 		if errors.Is(err, storage.ErrNoGain) || errors.Is(err, fs.ErrNotExist) {
-			continue // kept in a way that allows none, or purged
+			continue // small, kept in a way that allows none, or purged
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.Path, err)

@@ -42,6 +42,9 @@ func (in *incoming) collect(ctx context.Context, id feed.ID, e feed.Entry) error
 		if err := in.name(l.Ref); err != nil {
 			return malformed(id, fmt.Errorf("%s: %s: %w", e.Ref, l.Path, err))
 		}
+		if l.Size > storage.ChunkAbove {
+			in.large[e.Manifest] = true
+		}
 	}
 	return nil
 }

@@ -60,6 +60,7 @@ type incoming struct {
 	named       map[storage.Digest]int64        // objects that the statements name, and their sizes
 	given       map[storage.Digest]feed.Content // objects that came along
 	manifests   map[storage.Digest][]byte
+	large       map[storage.Digest]bool // manifests with files that are cut into chunks
 	view        *trust.View
 	// The identity version in force before the batch, and after it.
 	before, version int
@@ -84,7 +85,7 @@ func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
 		return nil, err
 	}
 	in := &incoming{objects: s.config.Store.Objects(b.Feed.Space.String()), view: view, before: version, version: version,
-		named: map[storage.Digest]int64{}, given: map[storage.Digest]feed.Content{}, manifests: map[storage.Digest][]byte{}}
+		named: map[storage.Digest]int64{}, given: map[storage.Digest]feed.Content{}, manifests: map[storage.Digest][]byte{}, large: map[storage.Digest]bool{}}
 	for _, o := range b.Objects {
 		in.given[o.Digest] = o
 	}
