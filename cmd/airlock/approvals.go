@@ -227,21 +227,29 @@ func (a *app) takeFromFeed(f *feed.Follower) func(context.Context, *feed.State, 
 		if err != nil {
 			return err
 		}
-		return f.Statements(ctx, s, rows, func(row feed.Row, _ trust.Verified, att signing.Attestation) error {
-			where := fmt.Sprintf("%s entry %d", s.ID, row.Index)
-			p, err := trust.OpenApproval(att)
-			if err == nil {
-				err = r.take(p, where)
-			}
-			// What one feed says must not keep another from being followed, nor
-			// this one: what is missing is missed when a package asks for it.
-			if as[*trust.DeniedError](err) || as[*home.FullError](err) {
-				a.note("%s is not kept: %v", where, err)
-				err = nil
-			}
-			return err
+		err = f.Statements(ctx, s, rows, func(row feed.Row, _ trust.Verified, att signing.Attestation) error {
+			return r.takeEntry(fmt.Sprintf("%s entry %d", s.ID, row.Index), att)
 		})
+		if err != nil {
+			return err
+		}
+		return r.home.Judge(f.View) // they may be about this very feed
 	}
+}
+
+// takeEntry is take for an entry of a feed. What one feed says must not keep
+// another from being followed, nor this one: an approval that cannot be kept is
+// missed when a package asks for it.
+func (r *reception) takeEntry(where string, att signing.Attestation) error {
+	p, err := trust.OpenApproval(att)
+	if err == nil {
+		err = r.take(p, where)
+	}
+	if as[*trust.DeniedError](err) || as[*home.FullError](err) {
+		r.note("%s is not kept: %v", where, err)
+		err = nil
+	}
+	return err
 }
 
 // completeApprovals offers the ids of the approvals that are kept here.

@@ -157,12 +157,22 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 		return nil, err
 	}
 	v, err := trust.NewView(t.History, t.Policy)
-	if err != nil || len(t.Policy.Approvals) == 0 {
-		return v, err
+	if err != nil {
+		return nil, err
+	}
+	return v, h.Judge(v)
+}
+
+// Judge gives a view of a trusted Space the approvals that are known by now, if
+// its policy asks for any.
+func (h *Home) Judge(v *trust.View) error {
+	if p := v.Policy(); p == nil || len(p.Approvals) == 0 {
+		return nil
 	}
 	evidence, err := h.Evidence()
+	evidence.Alive = v.Evidence().Alive
 	v.Judge(evidence)
-	return v, err
+	return err
 }
 
 // PolicyFile is where the policy about a Space lies.
