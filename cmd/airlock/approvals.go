@@ -216,7 +216,7 @@ func (a *app) takeFromFeed(f *feed.Follower) func(context.Context, *feed.State, 
 	return func(ctx context.Context, s *feed.State, from int64) error {
 		var rows []feed.Row
 		for row := range s.Index.Rows(from) {
-			if row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Approval) {
+			if row.What == feed.IsOther && row.Ref.Kind == string(signing.Approval) {
 				rows = append(rows, row)
 			}
 		}
@@ -242,7 +242,7 @@ func (a *app) takeFromFeed(f *feed.Follower) func(context.Context, *feed.State, 
 // missed when a package asks for it.
 func (r *reception) takeEntry(where string, att signing.Attestation) error {
 	p, err := trust.OpenApproval(att)
-	if err == nil {
+	if err == nil && slices.Contains(p.Approval.Audience, r.evidence.Receiver) { // others' are none of ours
 		err = r.take(p, where)
 	}
 	if as[*trust.DeniedError](err) || as[*home.FullError](err) {

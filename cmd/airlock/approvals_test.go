@@ -69,7 +69,7 @@ func TestApprovalsInFeed(t *testing.T) {
 		}, 0, "entry 3 does not count: it expired"},
 		"for others": {func(a *feedtest.Author, _ trust.Lineage, of signing.ID) feedtest.Signed {
 			return approvalIn(t, a, a.Space.Lineage(), of, nil)
-		}, 0, "entry 3 does not count: it is for other Spaces"},
+		}, 0, ""},
 		"no approval inside": {func(a *feedtest.Author, _ trust.Lineage, _ signing.ID) feedtest.Signed {
 			at := trust.Position{Feed: a.ID.String(), Epoch: 1}
 			return feedtest.Signed{Attestation: a.Space.Attest(a.Space.Approver, signing.Approval, "x", at)}
@@ -94,7 +94,7 @@ func TestApprovalsInFeed(t *testing.T) {
 				t.Fatal(err)
 			}
 			kept, err := a.open.Approvals()
-			if err != nil || len(kept) != test.kept || !bytes.Contains(said.Bytes(), []byte(test.says)) {
+			if err != nil || len(kept) != test.kept || !bytes.Contains(said.Bytes(), []byte(test.says)) || test.says == "" && said.Len() > 0 {
 				t.Errorf("%d kept, %v; said: %s", len(kept), err, said)
 			}
 			err = f.View.Authorize(state.Item(rowOf(t, state, pub.ID())), feedtest.Now)
