@@ -99,7 +99,7 @@ func (h *Home) Approvals() ([]trust.Approved, error) {
 			continue // another process removed it
 		}
 		if err == nil && a.ID != id {
-			err = fmt.Errorf("%s: %w: holds approval %s", h.approvalFile(id), trust.ErrMalformed, a.ID)
+			err = &ApprovalFileError{h.approvalFile(id), fmt.Errorf("%w: holds approval %s", trust.ErrMalformed, a.ID)}
 		}
 		if err != nil {
 			return nil, err
@@ -130,8 +130,25 @@ func (h *Home) RemoveApproval(id signing.ID) error {
 	return errors.Join(err, storage.SyncDir(h.file("approvals")))
 }
 
+// ApprovalFileError reports a file that is no approval, or was changed. It
+// matches trust.ErrMalformed or signing.ErrBadSignature.
+type ApprovalFileError struct {
+	Path string
+	Err  error
+}
+
+func (e *ApprovalFileError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap returns what is wrong with the bytes.
+func (e *ApprovalFileError) Unwrap() error { return e.Err }
+
+// Hint is what to do next.
+func (e *ApprovalFileError) Hint() string {
+	return "it was changed, or is no approval: fetch it again from its person, or move it away"
+}
+
 // ReadApproval reads the file of an approval and verifies it by the key that it
-// names. Bytes that are none match trust.ErrMalformed, or signing.ErrBadSignature.
+// names. Bytes that are none give *ApprovalFileError.
 func ReadApproval(path string) (trust.Approved, error) {
 	b, err := ReadFile(path, signing.MaxAttestation)
 	if err != nil {
@@ -139,11 +156,11 @@ func ReadApproval(path string) (trust.Approved, error) {
 	}
 	att, err := signing.ParseAttestation(b)
 	if err != nil {
-		return trust.Approved{}, fmt.Errorf("%s: %w: %w", path, trust.ErrMalformed, err)
+		return trust.Approved{}, &ApprovalFileError{path, fmt.Errorf("%w: %w", trust.ErrMalformed, err)}
 	}
 	a, err := trust.OpenApproval(att)
 	if err != nil {
-		return trust.Approved{}, fmt.Errorf("%s: %w", path, err)
+		return trust.Approved{}, &ApprovalFileError{path, err}
 	}
 	return a, nil
 }
