@@ -47,7 +47,7 @@ func (a *app) signApprovals(ctx context.Context, doc *approvalDoc, p trust.Appro
 			return err
 		}
 		file := filepath.Join(o.out, storage.Digest(att.ID()).Hex()+".json")
-		if err := writeWhole(file, bytes.NewReader(att.Bytes())); err != nil {
+		if err := storage.ReplaceFile(file, att.Bytes(), 0o644); err != nil {
 			return err
 		}
 		a.note("wrote %s, for: airlock pull FEED --approvals %s", file, o.out)
@@ -155,7 +155,7 @@ func (a *app) approvalsPublisher(ctx context.Context, signer *signing.Signer, p 
 	listed := func(l trust.Leaf) bool { return bytes.Equal(l.Certificate, signer.CertificateDER()) }
 	if own.Space() != id.Space || !slices.ContainsFunc(own.Current().Leaves, listed) {
 		return nil, nil, &failure{code: exitUntrusted, what: fmt.Sprintf("%s lists no leaf with role approver for this key, so it cannot sign in %s", own.Space(), id),
-			hint: "leave out --publish and hand over the file, or have the key listed as an approver's leaf of this home's Space"}
+			hint: "have it listed (airlock identity add-leaf FILE.pub --person NAME --role approver), or leave out --publish and hand over the file"}
 	}
 	c, err := a.connect(ctx, publishing)
 	if err != nil {
