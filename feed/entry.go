@@ -11,10 +11,16 @@ type Entry struct {
 	ID           signing.ID
 	What         What
 	Ref          Ref
-	Manifest     storage.Digest
+	Manifest     storage.Digest // of holdings, their document
 	ManifestSize int64
 	Previous     *signing.ID
 	Leaf         uint8 // see Row; SignedBy sets it
+}
+
+// Named returns the object that must be there before the entry is: a manifest,
+// or the document of holdings. ok is false where it names none.
+func (e Entry) Named() (ref storage.Ref, ok bool) {
+	return storage.Ref{Digest: e.Manifest, Size: e.ManifestSize}, e.ManifestSize > 0
 }
 
 // SignedBy notes who signed, where that matters to an index.
@@ -49,6 +55,12 @@ func ParseEntry(id signing.ID, st signing.Statement) (Entry, error) {
 			return e, err
 		}
 		e.What, e.Ref, e.Previous, e.Manifest = IsWithdrawal, w.Ref(), w.Previous, st.Subject
+	case signing.Holdings:
+		h, err := ParseHoldings(st)
+		if err != nil {
+			return e, err
+		}
+		e.Manifest, e.ManifestSize = st.Subject, h.DocumentSize
 	}
 	return e, nil
 }

@@ -26,6 +26,10 @@ func exampleOpening() Opening {
 	return Opening{Epoch: 1, Feed: testID, Identity: 1, Lineage: trust.Lineage{1}, LogKey: make([]byte, 32), Origin: testOrigin}
 }
 
+func exampleHoldings() Holdings {
+	return Holdings{DocumentSize: 1234, Epoch: 1, Feed: testID, Lineage: trust.Lineage{1}, Time: testTime}
+}
+
 // TestParseEntry reads what the types write.
 func TestParseEntry(t *testing.T) {
 	p, w := examplePublication(), exampleWithdrawal()
@@ -38,6 +42,8 @@ func TestParseEntry(t *testing.T) {
 		{func() (signing.Statement, error) { return w.Statement(storage.Digest{9}) },
 			Entry{What: IsWithdrawal, Ref: w.Ref(), Manifest: storage.Digest{9}, Previous: w.Previous}},
 		{exampleOpening().Statement, Entry{What: IsOpening}},
+		{func() (signing.Statement, error) { return exampleHoldings().Statement(storage.Digest{9}) },
+			Entry{Manifest: storage.Digest{9}, ManifestSize: 1234}},
 		{func() (signing.Statement, error) { return signing.Statement{Kind: "receipt"}, nil }, Entry{}},
 		{func() (signing.Statement, error) { return signing.Statement{Kind: signing.Identity}, nil }, Entry{What: IsIdentity}},
 	} {
@@ -171,6 +177,7 @@ func FuzzEntry(f *testing.F) {
 		func() (signing.Statement, error) { return examplePublication().Statement(storage.Digest{9}) },
 		func() (signing.Statement, error) { return exampleWithdrawal().Statement(storage.Digest{9}) },
 		exampleOpening().Statement,
+		func() (signing.Statement, error) { return exampleHoldings().Statement(storage.Digest{9}) },
 	} {
 		st, err := make()
 		if err != nil {
@@ -183,6 +190,11 @@ func FuzzEntry(f *testing.F) {
 		e, err := ParseEntry(signing.ID{}, st)
 		if err == nil && (e.What == IsPublication || e.What == IsWithdrawal) && e.Ref.Check() != nil {
 			t.Errorf("%s was read as %+v", predicate, e)
+		}
+		if h, err := ParseHoldings(st); err == nil {
+			if again, err := h.Statement(st.Subject); err != nil || !bytes.Equal(again.Predicate, predicate) || again.SubjectName != name || h.When().IsZero() {
+				t.Errorf("%s came back as %s", predicate, again.Predicate)
+			}
 		}
 		if o, err := parseOpening(st, testID, 1); err == nil {
 			if again, err := o.Statement(); err != nil || !bytes.Equal(again.Predicate, predicate) {

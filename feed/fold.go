@@ -163,7 +163,7 @@ func (f *fold) addIdentity(ctx context.Context, it *item) error {
 // leave it alone.
 func knownKind(k signing.Kind) bool {
 	switch k {
-	case signing.Feed, signing.Identity, signing.Publication, signing.Withdrawal, signing.Approval:
+	case signing.Feed, signing.Identity, signing.Publication, signing.Withdrawal, signing.Approval, signing.Holdings:
 		return true
 	}
 	return false

@@ -54,9 +54,9 @@ type Row struct {
 	Index        int64
 	ID           signing.ID
 	What         What
-	Ref          Ref            // of a publication or withdrawal
-	Manifest     storage.Digest // likewise
-	ManifestSize int64          // of a publication, in bytes
+	Ref          Ref            // of a publication or withdrawal; of others, the kind alone
+	Manifest     storage.Digest // likewise; of holdings, their document
+	ManifestSize int64          // of a publication and of holdings, in bytes
 	// Leaf is the place of the leaf that signed a publication or withdrawal,
 	// in the identity version in force there.
 	Leaf uint8
@@ -259,6 +259,29 @@ func (x *Index) Identities() iter.Seq[int64] {
 			}
 		}
 	}
+}
+
+// Others yields the entries of a kind that is not about packages or identities,
+// such as holdings, from the newest back to index from. None of them is void.
+func (x *Index) Others(kind signing.Kind, from int64) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		for i := x.Size() - 1; i >= from; i-- {
+			if x.what(i) != IsOther {
+				continue
+			}
+			if r := x.Row(i); r.Void == "" && r.Ref.Kind == string(kind) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// what is Row(i).What, without unpacking the row.
+func (x *Index) what(i int64) What {
+	if i < x.first && x.parent == nil {
+		return x.pages[i/PageSize].what(int(i % PageSize))
+	}
+	return x.Row(i).What
 }
 
 // FullPages is the number of pages that will not change any more.

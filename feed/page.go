@@ -213,15 +213,17 @@ func (p *page) checkList(list, want int) error {
 	return nil
 }
 
+func (p *page) what(i int) What { return What(p.rowBytes[i*pageRowSize+68]) }
+
 // isPackage reports whether row i is a publication or withdrawal.
 func (p *page) isPackage(i int) bool {
-	what := What(p.rowBytes[i*pageRowSize+68])
+	what := p.what(i)
 	return what == IsPublication || what == IsWithdrawal
 }
 
 // isTrust reports whether row i is an opening or identity that is not void.
 func (p *page) isTrust(i int) bool {
-	what := What(p.rowBytes[i*pageRowSize+68])
+	what := p.what(i)
 	return (what == IsOpening || what == IsIdentity) && len(p.text(i, 3)) == 0
 }
 

@@ -15,8 +15,9 @@ import (
 	"airlock/trust"
 )
 
-// maxStatementSubject bounds the file that an attestation speaks of, in bytes.
-const maxStatementSubject = feed.MaxManifest
+// maxStatementSubject bounds the file that an attestation speaks of, in bytes: a
+// manifest, or the larger document of holdings.
+const maxStatementSubject = feed.MaxAccount
 
 // maxProof bounds the hashes of a proof: a tree of 2^63 entries needs no more.
 const maxProof = 63
@@ -93,48 +94,16 @@ func (e *bundleEntry) check(att signing.Attestation) error {
 	return nil
 }
 
-// statement verifies an attestation against an identity alone. Its place in
-// the log is not known here, so it is held against the newest identity version
-// that lists its key, and a key that was ever revoked does not count.
+// statement verifies an attestation against an identity alone.
 func (v *verification) statement(att signing.Attestation, manifest []byte, history *trust.History, kind signing.Kind) error {
-	claim, err := signing.ParseStatement(att.Payload())
-	if err != nil {
-		return fmt.Errorf("%w: %w", trust.ErrMalformed, err)
-	}
-	var bound struct {
-		Epoch uint64 `json:"epoch"`
-		Feed  string `json:"feed"`
-	}
-	if err := json.Unmarshal(claim.Predicate, &bound); err != nil {
-		return fmt.Errorf("%w: %w", trust.ErrMalformed, err)
-	}
 	subject := storage.DigestOf(manifest)
-	at := trust.Position{Feed: bound.Feed, Epoch: bound.Epoch}
-	var got trust.Verified
-	listed := 0
-	for n := history.Current().Version; n >= 1; n-- {
-		view, err := trust.NewView(history, nil)
-		if err != nil {
-			return err
-		}
-		view.PutInForce(n, at)
-		if got, err = view.Verify(att, trust.Want{Kind: kind, Subject: subject}, at); err == nil {
-			listed = n
-			break
-		}
-		if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "position" || n == 1 {
-			return err
-		}
-	}
-	for _, r := range history.Current().Revocations {
-		if r.Key == got.Key() {
-			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "revocation", Thing: claim.SubjectName,
-				Why: fmt.Sprintf("the key of %s was revoked (%s), and whether before or after this statement only the feed tells", got.Person(), r.Reason)}
-		}
+	got, listed, err := history.VerifyApart(att, trust.Want{Kind: kind, Subject: subject})
+	if err != nil {
+		return err
 	}
 	v.ok("signature", "by %s, key %s", got.Person(), got.Key())
 	v.ok("signer", "listed by identity version %d of %d", listed, history.Current().Version)
-	v.ok("subject", "%s is %s", claim.SubjectName, subject)
+	v.ok("subject", "%s is %s", got.Statement().SubjectName, subject)
 	v.ok("bound to", "feed %s, epoch %d, lineage %s, kind %s", got.Bound().Feed, got.Bound().Epoch, got.Bound().Lineage, kind)
 	return nil
 }

@@ -160,3 +160,18 @@ func headOf(ref string) string {
 	r := ParseRef(ref)
 	return r.Kind + "/" + r.Name
 }
+
+// Holdings signs holdings of that time which know the feed alone, at a
+// checkpoint.
+func (a *Author) Holdings(time string, seen feed.Checkpoint) Signed {
+	a.tb.Helper()
+	account := feed.NewAccount(a.Space.Name, a.Space.Lineage(), time,
+		[]feed.FeedAccount{{Epoch: a.Epoch, Feed: a.ID, Lineage: a.Space.Lineage(), Note: string(seen.Note)}})
+	document, err := account.Format()
+	check(a.tb, err)
+	h := feed.Holdings{DocumentSize: int64(len(document)), Epoch: a.Epoch, Feed: a.ID, Lineage: a.Space.Lineage(), Time: time}
+	st, err := h.Statement(storage.DigestOf(document))
+	s := a.Sign(a.Space.Publisher, st, err)
+	s.Objects = [][]byte{document}
+	return s
+}

@@ -17,13 +17,17 @@ const maxInMemory = 1 << 20
 
 // collect adds what an entry names to the objects that must be there.
 func (in *incoming) collect(ctx context.Context, id feed.ID, e feed.Entry) error {
-	if e.What != feed.IsPublication {
+	ref, ok := e.Named()
+	if !ok {
 		return nil
 	}
-	if err := in.name(storage.Ref{Digest: e.Manifest, Size: e.ManifestSize}); err != nil {
+	if err := in.name(ref); err != nil {
 		return malformed(id, fmt.Errorf("%s: %w", e.Ref, err))
 	}
-	raw, err := in.read(ctx, storage.Ref{Digest: e.Manifest, Size: e.ManifestSize})
+	if e.What != feed.IsPublication {
+		return nil // a document is its readers' business
+	}
+	raw, err := in.read(ctx, ref)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // missing() will say so
 	}
