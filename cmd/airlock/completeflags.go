@@ -20,7 +20,7 @@ var (
 	wordFlags = map[string][]string{
 		"format": {"table", "json", "yaml"},
 		"kind":   kind.Names(),
-		"type":   {string(signing.Publication), string(signing.Withdrawal)},
+		"type":   {string(signing.Publication), string(signing.Withdrawal), string(signing.Holdings)},
 		"role":   {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )

@@ -120,6 +120,9 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	if err == nil {
 		err = h.NoteFollowed(state.Lineage, id)
 	}
+	if err == nil {
+		err = h.LearnAlive(ctx, f, state, a.now())
+	}
 	return f, state, report, err
 }
 

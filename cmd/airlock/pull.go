@@ -130,6 +130,21 @@ func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 	return nil, nil
 }
 
+// noteTarget lists the target among those that hold something of a feed.
+func (p *puller) noteTarget(s *feed.State) error {
+	h, err := p.home()
+	if err != nil {
+		return err
+	}
+	t := home.Target{Record: apply.RecordName(p.options.exec)}
+	if p.options.into != "" {
+		if t.Into, err = filepath.Abs(p.options.into); err != nil {
+			return err
+		}
+	}
+	return h.NoteTarget(s.Lineage, s.ID, t)
+}
+
 // puller carries out one pull command.
 type puller struct {
 	*app
@@ -258,6 +273,9 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 	}
 	if p.target == nil || p.options.dryRun {
 		return doc, waiting
+	}
+	if err := p.noteTarget(state); err != nil {
+		return doc, err
 	}
 	head := apply.Head{Epoch: state.Epoch, Size: state.Edge.Size(), Root: storage.Digest(state.Edge.Root()), Lineage: state.Lineage}
 	bar := p.progress("applying " + id.String())

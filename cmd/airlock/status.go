@@ -29,7 +29,8 @@ of each feed too. A certificate of this home's own Space that ends within 30
 days, or that ended, is warned of.
 
 The exit code is 3 where the source cannot be reached, and 12 where it shows
-less than, or something else than, was seen before.`,
+less than, or something else than, was seen before. The sign of life is the newest
+one that the Space signed in the feed (airlock holdings).`,
 		Example: `  airlock status
   airlock status acme/dev-qa/shared --into conf
   airlock status --from /mnt/store -f json`,
@@ -46,7 +47,8 @@ type statusDoc struct {
 	Seen       int64  `json:"seen"` // entries
 	Root       string `json:"root"`
 	SeenAt     string `json:"seenAt"`
-	Source     int64  `json:"source"` // entries the source has, -1 where unknown
+	Alive      string `json:"alive,omitempty"` // the Space's newest sign of life in the feed
+	Source     int64  `json:"source"`          // entries the source has, -1 where unknown
 	Behind     int64  `json:"behind"`
 	Problem    string `json:"problem,omitempty"`
 	TrustUntil string `json:"trustUntil"`        // a day, "no end", "own" or "ended"
@@ -76,8 +78,11 @@ func (a *app) status(ctx context.Context, names []string, from, into string) err
 	}
 	docs, first := []statusDoc{}, error(nil)
 	for _, s := range states {
-		d := describeStatus(h, s, a.now())
-		err := unreachable
+		d, err := describeStatus(ctx, h, s, a.now())
+		if err != nil {
+			return err
+		}
+		err = unreachable
 		if err == nil {
 			err = d.compare(ctx, c, s)
 		}
@@ -156,7 +161,7 @@ func (a *app) statesNamed(names []string) ([]*feed.State, error) {
 	return out, nil
 }
 
-func describeStatus(h *home.Home, s *feed.State, now time.Time) statusDoc {
+func describeStatus(ctx context.Context, h *home.Home, s *feed.State, now time.Time) (statusDoc, error) {
 	d := statusDoc{Feed: s.ID.String(), Seen: s.Edge.Size(), Root: s.Edge.Root().String(), SeenAt: s.SeenAt.UTC().Format(time.RFC3339),
 		Source: -1, TrustUntil: "no end"}
 	t, err := h.Trusted(s.ID.Space)
@@ -168,7 +173,11 @@ func describeStatus(h *home.Home, s *feed.State, now time.Time) statusDoc {
 	case t.Policy.Until != nil:
 		d.TrustUntil = t.Policy.Until.String()
 	}
-	return d
+	alive, err := h.Alive(ctx, s.Lineage, s.ID)
+	if !alive.IsZero() {
+		d.Alive = alive.UTC().Format(time.RFC3339)
+	}
+	return d, err
 }
 
 // compare asks the source for its checkpoint and holds it against what was
@@ -205,7 +214,7 @@ func (d *statusDoc) look(ctx context.Context, dir *apply.Dir, id feed.ID) error 
 }
 
 func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
-	header := []string{"FEED", "SEEN", "SOURCE", "BEHIND", "SEEN AT", "TRUST UNTIL"}
+	header := []string{"FEED", "SEEN", "SOURCE", "BEHIND", "SEEN AT", "SIGN OF LIFE", "TRUST UNTIL"}
 	if withDir {
 		header = append(header, "INSTALLED")
 	}
@@ -215,7 +224,7 @@ func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
 		if d.Source < 0 {
 			source, behind = "unreachable", "-"
 		}
-		row := []string{d.Feed, fmt.Sprint(d.Seen), source, behind, d.SeenAt, d.TrustUntil}
+		row := []string{d.Feed, fmt.Sprint(d.Seen), source, behind, d.SeenAt, dash(d.Alive), d.TrustUntil}
 		if withDir {
 			installed := count(d.Installed, "package", "packages")
 			if d.Missing > 0 {

@@ -48,7 +48,7 @@ missing or do not belong, 3 where the source does not have all.`,
 	}
 	fromFlag(c, &o.from)
 	f := c.Flags()
-	f.StringVar(&o.manifest, "manifest", "", "for an attestation: the manifest it speaks of")
+	f.StringVar(&o.manifest, "manifest", "", "for an attestation: the manifest or document it speaks of")
 	f.StringVar(&o.identity, "identity", "", "for an attestation: the identity file of the Space")
 	f.StringVar(&o.kind, "type", string(signing.Publication), "for an attestation: the kind of statement it must be")
 	return c

@@ -59,11 +59,7 @@ const keepEvery = time.Second
 
 // Installed returns what the program took of a feed.
 func (e *Exec) Installed(ctx context.Context, id feed.ID) ([]Item, error) {
-	r, err := e.load(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return r.doc.items(), nil
+	return Taken(ctx, e.State, id, RecordName(e.Key))
 }
 
 // Apply hands over a plan. Where the program did not take all of it the error

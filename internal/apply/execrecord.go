@@ -65,13 +65,25 @@ func (e *Exec) Failures(ctx context.Context, id feed.ID) ([]Failure, error) {
 	return out, nil
 }
 
-func (e *Exec) load(ctx context.Context, id feed.ID) (*record, error) {
-	r := &record{
-		store:   e.State,
-		key:     "applied/" + id.String() + "/" + storage.DigestOf([]byte(e.Key)).Hex()[:32],
-		doc:     feedDoc{Feed: id},
-		changes: map[string]func(*record){},
+// RecordName returns the name under which a home keeps what the program with a
+// Key took: it says nothing of a command line.
+func RecordName(key string) string { return storage.DigestOf([]byte(key)).Hex()[:32] }
+
+// Taken returns what a program took of a feed, by the name of its record.
+func Taken(ctx context.Context, state *storage.Store, id feed.ID, name string) ([]Item, error) {
+	r, err := loadRecord(ctx, state, id, name)
+	if err != nil {
+		return nil, err
 	}
+	return r.doc.items(), nil
+}
+
+func (e *Exec) load(ctx context.Context, id feed.ID) (*record, error) {
+	return loadRecord(ctx, e.State, id, RecordName(e.Key))
+}
+
+func loadRecord(ctx context.Context, state *storage.Store, id feed.ID, name string) (*record, error) {
+	r := &record{store: state, key: "applied/" + id.String() + "/" + name, doc: feedDoc{Feed: id}, changes: map[string]func(*record){}}
 	return r, r.load(ctx)
 }
 
