@@ -34,6 +34,9 @@
 // [Follower.Fetch] gets the packages of accepted entries, [Follower.Statements]
 // the statements themselves, each held against its row.
 //
+// A newcomer may begin at the newest [Snapshot] that the Space signed in the feed,
+// in its [Holdings], and read on from there: see Follower.FromSnapshot.
+//
 // # Rules
 //
 // Committers (feed/log) and followers judge by the same code and so agree:

@@ -15,12 +15,17 @@ type Entry struct {
 	ManifestSize int64
 	Previous     *signing.ID
 	Leaf         uint8 // see Row; SignedBy sets it
+
+	pages []storage.Ref // of the snapshot of holdings
 }
 
-// Named returns the object that must be there before the entry is: a manifest,
-// or the document of holdings. ok is false where it names none.
-func (e Entry) Named() (ref storage.Ref, ok bool) {
-	return storage.Ref{Digest: e.Manifest, Size: e.ManifestSize}, e.ManifestSize > 0
+// Named returns the objects that must be there before the entry is: a manifest,
+// or the document of holdings with the pages of their snapshot.
+func (e Entry) Named() []storage.Ref {
+	if e.ManifestSize == 0 {
+		return nil
+	}
+	return append([]storage.Ref{{Digest: e.Manifest, Size: e.ManifestSize}}, e.pages...)
 }
 
 // SignedBy notes who signed, where that matters to an index.
@@ -60,7 +65,7 @@ func ParseEntry(id signing.ID, st signing.Statement) (Entry, error) {
 		if err != nil {
 			return e, err
 		}
-		e.Manifest, e.ManifestSize = st.Subject, h.DocumentSize
+		e.Manifest, e.ManifestSize, e.pages = st.Subject, h.DocumentSize, h.pages()
 	}
 	return e, nil
 }

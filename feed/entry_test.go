@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"math/bits"
 	"strings"
 	"testing"
 
@@ -202,4 +203,49 @@ func FuzzEntry(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSnapshotForm changes a snapshot in one thing each.
+func TestSnapshotForm(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(s *Snapshot)
+		ok     bool
+	}{
+		"good":                 {func(*Snapshot) {}, true},
+		"as many as allowed":   {func(s *Snapshot) { *s = snapshotOf(maxSnapshot) }, true},
+		"none":                 {func(s *Snapshot) { *s = snapshotOf(0) }, false},
+		"more than allowed":    {func(s *Snapshot) { *s = snapshotOf(maxSnapshot + 1) }, false},
+		"edge of another size": {func(s *Snapshot) { s.Edge = append(s.Edge, storage.Digest{2}) }, false},
+		"no identity":          {func(s *Snapshot) { s.Identity = 0 }, false},
+		"empty page":           {func(s *Snapshot) { s.Pages[0].Size = 0 }, false},
+		"page past its bound":  {func(s *Snapshot) { s.Pages[0].Size = MaxPage + 1 }, false},
+	} {
+		s := snapshotOf(1)
+		c.change(&s)
+		h := exampleHoldings()
+		h.Snapshot = &s
+		st, err := h.Statement(storage.Digest{9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := st.Format(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		e, err := ParseEntry(signing.ID{7}, st)
+		if (err == nil) != c.ok || c.ok && len(e.Named()) != 1+len(s.Pages) {
+			t.Errorf("%s: names %d objects, %v", name, len(e.Named()), err)
+		}
+	}
+}
+
+// snapshotOf is a snapshot of n pages.
+func snapshotOf(n int) Snapshot {
+	s := Snapshot{Edge: []storage.Digest{}, Identity: 1, Pages: []SnapshotPage{}}
+	for i := range n {
+		s.Pages = append(s.Pages, SnapshotPage{Digest: storage.Digest{byte(i)}, Size: MaxPage})
+	}
+	for range bits.OnesCount(uint(n)) {
+		s.Edge = append(s.Edge, storage.Digest{1})
+	}
+	return s
 }

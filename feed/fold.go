@@ -28,6 +28,8 @@ type fold struct {
 	// before. missed is set where it has another one.
 	passes Edge
 	missed bool
+
+	began int64 // entries that were taken from a snapshot
 }
 
 // segment folds the statements of a segment, from the first one it has not

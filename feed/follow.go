@@ -34,6 +34,9 @@ type Follower struct {
 	// Bases, where set, returns what is here of a file of an earlier version of
 	// a package: chunks that it has are not fetched.
 	Bases func(r Ref, path string) (Base, bool)
+	// FromSnapshot lets a newcomer to another Space's feed begin at the newest
+	// snapshot that the Space signed in it, instead of at its first entry.
+	FromSnapshot bool
 	// Progress, where set, is told how many entries were read and how many
 	// there are.
 	Progress func(done, total int64)
@@ -45,6 +48,9 @@ type Report struct {
 	From, To int64 // sizes before and after
 	// Void holds why entries among the new ones do not count.
 	Void map[int64]error
+	// Snapshot is the number of entries that were taken from a snapshot of the
+	// Space and not read: see Follower.FromSnapshot.
+	Snapshot int64
 }
 
 // Sync brings the state of a feed up to the source's newest checkpoint. On any
@@ -144,7 +150,15 @@ func (f *Follower) compare(ctx context.Context, s *State, got Checkpoint) (curre
 func (f *Follower) extend(ctx context.Context, id ID, state *State, got Checkpoint, again bool, report Report) (*State, Report, error) {
 	known := f.View.History().Current().Version
 	var w *fold
-	for first := true; first || again; first = false {
+	if state == nil && f.FromSnapshot && f.View.Policy() != nil && got.Size > PageSize {
+		var err error
+		if w, err = f.goOn(ctx, id, got); err != nil && ctx.Err() != nil {
+			return nil, report, fmt.Errorf("feed %s: %w", id, ctx.Err())
+		} else if err == nil {
+			report.Snapshot = w.began
+		}
+	}
+	for first := w == nil; first || again; first = false {
 		before := f.View.History().Current().Version
 		w = f.begin(id, state, again)
 		if err := f.read(ctx, w, got); err != nil {

@@ -23,7 +23,9 @@ type Holdings struct {
 	Epoch        uint64        `json:"epoch"`
 	Feed         ID            `json:"feed"`
 	Lineage      trust.Lineage `json:"lineage"`
-	Time         string        `json:"time"` // RFC 3339, UTC, whole seconds
+	// Snapshot is for newcomers to the feed; absent while it has no full page.
+	Snapshot *Snapshot `json:"snapshot,omitempty"`
+	Time     string    `json:"time"` // RFC 3339, UTC, whole seconds
 }
 
 // Statement returns the statement about the document.
@@ -39,9 +41,14 @@ func (h Holdings) When() time.Time {
 	return t
 }
 
-// Document returns digest and size of the document of a statement.
-func (h Holdings) Document(st signing.Statement) storage.Ref {
-	return storage.Ref{Digest: st.Subject, Size: h.DocumentSize}
+// pages returns what the snapshot names.
+func (h Holdings) pages() (out []storage.Ref) {
+	if h.Snapshot != nil {
+		for _, p := range h.Snapshot.Pages {
+			out = append(out, storage.Ref{Digest: p.Digest, Size: p.Size})
+		}
+	}
+	return out
 }
 
 // ParseHoldings reads the predicate of a verified holdings statement.
@@ -58,6 +65,11 @@ func ParseHoldings(st signing.Statement) (Holdings, error) {
 	}
 	if h.DocumentSize < 1 || h.DocumentSize > MaxAccount {
 		return h, fmt.Errorf("holdings: document of %d bytes, want 1 to %d", h.DocumentSize, int64(MaxAccount))
+	}
+	if h.Snapshot != nil {
+		if err := h.Snapshot.check(); err != nil {
+			return h, fmt.Errorf("holdings: %w", err)
+		}
 	}
 	if st.SubjectName != h.subject() {
 		return h, fmt.Errorf("holdings: subject name is %.200q, not %q", st.SubjectName, h.subject())

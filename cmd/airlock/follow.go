@@ -107,9 +107,12 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 		return nil, nil, feed.Report{}, err
 	}
 	bar := a.progress("verifying " + id.String())
-	f.Progress = bar.set
+	f.Progress, f.FromSnapshot = bar.set, true
 	state, report, err := f.Sync(ctx, id)
 	bar.end()
+	if report.Snapshot > 0 {
+		a.note("%s: the first %d entries were taken as the Space's holdings have them; airlock verify reads them all", id, report.Snapshot)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = a.noFeed(ctx, f, src, id, err)
 	}
@@ -121,9 +124,21 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 		err = h.NoteFollowed(state.Lineage, id)
 	}
 	if err == nil {
-		err = h.LearnAlive(ctx, f, state, a.now())
+		err = a.judgeAge(ctx, h, f, state)
 	}
 	return f, state, report, err
+}
+
+// judgeAge learns when the Space was last there, which its policy may ask for.
+func (a *app) judgeAge(ctx context.Context, h *home.Home, f *feed.Follower, s *feed.State) error {
+	err := h.LearnAlive(ctx, f, s, a.now())
+	if err != nil {
+		return err
+	}
+	evidence := f.View.Evidence()
+	evidence.Alive, err = h.Alive(ctx, s.Lineage, s.ID)
+	f.View.Judge(evidence)
+	return err
 }
 
 // noFeed says that a place does not have a feed, which is worse where entries

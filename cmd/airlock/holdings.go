@@ -70,7 +70,6 @@ type heldFeedDoc struct {
 
 type saidDoc struct {
 	Feed      string `json:"feed"`
-	Entry     int64  `json:"entry"` // -1 where it is not in
 	Statement string `json:"statement,omitempty"`
 }
 
@@ -136,15 +135,11 @@ func (a *app) teller(ctx context.Context, dryRun bool) (*teller, error) {
 	return t, err
 }
 
-// ownFeeds says where the Space stands in its own feeds: in those that a place
-// has, followed to their ends, or with no place in those that were seen.
-func (t *teller) ownFeeds(ctx context.Context, c *conn) (out []feed.FeedAccount, err error) {
+// ownFeeds returns the Space's own feeds: those that a place has, followed to
+// their ends, or with no place those that were seen.
+func (t *teller) ownFeeds(ctx context.Context, c *conn) (out []*feed.State, err error) {
 	if c == nil {
-		states, err := t.followed(t.own)
-		for _, s := range states {
-			out = append(out, bareAccount(s))
-		}
-		return out, err
+		return t.followed(t.own)
 	}
 	names, err := t.home.Followed(t.own.Lineage())
 	if err != nil {
@@ -163,7 +158,7 @@ func (t *teller) ownFeeds(ctx context.Context, c *conn) (out []feed.FeedAccount,
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, bareAccount(s))
+		out = append(out, s)
 	}
 	return out, nil
 }
@@ -192,21 +187,25 @@ func (t *teller) othersFeeds(ctx context.Context) (out []feed.FeedAccount, err e
 
 // tell signs, publishes and writes. A reader of one feed sees nothing of the
 // others, so each but receipts has an account of its own.
-func (t *teller) tell(ctx context.Context, c *conn, out string, mine, theirs []feed.FeedAccount) error {
-	full := feed.NewAccount(t.own.Space(), t.own.Lineage(), t.time, append(slices.Clone(mine), theirs...))
+func (t *teller) tell(ctx context.Context, c *conn, out string, mine []*feed.State, theirs []feed.FeedAccount) error {
+	all := slices.Clone(theirs)
+	for _, s := range mine {
+		all = append(all, bareAccount(s))
+	}
+	full := feed.NewAccount(t.own.Space(), t.own.Lineage(), t.time, all)
 	t.describe(full)
 	receipts, known := feed.ID{Space: t.own.Space(), Name: feed.ReceiptsName}, false
-	for _, f := range mine {
+	for _, s := range mine {
 		account := full
-		if known = known || f.Feed == receipts; f.Feed != receipts {
-			account = feed.NewAccount(t.own.Space(), t.own.Lineage(), t.time, []feed.FeedAccount{f})
+		if known = known || s.ID == receipts; s.ID != receipts {
+			account = feed.NewAccount(t.own.Space(), t.own.Lineage(), t.time, []feed.FeedAccount{bareAccount(s)})
 		}
-		if err := t.say(ctx, c, f.Feed, account); err != nil {
+		if err := t.say(ctx, c, s.ID, account, s); err != nil {
 			return err
 		}
 	}
 	if !known && len(theirs) > 0 {
-		if err := t.say(ctx, c, receipts, full); err != nil {
+		if err := t.say(ctx, c, receipts, full, nil); err != nil {
 			return err
 		}
 	}
@@ -223,38 +222,55 @@ func (t *teller) tell(ctx context.Context, c *conn, out string, mine, theirs []f
 	return t.show(t.doc, t.table)
 }
 
-// say publishes an account in a feed.
-func (t *teller) say(ctx context.Context, c *conn, id feed.ID, account *feed.Account) error {
+// say publishes an account in a feed, with a snapshot for newcomers where there
+// is a state of it to make one from.
+func (t *teller) say(ctx context.Context, c *conn, id feed.ID, account *feed.Account, s *feed.State) error {
 	if c == nil {
 		return nil
 	}
 	if t.doc.DryRun {
-		t.doc.Said = append(t.doc.Said, saidDoc{Feed: id.String(), Entry: -1})
+		t.doc.Said = append(t.doc.Said, saidDoc{Feed: id.String()})
 		return nil
 	}
 	p, err := t.publisherOn(ctx, c, id, t.own, t.signer)
 	if err != nil {
 		return err
 	}
-	results, err := p.Announce(ctx, func(epoch uint64) ([]signing.Statement, []feed.Content, error) {
-		st, document, err := t.statement(id, epoch, account)
-		return []signing.Statement{st}, []feed.Content{feed.ContentOf(document)}, err
-	})
+	var snapshot *feed.Snapshot
+	var objects []feed.Content
+	if s != nil {
+		if snapshot, objects, err = s.Snapshot(ctx, c); err != nil {
+			return err
+		}
+	}
+	att, document, err := t.sign(ctx, id, account, snapshot)
 	if err != nil {
 		return err
 	}
-	t.doc.Said = append(t.doc.Said, saidDoc{id.String(), results[0].Index, results[0].ID.String()})
+	if err := p.AppendWith(ctx, []signing.Attestation{att}, append(objects, feed.ContentOf(document))); err != nil {
+		return err
+	}
+	t.doc.Said = append(t.doc.Said, saidDoc{id.String(), att.ID().String()})
 	return t.noteFollowed(id, p)
 }
 
-func (t *teller) statement(id feed.ID, epoch uint64, account *feed.Account) (signing.Statement, []byte, error) {
+// sign signs holdings for one of the Space's feeds.
+func (t *teller) sign(ctx context.Context, id feed.ID, account *feed.Account, s *feed.Snapshot) (signing.Attestation, []byte, error) {
 	document, err := account.Format()
 	if err != nil {
-		return signing.Statement{}, nil, err
+		return signing.Attestation{}, nil, err
 	}
-	h := feed.Holdings{DocumentSize: int64(len(document)), Epoch: epoch, Feed: id, Lineage: t.own.Lineage(), Time: t.time}
+	epoch := uint64(1)
+	if f, ok := account.Feed(t.own.Lineage(), id); ok {
+		epoch = f.Epoch
+	}
+	h := feed.Holdings{DocumentSize: int64(len(document)), Epoch: epoch, Feed: id, Lineage: t.own.Lineage(), Snapshot: s, Time: t.time}
 	st, err := h.Statement(storage.DigestOf(document))
-	return st, document, err
+	if err != nil {
+		return signing.Attestation{}, nil, err
+	}
+	att, err := t.signer.Sign(ctx, st)
+	return att, document, err
 }
 
 // write writes an account to a folder, the attestation last: without it the
@@ -265,15 +281,7 @@ func (t *teller) write(ctx context.Context, dir string, id feed.ID, account *fee
 	if t.doc.DryRun {
 		return nil
 	}
-	epoch := uint64(1)
-	if f, ok := account.Feed(t.own.Lineage(), id); ok {
-		epoch = f.Epoch
-	}
-	st, document, err := t.statement(id, epoch, account)
-	if err != nil {
-		return err
-	}
-	att, err := t.signer.Sign(ctx, st)
+	att, document, err := t.sign(ctx, id, account, nil)
 	if err != nil {
 		return err
 	}
@@ -312,7 +320,7 @@ func (t *teller) table(w io.Writer) {
 		if t.doc.DryRun {
 			fmt.Fprintf(w, "would be published in %s\n", s.Feed)
 		} else {
-			fmt.Fprintf(w, "published in %s as entry %d\n", s.Feed, s.Entry)
+			fmt.Fprintf(w, "published in %s\n", s.Feed)
 		}
 	}
 	for _, name := range t.doc.Files {

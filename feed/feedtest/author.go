@@ -164,14 +164,19 @@ func headOf(ref string) string {
 // Holdings signs holdings of that time which know the feed alone, at a
 // checkpoint.
 func (a *Author) Holdings(time string, seen feed.Checkpoint) Signed {
+	return a.Snapshot(a.Space.Publisher, time, seen, nil)
+}
+
+// Snapshot is Holdings by any key, with a snapshot whose pages are objects.
+func (a *Author) Snapshot(by *signing.Signer, time string, seen feed.Checkpoint, s *feed.Snapshot, pages ...[]byte) Signed {
 	a.tb.Helper()
 	account := feed.NewAccount(a.Space.Name, a.Space.Lineage(), time,
 		[]feed.FeedAccount{{Epoch: a.Epoch, Feed: a.ID, Lineage: a.Space.Lineage(), Note: string(seen.Note)}})
 	document, err := account.Format()
 	check(a.tb, err)
-	h := feed.Holdings{DocumentSize: int64(len(document)), Epoch: a.Epoch, Feed: a.ID, Lineage: a.Space.Lineage(), Time: time}
+	h := feed.Holdings{DocumentSize: int64(len(document)), Epoch: a.Epoch, Feed: a.ID, Lineage: a.Space.Lineage(), Snapshot: s, Time: time}
 	st, err := h.Statement(storage.DigestOf(document))
-	s := a.Sign(a.Space.Publisher, st, err)
-	s.Objects = [][]byte{document}
-	return s
+	out := a.Sign(by, st, err)
+	out.Objects = append([][]byte{document}, pages...)
+	return out
 }

@@ -47,7 +47,7 @@ func (h *Home) NoteTarget(lineage trust.Lineage, id feed.ID, t Target) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	err := writeNew(filepath.Join(dir, name), []byte(t.Into), 0o600)
+	err := storage.CreateFile(filepath.Join(dir, name), []byte(t.Into), 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

@@ -15,16 +15,21 @@ func (p *Publisher) Append(ctx context.Context, signed []signing.Attestation) er
 	room := p.room()
 	for len(signed) > 0 {
 		n := min(len(signed), room)
-		state, err := p.known(ctx)
-		if err != nil {
-			return err
-		}
-		if err := p.append(ctx, state, signed[:n]); err != nil {
+		if err := p.AppendWith(ctx, signed[:n], nil); err != nil {
 			return err
 		}
 		signed = signed[n:]
 	}
 	return nil
+}
+
+// AppendWith is Append in one commit, with the objects that the statements name.
+func (p *Publisher) AppendWith(ctx context.Context, signed []signing.Attestation, objects []feed.Content) error {
+	state, err := p.known(ctx)
+	if err != nil {
+		return err
+	}
+	return p.append(ctx, state, signed, objects)
 }
 
 // Carry commits the identity versions that the feed does not carry yet. Roots
@@ -35,12 +40,12 @@ func (p *Publisher) Carry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return p.append(ctx, state, nil)
+	return p.append(ctx, state, nil, nil)
 }
 
 // append commits what of signed the feed lacks, and with nothing to sign the
 // identity versions alone.
-func (p *Publisher) append(ctx context.Context, state *feed.State, signed []signing.Attestation) error {
+func (p *Publisher) append(ctx context.Context, state *feed.State, signed []signing.Attestation, objects []feed.Content) error {
 	for range maxTries {
 		todo := signed
 		if state != nil {
@@ -54,6 +59,9 @@ func (p *Publisher) append(ctx context.Context, state *feed.State, signed []sign
 			return nil
 		}
 		d.signed = todo
+		for _, o := range objects {
+			d.object(o)
+		}
 		_, _, err = p.commit(ctx, d)
 		if err == nil || !retryable(err, d) {
 			return err

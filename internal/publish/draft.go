@@ -35,7 +35,7 @@ type draft struct {
 // it can only be written out once that one's ID is known. IDs do not depend on
 // signatures, so all of them can then be signed at once.
 type unsigned struct {
-	ref  feed.Ref // zero for what is about no package, and follows nothing
+	ref  feed.Ref
 	make func(previous *signing.ID) (signing.Statement, error)
 }
 
@@ -109,11 +109,6 @@ func (d *draft) withdraw(row feed.Row, reason string, now time.Time) {
 		w.Previous = previous
 		return w.Statement(row.Manifest)
 	}})
-}
-
-// say adds a statement that is about no package.
-func (d *draft) say(st signing.Statement) {
-	d.statements = append(d.statements, unsigned{make: func(*signing.ID) (signing.Statement, error) { return st, nil }})
 }
 
 func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

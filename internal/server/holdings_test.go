@@ -41,6 +41,13 @@ func TestHoldings(t *testing.T) {
 	}
 	w.mustSend(h)
 
+	page := []byte("a page, as far as a server cares")
+	snap := &feed.Snapshot{Edge: []storage.Digest{{1}}, Identity: 1, Pages: []feed.SnapshotPage{{Digest: storage.DigestOf(page), Size: int64(len(page))}}}
+	if _, err := w.send(w.Snapshot(w.Space.Publisher, "2026-02-03T04:05:06Z", c, snap)); !errors.As(err, new(*feed.MissingError)) {
+		t.Errorf("without its page: %v", err)
+	}
+	w.mustSend(w.Snapshot(w.Space.Publisher, "2026-02-03T04:05:06Z", c, snap, page))
+
 	large := w.large(30_000)
 	if n := len(large.Objects[0]); n <= 1<<20 {
 		t.Fatalf("the large document has %d bytes", n)
@@ -50,7 +57,7 @@ func TestHoldings(t *testing.T) {
 		t.Fatal(err)
 	}
 	state, void := w.follow(remote)
-	if row := state.Index.Row(3); len(void) > 0 || row.Manifest != storage.DigestOf(large.Objects[0]) || row.Ref.Kind != "holdings" {
+	if row := state.Index.Row(4); len(void) > 0 || row.Manifest != storage.DigestOf(large.Objects[0]) || row.Ref.Kind != "holdings" {
 		t.Errorf("row %+v, void %v", row, void)
 	}
 }

@@ -17,17 +17,15 @@ const maxInMemory = 1 << 20
 
 // collect adds what an entry names to the objects that must be there.
 func (in *incoming) collect(ctx context.Context, id feed.ID, e feed.Entry) error {
-	ref, ok := e.Named()
-	if !ok {
-		return nil
-	}
-	if err := in.name(ref); err != nil {
-		return malformed(id, fmt.Errorf("%s: %w", e.Ref, err))
+	for _, ref := range e.Named() {
+		if err := in.name(ref); err != nil {
+			return malformed(id, fmt.Errorf("%s: %w", e.Ref, err))
+		}
 	}
 	if e.What != feed.IsPublication {
-		return nil // a document is its readers' business
+		return nil // documents and pages are their readers' business
 	}
-	raw, err := in.read(ctx, ref)
+	raw, err := in.read(ctx, storage.Ref{Digest: e.Manifest, Size: e.ManifestSize})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // missing() will say so
 	}
