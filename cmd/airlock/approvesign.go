@@ -18,8 +18,8 @@ import (
 	"airlock/trust"
 )
 
-// signApprovals signs, writes and publishes. One approval speaks of so many
-// publications at most, so there may be several.
+// signApprovals signs, writes and, with --publish, publishes. One approval speaks
+// of so many publications at most, so there may be several.
 func (a *app) signApprovals(ctx context.Context, doc *approvalDoc, p trust.Approval, rows []feed.Row, o approveOptions) error {
 	signer, key, err := a.approver(o)
 	if err != nil {
@@ -29,35 +29,41 @@ func (a *app) signApprovals(ctx context.Context, doc *approvalDoc, p trust.Appro
 	if slices.ContainsFunc(doc.Approves, func(d approvesDoc) bool { return d.Key == doc.Key }) {
 		a.note("airlock: warning: this key published some of it, and its approval of that counts nowhere")
 	}
-	var to *publish.Publisher
-	if o.publish != "" {
-		var c *conn
-		if to, c, err = a.approvalsPublisher(ctx, signer, &p, o.publish); err != nil {
-			return err
-		}
-		defer c.Close()
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil {
+	if o.publish == "" {
+		_, err := a.writeApprovals(ctx, doc, signer, p, rows, o.out)
 		return err
+	}
+	to, c, err := a.approvalsPublisher(ctx, signer, &p, o.publish)
+	if err != nil {
+		return err
+	}
+	signed, err := a.writeApprovals(ctx, doc, signer, p, rows, o.out)
+	if err == nil {
+		err = a.publishApprovals(ctx, doc, to, signed)
+	}
+	return errors.Join(err, c.Close())
+}
+
+// writeApprovals signs approvals and writes each to a file of the folder.
+func (a *app) writeApprovals(ctx context.Context, doc *approvalDoc, signer *signing.Signer, p trust.Approval, rows []feed.Row, out string) ([]signing.Attestation, error) {
+	if err := os.MkdirAll(out, 0o755); err != nil {
+		return nil, err
 	}
 	var signed []signing.Attestation
 	for some := range slices.Chunk(rows, trust.MaxApproves) {
 		att, err := signApproval(ctx, signer, p, some)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		file := filepath.Join(o.out, storage.Digest(att.ID()).Hex()+".json")
+		file := filepath.Join(out, storage.Digest(att.ID()).Hex()+".json")
 		if err := storage.ReplaceFile(file, att.Bytes(), 0o644); err != nil {
-			return err
+			return nil, err
 		}
-		a.note("wrote %s, for: airlock pull FEED --approvals %s", file, o.out)
+		a.note("wrote %s, for: airlock pull %s --approvals %s", file, doc.Feed, out)
 		doc.Made = append(doc.Made, madeDoc{Approval: att.ID().String(), File: file})
 		signed = append(signed, att)
 	}
-	if to != nil {
-		return a.publishApprovals(ctx, doc, to, signed)
-	}
-	return nil
+	return signed, nil
 }
 
 func signApproval(ctx context.Context, signer *signing.Signer, p trust.Approval, rows []feed.Row) (signing.Attestation, error) {
