@@ -60,13 +60,18 @@ func (a *app) connect(ctx context.Context, to access) (*conn, error) {
 // from opens what --from names: a URL, a bucket or a folder. Empty stands for
 // --server or --store.
 func (a *app) from(ctx context.Context, where string) (*conn, error) {
+	return a.at(ctx, where, reading)
+}
+
+// at opens a place that is named as --from names them.
+func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 	switch {
 	case where == "":
-		return a.connect(ctx, reading)
+		return a.connect(ctx, to)
 	case strings.HasPrefix(where, "http://"), strings.HasPrefix(where, "https://"):
 		return a.dial(where)
 	}
-	return a.openStore(ctx, where, reading)
+	return a.openStore(ctx, where, to)
 }
 
 func (a *app) dial(base string) (*conn, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/receipts"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -26,6 +28,7 @@ type pullOptions struct {
 	approvals            []string
 	prune, force, dryRun bool
 	watch, timeout       time.Duration
+	receipts             receiptOptions
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -45,7 +48,11 @@ such changes.
 
 Where the policy asks for approvals, they come in feeds, or in files that
 --approvals names; airlock approve makes them. What is missing is named, with the
-exit code 13; past max-age it is 17.`,
+exit code 13; past max-age it is 17.
+
+Where this home holds a Space, a receipt is made of everything that was applied,
+failed or is refused by the policy, once, and sent to the Space's own receipts
+feed. What cannot be sent waits: see airlock receipt.`,
 		Example: `  airlock pull acme/dev-qa/shared --into conf
   airlock pull acme/dev-qa/shared --into conf --dry-run
   airlock pull acme/dev-qa/shared --into conf --watch 15s
@@ -62,6 +69,7 @@ exit code 13; past max-age it is 17.`,
 	f.StringVar(&o.from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in first")
 	o.selection.flags(f)
+	o.receipts.flags(f)
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
@@ -76,6 +84,9 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	}
 	sel, err := o.selection.parse()
 	if err != nil {
+		return err
+	}
+	if err := o.receipts.check(); err != nil {
 		return err
 	}
 	c, err := a.from(ctx, o.from)
@@ -164,8 +175,12 @@ type pulledDoc struct {
 	Void     []int64      `json:"void,omitempty"`     // new entries that do not count
 	Refused  []refusedDoc `json:"refused,omitempty"`  // by the local policy
 	Plan     []apply.Line `json:"plan"`
-	DryRun   bool         `json:"dryRun,omitempty"`
-	Failed   bool         `json:"failed,omitempty"` // the plan was not carried out
+	// Receipts is how many receipts the feed holds, where it is one of receipts;
+	// Made how many were made here of what is new.
+	Receipts int  `json:"receipts,omitempty"`
+	Made     int  `json:"receiptsMade,omitempty"`
+	DryRun   bool `json:"dryRun,omitempty"`
+	Failed   bool `json:"failed,omitempty"` // the plan was not carried out
 }
 
 type refusedDoc struct {
@@ -202,11 +217,12 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 			all[i].doc, all[i].err = p.measured(ctx, feeds[i])
 			all[i].doc.From = first.From
 			all[i].doc.Received += first.Received
+			all[i].doc.Made += first.Made
 		}
 	}
 	var first error
 	var last int64
-	docs := []pulledDoc{}
+	made, docs := 0, []pulledDoc{}
 	for _, one := range all {
 		if first == nil {
 			first = one.err
@@ -214,13 +230,14 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 		if one.err == nil || one.doc.To > 0 {
 			docs = append(docs, one.doc)
 		}
-		last = one.doc.To
+		last, made = one.doc.To, made+one.doc.Made
 	}
 	if always || slices.ContainsFunc(docs, func(d pulledDoc) bool { return d.To > d.From || changes(d.Plan) }) {
 		if err := p.show(docs, func(w io.Writer) { p.table(w, docs) }); err != nil {
 			return last, err
 		}
 	}
+	p.sendReceipts(ctx, made)
 	return last, first
 }
 
@@ -252,6 +269,9 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 		p.note("%s: entry %d does not count: %v", id, i, why)
 	}
 	slices.Sort(doc.Void)
+	if id.NamesPeople() {
+		doc.Receipts = len(receipts.Rows(state.Index, 0))
+	}
 	choice := apply.Choose(state, f.View, p.sel, p.now())
 	for _, r := range choice.Refused {
 		doc.Refused = append(doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
@@ -288,11 +308,12 @@ func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
 			return each(pkg)
 		})
 	}
-	if _, err = p.target.Apply(ctx, id, head, plan, fetch); err != nil {
-		doc.Failed = !as[*apply.IncompleteError](err)
-		return doc, err
-	}
-	return doc, waiting
+	s := synced{state: state, installed: installed, refused: choice.Refused, started: p.now()}
+	s.outcomes, err = p.target.Apply(ctx, id, head, plan, fetch)
+	doc.Failed = err != nil && !as[*apply.IncompleteError](err)
+	made, unrecorded := p.receipts(ctx, s)
+	doc.Made = made
+	return doc, cmp.Or(err, unrecorded, waiting)
 }
 
 // watch pulls again and again until ctx ends: when the source says that a
@@ -353,6 +374,9 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		switch {
 		case p.target == nil && len(d.Plan) > 0:
 			fmt.Fprintf(w, "  nothing was applied: say --into DIR or --exec COMMAND\n")
+		case d.Receipts > 0:
+			space := strings.TrimSuffix(d.Feed, "/"+receipts.Feed)
+			fmt.Fprintf(w, "  %s: airlock receipt list %s\n", count(d.Receipts, "receipt", "receipts"), space)
 		case len(d.Plan) == 0:
 			fmt.Fprintf(w, "  nothing to do: no package is selected\n")
 		case shown == 0:

@@ -61,11 +61,11 @@ func newRoot(a *app) *cobra.Command {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
-		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.holdingsCommand(), a.bundleCommand(),
+		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.receiptCommand(), a.holdingsCommand(), a.bundleCommand(),
 		a.approveCommand(), a.approvalsCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),
-		a.serveCommand(), a.serverCommand(),
+		a.serveCommand(), a.serverCommand(), a.tsaCommand(),
 		a.schemaCommand(), a.versionCommand(),
 	}
 }

@@ -1,6 +1,7 @@
 package outbox
 
 import (
+	"errors"
 	"time"
 
 	"airlock/feed"
@@ -20,9 +21,9 @@ type Fact struct {
 	Reason    string
 }
 
-// Facts returns what a sync came to: what the target did, and what the policy
-// refuses. installed is what the target had before; outcomes are the target's.
-func Facts(outcomes []apply.Outcome, refused []apply.Refused, installed []apply.Item) []Fact {
+// Done returns what a target did: outcomes are the target's, installed is what
+// it had before.
+func Done(outcomes []apply.Outcome, installed []apply.Item) []Fact {
 	manifests := make(map[feed.Ref]storage.Digest, len(installed))
 	for _, it := range installed {
 		manifests[it.Ref] = it.Manifest
@@ -43,8 +44,21 @@ func Facts(outcomes []apply.Outcome, refused []apply.Refused, installed []apply.
 		}
 		out = append(out, f)
 	}
+	return out
+}
+
+// Refused returns what the policy keeps out. The reason names the rule, and not
+// the file here in which it stands: others read it.
+func Refused(refused []apply.Refused) []Fact {
+	var out []Fact
 	for _, r := range refused {
-		out = append(out, Fact{Row: r.Row, Ref: r.Row.Ref, Manifest: r.Row.Manifest, Operation: apply.Same, Outcome: receipts.Rejected, Reason: r.Err.Error()})
+		reason := r.Err.Error()
+		if denied, ok := errors.AsType[*trust.DeniedError](r.Err); ok {
+			outward := *denied
+			outward.File = ""
+			reason = outward.Error()
+		}
+		out = append(out, Fact{Row: r.Row, Ref: r.Row.Ref, Manifest: r.Row.Manifest, Operation: apply.Same, Outcome: receipts.Rejected, Reason: reason})
 	}
 	return out
 }

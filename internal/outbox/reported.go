@@ -66,7 +66,8 @@ const (
 	maxReported    = 1_500_000
 )
 
-// Reported loads what was reported; target tells the targets of a home apart.
+// Reported loads what was reported; target tells the targets of a home apart,
+// and is empty for what the policy refuses.
 func (o *Outbox) Reported(ctx context.Context, s *feed.State, target string) (*Reported, error) {
 	r := &Reported{store: o.state, key: fmt.Sprintf("reported/%s/%s/%s", storage.Digest(s.Lineage).Hex(), s.ID.Name, storage.DigestOf([]byte(target)).Hex()[:32]),
 		news: map[[16]byte][16]byte{}, overtaken: map[[16]byte]bool{}}
