@@ -194,8 +194,12 @@ func (p *post) send(ctx context.Context, o receiptOptions, passphrase func() (st
 	sent, err := p.box.Send(ctx, to)
 	if errors.Is(err, outbox.ErrRenewed) {
 		p.note("airlock: warning: %v", err)
+	}
+	if errors.Is(err, outbox.ErrRenewed) || errors.Is(err, outbox.ErrUnsigned) { // the latter by another process
 		if _, err = p.sign(ctx, o, passphrase); err == nil {
-			sent, err = p.box.Send(ctx, to)
+			more := 0
+			more, err = p.box.Send(ctx, to)
+			sent += more
 		}
 	}
 	if sent > 0 {

@@ -92,7 +92,28 @@ func (b *book) next(r *receipts.Receipt) (signing.Statement, error) {
 
 // load reads the book, and brings it up to what lies in files: numbers whose
 // file was written are given out, also where the book does not say so yet.
-func (o *Outbox) load(ctx context.Context) (*book, error) {
+func (o *Outbox) load(ctx context.Context) (b *book, err error) {
+	err = race(func() error {
+		b, err = o.loadOnce(ctx)
+		return err
+	})
+	return b, err
+}
+
+// maxRaces bounds how often others may be faster.
+const maxRaces = 100
+
+// race does something again where another process was faster.
+func race(do func() error) error {
+	for range maxRaces {
+		if err := do(); !errors.Is(err, storage.ErrConflict) && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return storage.ErrConflict
+}
+
+func (o *Outbox) loadOnce(ctx context.Context) (*book, error) {
 	value, tag, err := o.state.Cells.Load(ctx, bookKey)
 	b := &book{}
 	switch {
@@ -196,33 +217,23 @@ func (o *Outbox) takeOver(ctx context.Context, b *book, instance string, numbers
 // fileSize bounds the receipts of a file: it is read and signed as a whole.
 const fileSize = 1000
 
-// maxRaces bounds how often others may be faster.
-const maxRaces = 100
-
 // Record makes receipts durable, in their order. Instance, number and previous
 // are filled in here.
 func (o *Outbox) Record(ctx context.Context, all []receipts.Receipt) error {
 	for len(all) > 0 {
 		n := min(len(all), fileSize)
-		if err := o.record(ctx, all[:n]); err != nil {
+		if err := race(func() error {
+			b, err := o.load(ctx)
+			if err != nil {
+				return err
+			}
+			return o.add(ctx, b, all[:n])
+		}); err != nil {
 			return fmt.Errorf("receipts: %w", err)
 		}
 		all = all[n:]
 	}
 	return nil
-}
-
-func (o *Outbox) record(ctx context.Context, all []receipts.Receipt) error {
-	for range maxRaces {
-		b, err := o.load(ctx)
-		if err == nil {
-			err = o.add(ctx, b, all)
-		}
-		if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return storage.ErrConflict
 }
 
 // add writes receipts to a file and takes their numbers into the book. The file

@@ -16,28 +16,35 @@ import (
 	"airlock/storage"
 )
 
-// sides of a package of which one thing each was reported last.
+// sides of a package, of each of which what was reported last is kept.
 var sides = map[receipts.Outcome]byte{receipts.Applied: 'a', receipts.Failed: 'f', receipts.Rejected: 'r'}
 
 // key names a side of a package; what the policy refuses, each entry for itself.
-func (f Fact) key(outcome receipts.Outcome) (k [16]byte) {
-	what := f.Ref.Kind + "/" + f.Ref.Name
+func (f Fact) key(outcome receipts.Outcome) [16]byte {
+	var buf [512]byte
+	what := append(buf[:0], sides[outcome])
 	if outcome == receipts.Rejected {
-		what = f.Row.ID.String()
+		what = append(what, f.Row.ID[:]...)
+	} else {
+		what = append(append(append(what, f.Ref.Kind...), '/'), f.Ref.Name...)
 	}
-	sum := sha256.Sum256([]byte(string(sides[outcome]) + what))
+	sum := sha256.Sum256(what)
 	return [16]byte(sum[:16])
 }
 
-// value stands for what was reported of it. Why the policy refuses is left out:
-// such reasons count days and name who is missing, and would be new each time.
-func (f Fact) value() (v [16]byte) {
-	what := fmt.Sprintf("%s\n%t\n", f.Row.ID, f.Operation == apply.Remove)
-	if f.Outcome == receipts.Failed {
-		what += f.Reason
+// value stands for what was reported of it: the entry, whether it was a removal,
+// and why it failed. Why the policy refuses is left out: such reasons count days
+// and name who is missing, and would be new each time.
+func (f Fact) value() [16]byte {
+	v := [16]byte(f.Row.ID[:16])
+	if f.Operation == apply.Remove {
+		v[0] ^= 1
 	}
-	sum := sha256.Sum256([]byte(what))
-	return [16]byte(sum[:16])
+	if f.Outcome == receipts.Failed {
+		sum := sha256.Sum256(append(v[:], f.Reason...))
+		v = [16]byte(sum[:16])
+	}
+	return v
 }
 
 // Reported is what was reported of a feed's packages for one target, so that a
@@ -121,10 +128,8 @@ func (r *Reported) News(facts []Fact) []Fact {
 			continue
 		}
 		r.news[key] = value
-		if failed := f.key(receipts.Failed); f.Outcome == receipts.Applied {
-			if _, ok := r.find(failed); ok {
-				r.overtaken[failed] = true
-			}
+		if f.Outcome == receipts.Applied {
+			r.overtaken[f.key(receipts.Failed)] = true
 		}
 		out = append(out, f)
 	}

@@ -12,7 +12,6 @@ import (
 	"airlock/internal/tsa"
 	"airlock/receipts"
 	"airlock/signing"
-	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -112,9 +111,10 @@ var ErrUnsigned = errors.New("receipts wait for their signature")
 var ErrRenewed = errors.New("the receipts feed holds receipts that this home does not remember, so it goes on under a new instance")
 
 // checkInstance looks for receipts of this instance that the book does not know:
-// they were made by what this home was before it was put back.
+// they were made by what this home was before it was put back. Where another
+// process numbers or sends receipts meanwhile, it looks again.
 func (o *Outbox) checkInstance(ctx context.Context, to Log) error {
-	for range maxRaces {
+	return race(func() error {
 		b, err := o.load(ctx)
 		if err != nil {
 			return err
@@ -130,28 +130,23 @@ func (o *Outbox) checkInstance(ctx context.Context, to Log) error {
 		if err != nil {
 			return err
 		}
-		next := b
-		if forgotten {
-			if next, err = newBook(); err != nil {
-				return err
-			}
-			next.tag = b.tag
+		if !forgotten {
+			b.Known = state.Index.Size()
+			return o.save(ctx, b)
 		}
-		next.Known = state.Index.Size()
-		if err := o.save(ctx, next); errors.Is(err, storage.ErrConflict) {
-			continue // another process numbered or sent receipts: look again
-		} else if err != nil {
+		fresh, err := newBook()
+		if err != nil {
 			return err
 		}
-		if !forgotten {
-			return nil
+		fresh.tag, fresh.Known = b.tag, state.Index.Size()
+		if err := o.save(ctx, fresh); err != nil {
+			return err
 		}
 		if _, err := o.load(ctx); err != nil { // numbers what waits anew
 			return err
 		}
 		return ErrRenewed
-	}
-	return storage.ErrConflict
+	})
 }
 
 // forgotten reads what is new in the feed: a receipt of this instance that the
