@@ -18,6 +18,7 @@ import (
 	"airlock/feed/log"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/internal/outbox"
 	"airlock/internal/publish"
 	"airlock/internal/server"
 	"airlock/signing"
@@ -95,6 +96,9 @@ var outcomes = []struct {
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
 	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy"},
 	{is(signing.ErrBadSignature), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the publisher"},
+	{is(signing.ErrTimestamp), exitBadSignature, "the time authority's answer does not hold: check --tsa and --tsa-certs, and tell who runs it"},
+	{is(errUnasked), exitFailed, "set AIRLOCK_PASSPHRASE, say --passphrase-file FILE, or run airlock receipt send"},
+	{is(outbox.ErrUnsigned), exitFailed, "another process makes receipts: run airlock receipt send once it is done"},
 	{is(feed.ErrCheckpoint), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{is(feed.ErrRoot), exitBadSignature, "what arrived is not what was signed: fetch it again from another source, and tell the operator"},
 	{is(feed.ErrMalformed), exitBadSignature, "what arrived is no part of a feed: fetch it again from another source, and tell the operator"},

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"airlock/feed"
 	"airlock/internal/outbox"
 	"airlock/receipts"
 	"airlock/signing"
@@ -97,9 +96,9 @@ func stateOf(w outbox.Waiting) string {
 
 // receiptsOf shows the receipts feed of a Space.
 func (a *app) receiptsOf(ctx context.Context, space, from string) error {
-	id, err := feed.ParseID(strings.TrimSuffix(space, "/"+receipts.Feed) + "/" + receipts.Feed)
+	id, err := receiptsFeed(space)
 	if err != nil {
-		return usage("%.200q is no Space", "name it like acme/production", space)
+		return err
 	}
 	o, err := a.openFeed(ctx, id, from)
 	if err != nil {
@@ -146,9 +145,13 @@ func (a *app) showReceipts(docs []receiptDoc) error {
 		var rows [][]string
 		for _, d := range docs {
 			where := strings.TrimSpace(d.Environment + " " + strings.Join(d.Targets, ","))
-			rows = append(rows, []string{fmt.Sprint(d.Number), d.Time, d.Package, string(d.Outcome), orDash(where), orDash(d.By), orDash(d.State), d.Reason})
+			place := d.State
+			if d.Entry > 0 {
+				place = fmt.Sprint(d.Entry)
+			}
+			rows = append(rows, []string{fmt.Sprint(d.Number), orDash(place), d.Time, d.Package, string(d.Outcome), orDash(where), orDash(d.By), d.Reason})
 		}
-		columns(w, []string{"NUMBER", "TIME", "PACKAGE", "RESULT", "WHERE", "BY", "STATE", "REASON"}, rows)
+		columns(w, []string{"NUMBER", "ENTRY", "TIME", "PACKAGE", "RESULT", "WHERE", "BY", "REASON"}, rows)
 	})
 }
 

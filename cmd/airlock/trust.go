@@ -1,8 +1,10 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -315,7 +317,7 @@ func (a *app) trustRemoveCommand() *cobra.Command {
 }
 
 func (a *app) trustExportCommand() *cobra.Command {
-	var form, out string
+	var form, out, tsaCerts string
 	c := &cobra.Command{
 		Use:   "export ORGANISATION/SPACE",
 		Short: "Write what stock tools need to verify a Space",
@@ -331,7 +333,10 @@ for a publication:
     --type https://airlock.example/publication/v1 \
     --certificate-identity space://ORGANISATION/SPACE \
     --certificate-oidc-issuer ISSUER \
-    --insecure-ignore-tlog --insecure-ignore-sct MANIFEST`,
+    --insecure-ignore-tlog --insecure-ignore-sct MANIFEST
+
+Statements with a time stamp, such as receipts, are checked together with the
+log's proof, without --insecure-ignore-tlog: say --tsa-certs.`,
 		Example: `  airlock trust export acme/dev-qa --format sigstore -o trusted_root.json
   airlock trust export acme/dev-qa --format pem -o roots.pem`,
 		Args:              exactly(1, "<organisation>/<space>"),
@@ -341,13 +346,14 @@ for a publication:
 			if err != nil {
 				return err
 			}
-			b, err := a.exportTrust(history, form)
+			b, err := a.exportTrust(history, form, tsaCerts)
 			if err != nil {
 				return err
 			}
 			return a.writeOutput(out, b)
 		},
 	}
+	c.Flags().StringVar(&tsaCerts, "tsa-certs", "", "file with the roots of time authorities in PEM, for sigstore")
 	// The name --format is the usual one for this command; the form of
 	// listings is not asked for here.
 	c.Flags().StringVar(&form, "format", "sigstore", "sigstore, pem or vkey")
@@ -375,6 +381,14 @@ type trustedRoot struct {
 	MediaType              string          `json:"mediaType"`
 	TLogs                  []trustedLog    `json:"tlogs,omitempty"`
 	CertificateAuthorities []trustedIssuer `json:"certificateAuthorities"`
+	TimestampAuthorities   []trustedTimer  `json:"timestampAuthorities,omitempty"`
+}
+
+// trustedTimer is a time authority, by its root.
+type trustedTimer struct {
+	Subject   map[string]string `json:"subject"`
+	CertChain trustedChain      `json:"certChain"`
+	ValidFor  map[string]any    `json:"validFor"`
 }
 
 type trustedIssuer struct {
@@ -389,7 +403,7 @@ type trustedCert struct {
 	RawBytes []byte `json:"rawBytes"`
 }
 
-func (a *app) exportTrust(history *trust.History, form string) ([]byte, error) {
+func (a *app) exportTrust(history *trust.History, form, tsaCerts string) ([]byte, error) {
 	roots := [][]byte{}
 	for _, v := range history.Versions() {
 		if !slices.ContainsFunc(roots, func(r []byte) bool { return string(r) == string(v.Identity.Root) }) {
@@ -420,10 +434,39 @@ func (a *app) exportTrust(history *trust.History, form string) ([]byte, error) {
 			return nil, err
 		}
 		doc.TLogs = logs
+		if doc.TimestampAuthorities, err = trustedTimers(tsaCerts); err != nil {
+			return nil, err
+		}
 		b, err := json.MarshalIndent(doc, "", "  ")
 		return append(b, '\n'), err
 	}
 	return nil, usage("format %.40q is not one of sigstore, pem, vkey", "say --format sigstore, --format pem or --format vkey", form)
+}
+
+// trustedTimers reads the roots of time authorities.
+func trustedTimers(path string) ([]trustedTimer, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := home.ReadFile(path, 256<<10)
+	if err != nil {
+		return nil, err
+	}
+	var out []trustedTimer
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, usage("--tsa-certs %s: %v", "name a file with certificates in PEM", path, err)
+		}
+		if cert.IsCA {
+			out = append(out, trustedTimer{Subject: map[string]string{"commonName": cert.Subject.CommonName},
+				CertChain: trustedChain{[]trustedCert{{cert.Raw}}}, ValidFor: map[string]any{"start": cert.NotBefore.UTC().Format(time.RFC3339)}})
+		}
+	}
+	if len(out) == 0 {
+		return nil, usage("--tsa-certs %s: holds no root certificate", "airlock tsa cert writes one", path)
+	}
+	return out, nil
 }
 
 // trustedLog is a transparency log as Sigstore's trusted root has it.

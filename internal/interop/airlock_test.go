@@ -80,7 +80,13 @@ func (p *program) run(args ...string) string {
 }
 
 func (p *program) serve() {
-	cmd := exec.Command(p.bin, "--home", "op", "serve", "--listen", "127.0.0.1:0", "--access-log", "none")
+	p.url = p.start(`^serving .* on (http://\S+)`, "--home", "op", "serve", "--listen", "127.0.0.1:0", "--access-log", "none")
+}
+
+// start runs a command that serves until the test ends, and returns the URL
+// that it says.
+func (p *program) start(says string, args ...string) string {
+	cmd := exec.Command(p.bin, args...)
 	cmd.Dir = p.dir
 	pipe, err := cmd.StderrPipe()
 	must(p.t, err)
@@ -89,15 +95,15 @@ func (p *program) serve() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	serving := regexp.MustCompile(`^serving .* on (http://\S+)`)
+	serving := regexp.MustCompile(says)
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		if m := serving.FindStringSubmatch(lines.Text()); m != nil {
-			p.url = m[1]
 			go io.Copy(io.Discard, pipe)
-			return
+			return m[1]
 		}
 	}
 	p.t.Fatal("the server did not start")
+	return ""
 }
 
 // flipped writes a copy of a file with one byte changed.
