@@ -14,9 +14,9 @@ import (
 // What the values of flags are, for completion. Other values are free text, for
 // which no files are offered.
 var (
-	folderFlags = []string{"home", "store", "from", "into", "root-keys"}
+	folderFlags = []string{"home", "store", "from", "into", "root-keys", "receipts"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"read-token-file", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
+		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
 	wordFlags = map[string][]string{
 		"format": {"table", "json", "yaml"},
 		"kind":   kind.Names(),

@@ -8,9 +8,12 @@
 //	keys/publisher-1.key its number is that of the identity version that lists it
 //	keys/log.key         signs checkpoints, where this home serves feeds or
 //	                     publishes into a store
+//	keys/tsa.pem         signs time stamps, where this home makes receipts or
+//	                     serves as a time authority
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
 //	approvals/<id>.json  approvals by persons, as they came
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
+//	receipts/            receipts that wait to be sent
 //	audit.log            where this home runs or administers a server
 //	spool/               uploads that are not complete, where it runs a server
 //	store/               the server's store, where no other was named
