@@ -222,13 +222,13 @@ var _ outbox.Log = (*receiptsLog)(nil)
 // Sync follows the feed.
 func (l *receiptsLog) Sync(ctx context.Context) (*feed.State, error) { return l.Publisher.Sync(ctx) }
 
-// Statements reads entries again.
-func (l *receiptsLog) Statements(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, trust.Verified, signing.Attestation) error) error {
+// Attestations reads entries again.
+func (l *receiptsLog) Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error {
 	f, err := l.app.follower(ctx, l.conn, l.Feed)
 	if err != nil {
 		return err
 	}
-	return f.Statements(ctx, s, rows, each)
+	return f.Attestations(ctx, s, rows, each)
 }
 
 // sendQuietly sends what waits where that needs no question, and says what

@@ -32,14 +32,14 @@ func clock() time.Time { return now }
 
 // site is a Space with a home, and the server that keeps its receipts.
 type site struct {
-	*testing.T
+	testing.TB
 	srv *server.Server
 	own *trust.History
 }
 
-func newSite(t *testing.T) (*site, *house) {
+func newSite(t testing.TB) (*site, *house) {
 	t.Helper()
-	s := &site{T: t, srv: server.New(server.Config{Store: storage.NewMem(), LogKey: feedtest.Key(1), Now: clock})}
+	s := &site{TB: t, srv: server.New(server.Config{Store: storage.NewMem(), LogKey: feedtest.Key(1), Now: clock})}
 	t.Cleanup(func() { _ = s.srv.Close() })
 	h := s.house(filepath.Join(t.TempDir(), "home"))
 	var err error
@@ -147,8 +147,8 @@ func (l *siteLog) follower() *feed.Follower {
 
 func (l *siteLog) Sync(ctx context.Context) (*feed.State, error) { return l.Publisher.Sync(ctx) }
 
-func (l *siteLog) Statements(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, trust.Verified, signing.Attestation) error) error {
-	return l.follower().Statements(ctx, s, rows, each)
+func (l *siteLog) Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error {
+	return l.follower().Attestations(ctx, s, rows, each)
 }
 
 // send signs and sends what waits.

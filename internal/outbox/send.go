@@ -12,7 +12,6 @@ import (
 	"airlock/internal/tsa"
 	"airlock/receipts"
 	"airlock/signing"
-	"airlock/trust"
 )
 
 // signWorkers is how many receipts are signed and stamped at once: an authority
@@ -68,8 +67,8 @@ func sign(ctx context.Context, by *signing.Signer, clock tsa.Stamper, st signing
 type Log interface {
 	// Sync follows the feed; fs.ErrNotExist where there is none yet.
 	Sync(ctx context.Context) (*feed.State, error)
-	// Statements reads accepted entries again, as feed.Follower.Statements does.
-	Statements(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, trust.Verified, signing.Attestation) error) error
+	// Attestations reads accepted entries again, as feed.Follower does.
+	Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error
 	// Append adds statements; those that are in already change nothing.
 	Append(ctx context.Context, signed []signing.Attestation) error
 }
@@ -152,6 +151,10 @@ func (o *Outbox) checkInstance(ctx context.Context, to Log) error {
 // forgotten reads what is new in the feed: a receipt of this instance that the
 // book never numbered, or whose number it gave to another statement.
 func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to Log) (bool, error) {
+	rows := receipts.Rows(state.Index, b.Known)
+	if len(rows) == 0 {
+		return false, nil
+	}
 	ours, err := o.waitingIDs(ctx)
 	if err != nil {
 		return false, err
@@ -161,9 +164,13 @@ func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to L
 		lowest = min(lowest, n)
 	}
 	found := false
-	err = to.Statements(ctx, state, receipts.Rows(state.Index, b.Known), func(_ feed.Row, v trust.Verified, _ signing.Attestation) error {
-		r, err := receipts.Parse(v.Statement())
-		if err == nil && r.Instance == b.Instance && r.Number >= lowest && ours[r.Number] != v.ID() {
+	err = to.Attestations(ctx, state, rows, func(_ feed.Row, a signing.Attestation) error {
+		st, err := signing.ParseStatement(a.Payload())
+		if err != nil {
+			return err
+		}
+		r, err := receipts.Parse(st)
+		if err == nil && r.Instance == b.Instance && r.Number >= lowest && ours[r.Number] != a.ID() {
 			found = true
 		}
 		return nil // what is no receipt is the ledger's to show
