@@ -20,7 +20,7 @@ import (
 
 func (a *app) receiptCommand() *cobra.Command {
 	return group("receipt", "Say what became of packages, and read what others said",
-		a.receiptIssueCommand(), a.receiptListCommand(), a.receiptSendCommand(), a.receiptExportCommand())
+		a.receiptIssueCommand(), a.receiptListCommand(), a.receiptStatusCommand(), a.receiptSendCommand(), a.receiptExportCommand())
 }
 
 type issueOptions struct {

@@ -144,15 +144,19 @@ func (a *app) showReceipts(docs []receiptDoc) error {
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {
-			where := strings.TrimSpace(d.Environment + " " + strings.Join(d.Targets, ","))
-			place := d.State
+			entry := d.State
 			if d.Entry > 0 {
-				place = fmt.Sprint(d.Entry)
+				entry = fmt.Sprint(d.Entry)
 			}
-			rows = append(rows, []string{fmt.Sprint(d.Number), orDash(place), d.Time, d.Package, string(d.Outcome), orDash(where), orDash(d.By), d.Reason})
+			rows = append(rows, []string{fmt.Sprint(d.Number), orDash(entry), d.Time, d.Package, string(d.Outcome), orDash(whereTo(d.Environment, d.Targets)), orDash(d.By), d.Reason})
 		}
 		columns(w, []string{"NUMBER", "ENTRY", "TIME", "PACKAGE", "RESULT", "WHERE", "BY", "REASON"}, rows)
 	})
+}
+
+// whereTo writes environment and targets for people.
+func whereTo(environment string, targets []string) string {
+	return strings.TrimSpace(environment + " " + strings.Join(targets, ","))
 }
 
 func orDash(s string) string {

@@ -47,7 +47,11 @@ func (o *receiptOptions) check() error {
 	if n := len(o.targetList()); n > receipts.MaxTargets {
 		return usage("%d targets, a receipt holds at most %d", "name a group of them instead", n, receipts.MaxTargets)
 	}
-	return nil
+	if o.tsa == "" {
+		return nil
+	}
+	_, err := o.authorities()
+	return err
 }
 
 // targetList returns the targets in the order of receipts, each once.
@@ -154,6 +158,15 @@ func (p *post) stamper(o receiptOptions) (tsa.Stamper, error) {
 		}
 		return tsa.New(id, p.now), nil
 	}
+	believed, err := o.authorities()
+	if err != nil {
+		return nil, err
+	}
+	return &tsa.Client{URL: o.tsa, HTTP: &http.Client{Timeout: tsaPatience}, Authorities: believed, Now: p.now}, nil
+}
+
+// authorities reads the certificates by which --tsa is believed.
+func (o *receiptOptions) authorities() (*signing.Authorities, error) {
 	if u, err := url.Parse(o.tsa); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usage("--tsa %.200q is not a URL", "say --tsa http://HOST:PORT", o.tsa)
 	}
@@ -168,7 +181,7 @@ func (p *post) stamper(o receiptOptions) (tsa.Stamper, error) {
 	if err != nil {
 		return nil, usage("--tsa-certs %s: %v", "name a file with the authority's root in PEM", o.tsaCerts, err)
 	}
-	return &tsa.Client{URL: o.tsa, HTTP: &http.Client{Timeout: tsaPatience}, Authorities: believed, Now: p.now}, nil
+	return believed, nil
 }
 
 // send signs what waits and appends it to the receipts feed. It returns how

@@ -126,12 +126,16 @@ type serversKey struct{}
 var servingLine = regexp.MustCompile(`^serving .* on (http://\S+)`)
 
 // serveStart runs "serve-start NAME ARGS…": airlock serve on a free port, with
-// its URL in $NAME_URL.
+// its URL in $NAME_URL. ARGS that end with tsa start a time authority instead.
 func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: serve-start NAME ARGS…")
 	}
-	cmd := exec.Command("airlock", append(args[1:], "serve", "--listen", "127.0.0.1:0", "--access-log", "none")...)
+	line := append(args[1:], "serve", "--listen", "127.0.0.1:0")
+	if args[len(args)-1] != "tsa" {
+		line = append(line, "--access-log", "none")
+	}
+	cmd := exec.Command("airlock", line...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), clockVariable + "=" + ts.Getenv(clockVariable)}
 	pipe, err := cmd.StderrPipe()

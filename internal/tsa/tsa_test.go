@@ -193,3 +193,44 @@ func TestIdentityFile(t *testing.T) {
 		}
 	}
 }
+
+// FuzzIdentity: what is read is written so that it is read the same.
+func FuzzIdentity(f *testing.F) {
+	file, err := newIdentity(f).Format()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file)
+	f.Add(file[:len(file)/2])
+	f.Add(bytes.Replace(file, []byte("PRIVATE"), []byte("PUBLIC"), 2))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		id, err := tsa.ParseIdentity(text)
+		if err != nil {
+			return
+		}
+		again, err := id.Format()
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := tsa.ParseIdentity(again)
+		if err != nil || !other.Key.Equal(id.Key) || !other.Leaf.Equal(id.Leaf) || !other.Root.Equal(id.Root) {
+			t.Errorf("%s became %s, %v", text, again, err)
+		}
+	})
+}
+
+// FuzzRequest: whatever a request is, it is answered.
+func FuzzRequest(f *testing.F) {
+	own := tsa.New(newIdentity(f), clock)
+	good, err := (&timestamp.Request{HashAlgorithm: crypto.SHA256, HashedMessage: make([]byte, 32), Nonce: big.NewInt(3)}).Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add(good[:10])
+	f.Fuzz(func(t *testing.T, request []byte) {
+		if response, err := own.Respond(request); err != nil || len(response) == 0 {
+			t.Errorf("%x: %x, %v", request, response, err)
+		}
+	})
+}
