@@ -57,6 +57,15 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestOpenOrTokens: where everybody may read, no token could be shown that lets
+// its holder read more.
+func TestOpenOrTokens(t *testing.T) {
+	tokens := [][32]byte{feedhttp.HashToken(benchToken)}
+	if _, err := feedhttp.New(feedhttp.Config{Reader: newBackend(t), Open: true, ReadTokens: tokens}); err == nil {
+		t.Error("open, and with tokens")
+	}
+}
+
 // TestParseTokens reads token files.
 func TestParseTokens(t *testing.T) {
 	got, err := feedhttp.ParseTokens("tokens", strings.NewReader("# readers\n\n"+benchToken+"\r\n another-token-of-ours\n"))

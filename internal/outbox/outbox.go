@@ -48,9 +48,8 @@ import (
 // Outbox is the receipts of a home that holds a Space. Several processes may
 // work on it.
 type Outbox struct {
-	home *home.Home
-	// State is the home's store.
-	state *storage.Store
+	home  *home.Home
+	state *storage.Store // the home's
 }
 
 // Open returns the outbox of a home.

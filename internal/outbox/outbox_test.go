@@ -389,6 +389,32 @@ func (h *house) putBook(b book) {
 	}
 }
 
+// A book that is damaged, or of another version, is not taken for an empty one.
+func TestBookRefused(t *testing.T) {
+	_, h := newSite(t)
+	h.record("a")
+	value, tag, err := h.state.Cells.Load(t.Context(), bookKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string][2]string{
+		"another version": {bookFormat, "airlock-receipts 2"},
+		"cut":             {"}", ""},
+		"instance":        {`"instance":"`, `"instance":"x`},
+		"no last":         {`"last":`, `"lost":`},
+		"below zero":      {`"number":1`, `"number":-1`},
+		"none given out":  {`"number":1`, `"number":0`},
+	} {
+		bad := strings.Replace(string(value), change[0], change[1], 1)
+		if tag, err = h.state.Cells.Swap(t.Context(), bookKey, tag, []byte(bad)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Waiting(t.Context()); err == nil || !strings.Contains(err.Error(), "book of receipts") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestParseFile takes a file apart and puts it together, and refuses what no
 // home wrote.
 func TestParseFile(t *testing.T) {
