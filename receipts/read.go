@@ -9,8 +9,8 @@ import (
 // what feed.Follower.Statements reads again.
 func Rows(x *feed.Index, from int64) []feed.Row {
 	var rows []feed.Row
-	for i := from; i < x.Size(); i++ {
-		if row := x.Row(i); row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Receipt) {
+	for row := range x.Rows(from) {
+		if row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Receipt) {
 			rows = append(rows, row)
 		}
 	}

@@ -61,12 +61,11 @@ func (a *app) receiptStatus(ctx context.Context, name, space, from string) error
 	}
 	defer o.Close()
 	docs, silent := []answeredDoc{}, 0
-	for i := range o.state.Index.Size() {
-		row := o.state.Index.Row(i)
+	for row := range o.state.Index.Rows(0) {
 		if !isLive(o.state.Index, row) {
 			continue
 		}
-		d := answeredDoc{Package: shownRef(row.Ref), Entry: i}
+		d := answeredDoc{Package: shownRef(row.Ref), Entry: row.Index}
 		if r, ok := said[row.ID]; ok {
 			d.Outcome, d.Time, d.Number, d.Where, d.Reason = r.Outcome, r.Time, r.Number, whereTo(r.Environment, r.Targets), r.Reason
 		} else {
