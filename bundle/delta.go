@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	"airlock/feed"
 	"airlock/storage"
@@ -60,9 +61,87 @@ func (b *bases) of(ctx context.Context, file largeFile) (base *storage.Ref, held
 	return base, false, nil
 }
 
-// delta is made in a later step: nothing is.
-func (pl *planner) delta(context.Context, int, *storage.ChunkIndex, storage.Ref) (bool, error) {
-	return false, nil
+// delta plans a payload as a delta, which is made now, since its size must be
+// known. It reports whether one is worth it: a tenth less than the frames.
+func (pl *planner) delta(ctx context.Context, number int, x *storage.ChunkIndex, base storage.Ref) (worth bool, err error) {
+	f := pl.Feeds[number]
+	of, err := f.chunks(ctx, base)
+	if of == nil || err != nil {
+		return false, err
+	}
+	temp, err := os.CreateTemp(pl.Spool, "airlock-frames-")
+	if err != nil {
+		return false, noteFull(err)
+	}
+	defer func() { err = errors.Join(err, temp.Close(), os.Remove(temp.Name())) }()
+	out, err := os.CreateTemp(pl.Spool, "airlock-delta-")
+	if err != nil {
+		return false, noteFull(err)
+	}
+	remove := func() error { return os.Remove(out.Name()) }
+	target, from := f.payload(ctx, x), f.payload(ctx, of)
+	err = storage.MakeDelta(ctx, out, storage.CutPayload{Index: x, Bytes: target}, storage.CutPayload{Index: of, Bytes: from}, temp)
+	err = noteFull(errors.Join(err, target.close(), from.close()))
+	size, seekErr := out.Seek(0, io.SeekEnd)
+	if err = errors.Join(err, seekErr, out.Close()); err != nil || size > x.Frames.Size/10*9 {
+		return false, errors.Join(err, remove())
+	}
+	pl.plan.close = append(pl.plan.close, remove)
+	pl.add(Part{Kind: Delta, Feed: number, Size: size, Of: x.Payload.Digest, Base: base.Digest}, func(context.Context) (io.ReadCloser, error) {
+		return os.Open(out.Name())
+	})
+	return true, nil
+}
+
+// payload reads a payload of the source from its frames.
+func (f Feed) payload(ctx context.Context, x *storage.ChunkIndex) *streamAt {
+	return &streamAt{open: func(off int64) io.ReadCloser {
+		return x.Open(ctx, off, storage.ChunkSource{Frames: func(at int64) (io.ReadCloser, error) {
+			return f.Source.Object(ctx, f.State.ID, x.Frames.Digest, at)
+		}})
+	}}
+}
+
+// streamAt is an io.ReaderAt over what can be read from any offset on, for who
+// mostly reads on. It is for one goroutine.
+type streamAt struct {
+	open func(off int64) io.ReadCloser
+	body io.ReadCloser
+	at   int64
+}
+
+// readOver is how far it is cheaper to read on than to open again, in bytes.
+const readOver = 1 << 20
+
+// ReadAt implements io.ReaderAt.
+func (s *streamAt) ReadAt(p []byte, off int64) (int, error) {
+	if s.body != nil && off > s.at && off-s.at <= readOver {
+		n, err := io.CopyN(io.Discard, s.body, off-s.at)
+		if s.at += n; err != nil {
+			return 0, err
+		}
+	}
+	if s.body == nil || off != s.at {
+		if err := s.close(); err != nil {
+			return 0, err
+		}
+		s.body, s.at = s.open(off), off
+	}
+	n, err := io.ReadFull(s.body, p)
+	s.at += int64(n)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (s *streamAt) close() error {
+	if s.body == nil {
+		return nil
+	}
+	err := s.body.Close()
+	s.body = nil
+	return err
 }
 
 // delta makes a payload out of what the receiver holds.
@@ -83,6 +162,9 @@ func (b *Bundle) delta(ctx context.Context, i int, off int64) (io.ReadCloser, er
 	base, _, closer, err := b.base(p.Base)
 	if err != nil {
 		return nil, err
+	}
+	if off < 0 || off > head.Payload.Size {
+		return nil, errors.Join(storage.ErrRange, closer.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	r, w := io.Pipe()
