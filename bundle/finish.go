@@ -184,7 +184,10 @@ func (w *writer) beside(m *manifest, files []string) error {
 		}
 		sums[name] = sum
 	}
-	return writeSums(w.folder, sums)
+	if err := writeSums(w.folder, sums); err != nil {
+		return err
+	}
+	return w.texts(m, files, sums)
 }
 
 // hashFile reads a file back.

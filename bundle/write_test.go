@@ -144,7 +144,7 @@ func (s *site) goOn(o Options, n int, want *Written) {
 		}
 	}
 	o.Created = o.Created.Add(time.Hour) // the clock went on
-	got, err := Write(s.t.Context(), s.plan(o), folder, s.sign, nil)
+	got, err := Write(s.t.Context(), s.plan(o), &failing{folder, -1}, s.sign, nil)
 	if err != nil {
 		s.t.Fatalf("going on after step %d: %v", n, err)
 	}
