@@ -201,7 +201,9 @@ func (d *Document) checkGeometry() error {
 	switch {
 	case d.Block < tarBlock || d.Block > maxBlock || d.Block%tarBlock != 0:
 		return fmt.Errorf("blocks of %d bytes, want a multiple of %d up to %d", d.Block, tarBlock, maxBlock)
-	case v.Area < d.Block || v.Area > maxArea || v.Area%d.Block != 0:
+	case v.Area < 2*tarBlock:
+		return fmt.Errorf("volumes with %d bytes of data, want whole blocks of at least %d bytes", v.Area, 2*tarBlock)
+	case v.Area > maxArea || v.Area%d.Block != 0:
 		return fmt.Errorf("volumes with %d bytes of data, want whole blocks up to %d bytes", v.Area, int64(maxArea))
 	case v.Count < 1 || v.Count > MaxVolumes || v.Parity < 0 || v.Parity >= v.Count:
 		return fmt.Errorf("%d volumes, %d of them with parity; want 1 to %d", v.Count, v.Parity, MaxVolumes)

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"os"
+	"time"
 )
 
 // Health is the state of a bundle's volumes, as Verify found it.
@@ -53,6 +55,8 @@ func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (
 		total += b.layout.size(v)
 	}
 	buf := make([]byte, b.manifest.doc.Block)
+	headers := b.layout.headers(b.manifest.modified)
+	defer headers.stop()
 	for v, f := range b.files {
 		from, to := b.layout.blocksOf(v)
 		if f == nil {
@@ -72,9 +76,12 @@ func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			if _, err := b.readBlock(i, buf); err != nil {
+			data, err := b.readBlock(i, buf)
+			if err != nil {
 				h.bad[i] = true
 				damage.Blocks = append(damage.Blocks, b.layout.block(i).number)
+			} else if at, ok := headers.check(i*b.manifest.doc.Block, data); !ok {
+				return nil, malformed("bundle %s: the tar header at byte %d of the data is none that a program of ours writes", b.id.Short(), at)
 			}
 			if progress != nil {
 				done += b.layout.block(i).size
@@ -140,4 +147,41 @@ func sameBytes(r, want io.Reader) bool {
 			return true
 		}
 	}
+}
+
+// headerCheck compares the headers between parts with what they must be: they
+// lead no reader of ours anywhere, but other tools follow them.
+type headerCheck struct {
+	next func() (int64, []byte, bool)
+	stop func()
+	at   int64
+	want []byte
+	more bool
+}
+
+func (l *layout) headers(modified time.Time) *headerCheck {
+	c := &headerCheck{}
+	c.next, c.stop = iter.Pull2(func(yield func(int64, []byte) bool) {
+		for i := range l.parts {
+			for s := range l.slices(i) {
+				if !yield(s.at, tarHeader(partName(i, s.number), s.size, modified)) {
+					return
+				}
+			}
+		}
+	})
+	c.at, c.want, c.more = c.next()
+	return c
+}
+
+// check looks at the headers in a piece of the run, which begins and ends where
+// blocks do. Pieces come in order; some may be left out.
+func (c *headerCheck) check(begin int64, piece []byte) (at int64, ok bool) {
+	for c.more && c.at < begin+int64(len(piece)) {
+		if c.at >= begin && !bytes.Equal(piece[c.at-begin:][:tarBlock], c.want) {
+			return c.at, false
+		}
+		c.at, c.want, c.more = c.next()
+	}
+	return 0, true
 }
