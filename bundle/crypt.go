@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"filippo.io/age"
+
+	"airlock/trust"
 )
 
 // An age file is a header, a nonce, and the plaintext in chunks of 64 KiB, each
@@ -21,7 +22,7 @@ const (
 // encryptTo returns how parts are encrypted to a native age recipient. How long
 // a header is depends on the recipient alone, so it is tried.
 func encryptTo(recipient string) (*Encryption, error) {
-	r, err := parseRecipient(recipient)
+	r, err := trust.ParseRecipient(recipient)
 	if err != nil {
 		return nil, err
 	}
@@ -36,18 +37,9 @@ func encryptTo(recipient string) (*Encryption, error) {
 	return &Encryption{Header: int64(b.Len()) - ageTag, Recipient: recipient}, nil
 }
 
-// parseRecipient takes native recipients only: one of a plugin would run a
-// program.
-func parseRecipient(s string) (age.Recipient, error) {
-	if strings.HasPrefix(s, "age1pq1") {
-		return age.ParseHybridRecipient(s)
-	}
-	return age.ParseX25519Recipient(s)
-}
-
 func (e *Encryption) check() error {
-	if _, err := parseRecipient(e.Recipient); err != nil {
-		return fmt.Errorf("encryption to %.80q: %w", e.Recipient, err)
+	if _, err := trust.ParseRecipient(e.Recipient); err != nil {
+		return err
 	}
 	if e.Header < ageTag || e.Header > 16<<10 {
 		return fmt.Errorf("encryption with headers of %d bytes", e.Header)
@@ -78,7 +70,7 @@ func decrypt(r io.ReaderAt, size int64, keys []age.Identity) (*io.SectionReader,
 
 // encrypt returns what is written of a part.
 func (e *Encryption) encrypt(plain io.ReadCloser) (io.ReadCloser, error) {
-	to, err := parseRecipient(e.Recipient)
+	to, err := trust.ParseRecipient(e.Recipient)
 	if err != nil {
 		return nil, err
 	}

@@ -139,13 +139,23 @@ func checkIssuer(s string) error {
 	return nil
 }
 
-// checkRecipient wants a native age recipient or none. The recipient of a
-// plugin, "age1<name>1…", would run a program (age GHSA-32gq-x56h-299c).
+// checkRecipient wants a native age recipient or none.
 func checkRecipient(s string) error {
 	if s == "" {
 		return nil
 	}
-	var r fmt.Stringer
+	_, err := ParseRecipient(s)
+	return err
+}
+
+// ParseRecipient reads a native age recipient, which an identity names as the
+// Space's encryption key. The recipient of a plugin, "age1<name>1…", would run a
+// program (age GHSA-32gq-x56h-299c) and is refused.
+func ParseRecipient(s string) (age.Recipient, error) {
+	var r interface {
+		age.Recipient
+		fmt.Stringer
+	}
 	var err error
 	if strings.HasPrefix(s, "age1pq1") {
 		r, err = age.ParseHybridRecipient(s)
@@ -153,9 +163,9 @@ func checkRecipient(s string) error {
 		r, err = age.ParseX25519Recipient(s)
 	}
 	if err != nil || r.String() != s {
-		return fmt.Errorf("encryption %.80q: want a native age recipient", s)
+		return nil, fmt.Errorf("encryption %.80q: want a native age recipient", s)
 	}
-	return nil
+	return r, nil
 }
 
 // isText reports whether s is printable, so that showing it moves no cursor

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 
+	"airlock/bundle"
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/kind"
@@ -26,7 +27,7 @@ import (
 	"airlock/trust"
 )
 
-// Exit codes. 15 belongs to bundles.
+// Exit codes.
 const (
 	exitDone         = 0
 	exitFailed       = 1
@@ -38,6 +39,7 @@ const (
 	exitRollback     = 12
 	exitUnapproved   = 13
 	exitNoBase       = 14
+	exitRepairable   = 15
 	exitNoRoom       = 16
 	exitStale        = 17
 	exitInterrupted  = 130
@@ -91,6 +93,17 @@ var outcomes = []struct {
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{noRoom, exitNoRoom, "make room and run the same command again; nothing was changed"},
+	{repairable, exitRepairable, "airlock bundle repair makes it whole again from what is here"},
+	{as[*bundle.DamagedError], exitBadSignature, "copy the volume again from where it came, or have a new bundle made"},
+	{as[*bundle.MissingVolumeError], exitNoBase, "bring the missing volumes, in any folder: airlock takes several paths"},
+	{as[*bundle.BaseError], exitNoBase, "send the sender your newest holdings (airlock holdings), or have it make the bundle in full"},
+	{as[*bundle.AheadError], exitNoBase, "the receiver knows more of the feed than is here: pull the feed first, or make the bundle from where it was published"},
+	{as[*bundle.AudienceError], exitUntrusted, "this medium is for another Space: take it there, or have one made for this one"},
+	{is(bundle.ErrKey), exitUntrusted, "the bundle is encrypted for another receiver: have one made for this Space (--encrypt-to)"},
+	{as[*bundle.ExpiredError], exitStale, "have a new bundle made"},
+	{as[*bundle.SeveralError], exitUsage, "name the volumes of one of them"},
+	{as[*bundle.VolumeSizeError], exitUsage, "say a larger --max-volume-size"},
+	{is(bundle.ErrMalformed), exitBadSignature, "this is no bundle that a program of ours wrote: copy it again from where it came, and tell the sender"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
 	{is(trust.ErrStale), exitStale, "ask the Space's people for new holdings (airlock holdings) and take them in; what runs here stays as it is"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
@@ -159,6 +172,12 @@ func deniedBy(rules ...string) func(error) bool {
 // noRoom matches a full disk or quota, of a store or anywhere else.
 func noRoom(err error) bool {
 	return errors.Is(err, storage.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// repairable matches damage that a bundle's parity makes good.
+func repairable(err error) bool {
+	d, ok := errors.AsType[*bundle.DamagedError](err)
+	return ok && d.Repairable
 }
 
 // withdrawing matches versions that cannot be withdrawn.
