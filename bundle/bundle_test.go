@@ -166,7 +166,7 @@ func TestSlice(t *testing.T) {
 	} {
 		o.Feeds[0].Have = wrong
 		_, err := Prepare(t.Context(), o)
-		if (err == nil) != (name == "size only") {
+		if (err == nil) != (name == "size only") || as[*AheadError](err) != (name == "ahead") || errors.Is(err, feed.ErrForked) != (name == "forked") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

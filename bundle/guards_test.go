@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // A header between blocks of parity is bound too.
@@ -150,5 +151,71 @@ func TestRepairProved(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(to); len(left) > 0 {
 		t.Errorf("%v were left", left)
+	}
+}
+
+// Whoever signed, a bundle that says another made it counts for neither.
+func TestOtherCreator(t *testing.T) {
+	s := newSite(t)
+	dir, _ := s.write(s.options())
+	forged := s.forge(dir, func(d *Document, _ *Tables, area []byte) []byte {
+		d.Creator.Lineage = s.receiver.Lineage()
+		return area
+	})
+	b := open(t, OpenOptions{}, forged)
+	f := s.Follower(b)
+	_, _, err := f.Sync(t.Context(), s.ID)
+	check(t, err)
+	if _, err := b.Authenticate(f.View); !errors.Is(err, trust.ErrUntrusted) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A bundle without new entries tells a newcomer what it has not.
+func TestNothingNew(t *testing.T) {
+	s := newSite(t)
+	o := s.options()
+	state := o.Feeds[0].State
+	o.Feeds[0].Have = Have{Size: state.Edge.Size(), Root: state.Edge.Root()}
+	dir, _ := s.write(o)
+	b := open(t, OpenOptions{}, dir)
+	if _, err := s.take(b); !as[*feed.GapError](err) {
+		t.Errorf("a newcomer: %v", err)
+	}
+}
+
+// Tables that were damaged in one place are read from the other.
+func TestTablesTwice(t *testing.T) {
+	s := newSite(t)
+	want, err := s.take(s.source())
+	check(t, err)
+	dir, _ := s.write(s.options())
+	name := volumes(t, dir)[0]
+	raw := readAll(t, name)
+	at := bytes.Index(raw, open(t, OpenOptions{}, dir).manifest.tables)
+	raw[at+len(tablesHeader)+8+len(open(t, OpenOptions{}, dir).tables.Parts)*partRecord] ^= 1 // the first block's digest
+	check(t, os.WriteFile(name, raw, 0o600))
+	b := open(t, OpenOptions{}, dir)
+	if got, err := s.take(b); err != nil || got != want {
+		t.Errorf("taking: %v", err)
+	}
+	h, err := b.Verify(t.Context(), nil)
+	check(t, err)
+	if len(h.Damaged) != 1 || !h.Damaged[0].Frame || len(h.Damaged[0].Blocks) > 0 {
+		t.Errorf("found %+v", h.Damaged)
+	}
+}
+
+// A frame that says it is of another volume, or of none, is none.
+func TestVolumeNumber(t *testing.T) {
+	whole := exampleVolume(t)
+	for _, wrong := range []string{"002 of 001", "000 of 001", "001 of 002"} {
+		b := bytes.ReplaceAll(whole, []byte("001 of 001"), []byte(wrong))
+		if _, err := readHead(bytes.NewReader(b), int64(len(b))); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if _, err := readHead(bytes.NewReader(whole), int64(len(whole))); err != nil {
+		t.Error(err)
 	}
 }

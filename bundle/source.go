@@ -33,15 +33,11 @@ func (b *Bundle) slice(id feed.ID) (Slice, error) {
 	return s, nil
 }
 
-// Segments yields the statements that the bundle carries. A reader that ends
-// before them gets a *feed.GapError with what is missing between.
+// Segments yields the statements that the bundle carries. To a Follower that
+// ends before them the ones between are a gap, which it names.
 func (b *Bundle) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
 	return func(yield func(feed.Segment, error) bool) {
-		s, err := b.slice(id)
-		if err == nil && from < s.From {
-			err = &feed.GapError{ID: id, From: from, To: s.From}
-		}
-		if err != nil {
+		if _, err := b.slice(id); err != nil {
 			yield(feed.Segment{}, err)
 			return
 		}

@@ -155,6 +155,9 @@ func (s *site) goOn(o Options, n int, want *Written) {
 	if h, err := b.Verify(s.t.Context(), nil); err != nil || !h.Whole() {
 		s.t.Errorf("step %d: what came out is not whole: %v", n, err)
 	}
+	if _, err := s.take(b); err != nil {
+		s.t.Errorf("step %d: taking what came out: %v", n, err)
+	}
 	entries, err := os.ReadDir(dir)
 	check(s.t, err)
 	for _, e := range entries {
