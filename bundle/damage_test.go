@@ -32,6 +32,9 @@ func TestEveryByte(t *testing.T) {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		check(t, err)
 		for i := range original {
+			if testing.Short() && i%7 != 0 {
+				continue
+			}
 			around := original[max(0, i-600):min(len(original), i+600)]
 			if bytes.Count(around, []byte{0}) == len(around) && i%97 != 0 {
 				continue // not each zero of the padding

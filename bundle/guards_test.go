@@ -219,3 +219,17 @@ func TestVolumeNumber(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whatever the parity, two columns under way stay within 32 MiB.
+func TestColumnsAreBounded(t *testing.T) {
+	for _, block := range []int64{512, 1 << 20, maxBlock} {
+		for data := 1; data < maxShards; data++ {
+			d := exampleDocument()
+			d.Block, d.Parity = block, &Parity{Data: data, Groups: 1, Shards: maxShards - data}
+			c := &coder{layout: &layout{doc: d}}
+			if n := 2 * c.width() * maxShards; n > 32<<20 || c.width() < 512 {
+				t.Fatalf("%d data blocks of %d bytes take %d bytes", data, block, n)
+			}
+		}
+	}
+}
