@@ -182,8 +182,8 @@ func TestSnapshotsRefused(t *testing.T) {
 			c, _ := feedtest.Key(9).Sign(a.ID.Origin(1), good.Len(), tlog.Hash{1})
 			return c
 		}},
-		"a root that nobody signed": &feedtest.Tampered{Source: good, Head: func(c feed.Checkpoint) feed.Checkpoint {
-			c, _ = a.Key.Sign(a.ID.Origin(1), good.Len(), tlog.Hash{1})
+		"a root that nobody signed": &feedtest.Tampered{Source: good, Head: func(feed.Checkpoint) feed.Checkpoint {
+			c, _ := a.Key.Sign(a.ID.Origin(1), good.Len(), tlog.Hash{1})
 			return c
 		}},
 	} {
