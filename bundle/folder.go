@@ -55,14 +55,14 @@ type osFolder string
 func (f osFolder) path(name string) string { return filepath.Join(string(f), name) }
 
 func (f osFolder) Create(name string) (File, error) {
-	return noteFull2(os.OpenFile(f.path(name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666))
+	return asFile(os.OpenFile(f.path(name), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666))
 }
 
 func (f osFolder) Open(name string) (File, error) {
-	return noteFull2(os.OpenFile(f.path(name), os.O_RDWR, 0))
+	return asFile(os.OpenFile(f.path(name), os.O_RDWR, 0))
 }
 
-func noteFull2(f *os.File, err error) (File, error) {
+func asFile(f *os.File, err error) (File, error) {
 	if err != nil {
 		return nil, noteFull(err)
 	}
