@@ -31,6 +31,7 @@ type conn struct {
 	close func() error // nil once closed
 	// received tells how many bytes came over the line; nil where there is none.
 	received func() int64
+	stick    *stick // nil for a server or a store
 }
 
 // Close ends the connection; for a store it waits for what is being written.
@@ -57,8 +58,8 @@ func (a *app) connect(ctx context.Context, to access) (*conn, error) {
 	return a.dial(base)
 }
 
-// from opens what --from names: a URL, a bucket or a folder. Empty stands for
-// --server or --store.
+// from opens what --from names: a URL, a bucket, a store's folder, or a medium
+// with bundles. Empty stands for --server or --store.
 func (a *app) from(ctx context.Context, where string) (*conn, error) {
 	return a.at(ctx, where, reading)
 }
@@ -70,6 +71,9 @@ func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 		return a.connect(ctx, to)
 	case strings.HasPrefix(where, "http://"), strings.HasPrefix(where, "https://"):
 		return a.dial(where)
+	}
+	if paths := stickPaths(where); paths != nil && to == reading {
+		return a.openStick(ctx, paths...)
 	}
 	return a.openStore(ctx, where, to)
 }

@@ -120,7 +120,6 @@ const tileHeight = 8
 func (v *verification) tiles(ctx context.Context, at *opened, hashes []tlog.Hash) error {
 	checked, wrong := 0, 0
 	for level := 0; len(hashes) > 0; level++ {
-		var above []tlog.Hash
 		for n := int64(0); n<<tileHeight < int64(len(hashes)); n++ {
 			part := hashes[n<<tileHeight : min((n+1)<<tileHeight, int64(len(hashes)))]
 			path := tlog.Tile{H: tileHeight, L: level, N: n, W: len(part)}.Path()
@@ -138,11 +137,8 @@ func (v *verification) tiles(ctx context.Context, at *opened, hashes []tlog.Hash
 			default:
 				checked++
 			}
-			if len(part) == 1<<tileHeight {
-				above = append(above, subtree(part))
-			}
 		}
-		hashes = above
+		hashes = subtrees(hashes)
 	}
 	v.ok("tiles", "%s computed again from the entries and equal", count(checked, "tile", "tiles"))
 	return nil
@@ -154,6 +150,16 @@ func joined(hashes []tlog.Hash) []byte {
 		out = append(out, h[:]...)
 	}
 	return out
+}
+
+// subtrees returns the roots over the full tiles of a level: the next level.
+func subtrees(hashes []tlog.Hash) []tlog.Hash {
+	var above []tlog.Hash
+	for len(hashes) >= 1<<tileHeight {
+		above = append(above, subtree(hashes[:1<<tileHeight]))
+		hashes = hashes[1<<tileHeight:]
+	}
+	return above
 }
 
 // subtree is the root over a full tile.

@@ -1,0 +1,318 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"airlock/bundle"
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// stick is a medium with bundles: a place whose feeds are those of all of them.
+// Of a feed that several carry it shows the newest checkpoint, and each entry
+// from a bundle that has it. So a medium that is used again and again is read as
+// one.
+type stick struct {
+	name    string
+	bundles []*bundle.Bundle // the newest first
+	// broken holds what is named as a volume, or belongs to a bundle, and cannot
+	// be read.
+	broken []bundle.Unread
+	// held, where set, opens a payload that is here already; see
+	// bundle.OpenOptions.Base.
+	held func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
+
+	tree struct { // of the feed that tiles were asked of last
+		sync.Mutex
+		id    feed.ID
+		above [][]tlog.Hash // by level, the leaves first
+	}
+}
+
+var _ place = (*stick)(nil)
+
+// stickPaths returns the paths of a medium that where names, separated by
+// commas: files, and folders that hold volumes and are no store. It returns nil
+// for any other place.
+func stickPaths(where string) []string {
+	paths := strings.Split(where, ",")
+	if _, err := os.Stat(where); err == nil {
+		paths = []string{where}
+	}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil || info.IsDir() && !holdsVolumes(path) {
+			return nil
+		}
+	}
+	return paths
+}
+
+// holdsVolumes reports whether a folder has files that are named as volumes.
+func holdsVolumes(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err == nil && !isStore(dir) && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return strings.EqualFold(filepath.Ext(e.Name()), bundle.Extension)
+	})
+}
+
+// openStick opens the bundles in folders and files.
+func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
+	sets, unread, err := bundle.Find(ctx, paths...)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(sets, func(a, b *bundle.Set) int {
+		return cmp.Or(cmp.Compare(b.Document.Created, a.Document.Created), cmp.Compare(a.ID.String(), b.ID.String()))
+	})
+	s := &stick{name: strings.Join(paths, ", "), broken: unread}
+	for _, set := range sets {
+		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base})
+		if err != nil {
+			s.broken = append(s.broken, bundle.Unread{Path: "bundle " + set.ID.Short(), Err: err})
+			continue
+		}
+		s.bundles = append(s.bundles, b)
+	}
+	if len(s.bundles) == 0 {
+		return nil, s.nothing()
+	}
+	for _, u := range s.broken {
+		a.note("airlock: warning: %s: %s", u.Path, oneLine(u.Err.Error()))
+	}
+	return &conn{place: s, name: s.name, close: s.close, stick: s}, nil
+}
+
+// nothing says why there is no bundle that can be read.
+func (s *stick) nothing() error {
+	if len(s.broken) == 0 {
+		return fmt.Errorf("%s: holds no bundle: %w", s.name, fs.ErrNotExist)
+	}
+	var all []error
+	for _, u := range s.broken {
+		all = append(all, fmt.Errorf("%s: %w", u.Path, u.Err))
+	}
+	return errors.Join(all...)
+}
+
+func (s *stick) close() error {
+	var all error
+	for _, b := range s.bundles {
+		all = errors.Join(all, b.Close())
+	}
+	return all
+}
+
+func (s *stick) base(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+	if s.held == nil {
+		return nil, 0, nil, errors.New("say --into with the folder that has it")
+	}
+	return s.held(payload)
+}
+
+// Feeds lists the feeds of all bundles.
+func (s *stick) Feeds(context.Context) ([]feed.ID, error) {
+	var out []feed.ID
+	for _, b := range s.bundles {
+		for _, slice := range b.Document().Feeds {
+			out = append(out, slice.Feed)
+		}
+	}
+	slices.SortFunc(out, func(a, b feed.ID) int { return cmp.Compare(a.String(), b.String()) })
+	return slices.Compact(out), nil
+}
+
+// newest returns the slice of a feed that leads furthest.
+func (s *stick) newest(id feed.ID) (best bundle.Slice, err error) {
+	err = fmt.Errorf("feed %s is not on %s: %w", id, s.name, fs.ErrNotExist)
+	for _, b := range s.bundles {
+		slice, ok := b.Document().Slice(id)
+		if ok && (err != nil || slice.Epoch > best.Epoch || slice.Epoch == best.Epoch && slice.To > best.To) {
+			best, err = slice, nil
+		}
+	}
+	return best, err
+}
+
+// Checkpoint returns the newest checkpoint that a bundle leads to.
+func (s *stick) Checkpoint(_ context.Context, id feed.ID) (feed.Checkpoint, error) {
+	slice, err := s.newest(id)
+	if err != nil {
+		return feed.Checkpoint{}, err
+	}
+	return slice.Checkpoint(), nil
+}
+
+// Segments yields entries, each run of them from the bundle that leads on
+// furthest. Where none has the next one it is an *earlierError.
+func (s *stick) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
+	return func(yield func(feed.Segment, error) bool) {
+		newest, err := s.newest(id)
+		if err != nil {
+			yield(feed.Segment{}, err)
+			return
+		}
+		for from < min(to, newest.To) {
+			b, end := s.carrier(id, newest.Epoch, from)
+			if b == nil {
+				yield(feed.Segment{}, s.gap(id, newest, from))
+				return
+			}
+			for segment, err := range b.Segments(ctx, id, from, min(to, end)) {
+				if err != nil {
+					yield(feed.Segment{}, err)
+					return
+				}
+				segment = after(segment, from)
+				from = segment.Start + int64(len(segment.Statements))
+				if !yield(segment, nil) {
+					return
+				}
+			}
+			if from < min(to, end) {
+				yield(feed.Segment{}, &feed.GapError{ID: id, From: from, To: end})
+				return
+			}
+		}
+	}
+}
+
+// carrier returns the bundle that has an entry and leads on furthest, nil for
+// none, and where it ends.
+func (s *stick) carrier(id feed.ID, epoch uint64, from int64) (best *bundle.Bundle, end int64) {
+	for _, b := range s.bundles {
+		slice, ok := b.Document().Slice(id)
+		if ok && slice.Epoch == epoch && slice.From <= from && slice.To > max(from, end) {
+			best, end = b, slice.To
+		}
+	}
+	return best, end
+}
+
+// after returns what a segment has from an entry on.
+func after(s feed.Segment, from int64) feed.Segment {
+	if skip := from - s.Start; skip > 0 && skip < int64(len(s.Statements)) {
+		return feed.Segment{Start: from, Statements: s.Statements[skip:]}
+	}
+	return s
+}
+
+// gap reports an entry that no bundle has: the next one that there is begins a
+// slice.
+func (s *stick) gap(id feed.ID, newest bundle.Slice, from int64) error {
+	next := newest.To
+	for _, b := range s.bundles {
+		if slice, ok := b.Document().Slice(id); ok && slice.Epoch == newest.Epoch && slice.From > from {
+			next = min(next, slice.From)
+		}
+	}
+	return &earlierError{stick: s.name, gap: &feed.GapError{ID: id, From: from, To: next}}
+}
+
+// earlierError reports bundles that go on from a later entry than was taken in.
+type earlierError struct {
+	stick string
+	gap   *feed.GapError
+}
+
+func (e *earlierError) Error() string {
+	return fmt.Sprintf("feed %s: %s goes on from entry %d, and here are %s of it: the bundle with entries %d to %d comes first",
+		e.gap.ID, e.stick, e.gap.To, count(int(e.gap.From), "entry", "entries"), e.gap.From, e.gap.To-1)
+}
+
+func (e *earlierError) Unwrap() error { return e.gap }
+
+// Object returns an object from whichever bundle has it.
+func (s *stick) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	return fromAny(s, func(b *bundle.Bundle) (io.ReadCloser, error) { return b.Object(ctx, id, d, off) })
+}
+
+// Pack returns the pack of a segment from the newest bundle that has one. What
+// an older one has of it comes by Object.
+func (s *stick) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
+	return fromAny(s, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, start, width) })
+}
+
+// Chunks returns how a payload is cut.
+func (s *stick) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	return fromAny(s, func(b *bundle.Bundle) (*storage.ChunkIndex, error) { return b.Chunks(ctx, id, d) })
+}
+
+// Delta implements place: where a payload lies in a bundle as a delta, Object
+// makes it of that.
+func (s *stick) Delta(_ context.Context, _ feed.ID, _, target storage.Digest) (storage.Ref, error) {
+	return storage.Ref{}, fmt.Errorf("delta to %s: %w", target, fs.ErrNotExist)
+}
+
+// fromAny asks the bundles in turn. An error that tells of more than absence is
+// kept for the end: another bundle may have what one of them lacks.
+func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
+	var none T
+	first := error(nil)
+	for _, b := range s.bundles {
+		got, err := ask(b)
+		if err == nil {
+			return got, nil
+		}
+		if first == nil || errors.Is(first, fs.ErrNotExist) && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return none, first
+}
+
+// Tile computes a hash tile from the entries, which must be there from the
+// first on.
+func (s *stick) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
+	s.tree.Lock()
+	defer s.tree.Unlock()
+	if s.tree.id != id {
+		newest, err := s.newest(id)
+		if err != nil {
+			return nil, err
+		}
+		leaves, err := leavesOf(ctx, s, id, newest.To)
+		if err != nil {
+			return nil, err
+		}
+		s.tree.id, s.tree.above = id, [][]tlog.Hash{leaves}
+	}
+	for len(s.tree.above) <= level {
+		s.tree.above = append(s.tree.above, subtrees(s.tree.above[len(s.tree.above)-1]))
+	}
+	hashes, from := s.tree.above[level], n<<tileHeight
+	if n < 0 || from+int64(width) > int64(len(hashes)) {
+		return nil, fmt.Errorf("tile %d/%d of %s: %w", level, n, id, fs.ErrNotExist)
+	}
+	return joined(hashes[from : from+int64(width)]), nil
+}
+
+// Wait waits for ctx alone: a medium does not grow.
+func (s *stick) Wait(ctx context.Context, id feed.ID, _ int64) (feed.Checkpoint, error) {
+	<-ctx.Done()
+	return s.Checkpoint(ctx, id)
+}
+
+// errReadOnly reports what a medium cannot do.
+var errReadOnly = errors.New("a bundle is never written to")
+
+// LogKey implements place.
+func (s *stick) LogKey(context.Context) ([]byte, error) { return nil, errReadOnly }
+
+// Publish implements place.
+func (s *stick) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
+	return feed.Accepted{}, errReadOnly
+}
