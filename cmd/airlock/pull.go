@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,7 +116,7 @@ func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 		if info, err := os.Stat(o.into); err == nil && !info.IsDir() {
 			return nil, usage("--into %s: is no folder", "name a folder of its own for the files", o.into)
 		}
-		if b, err := home.ReadFile(filepath.Join(o.into, "format"), 100); err == nil && strings.HasPrefix(string(b), "airlock-") {
+		if isAirlocks(o.into) {
 			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
 		}
 		d, err := apply.OpenDir(o.into, a.now)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -102,6 +103,12 @@ func wrongFolder(want, path string, err error) error {
 	}
 	return hinted(err, fmt.Sprintf("%s is a %s of airlock, not a %s", path, is, want),
 		"say --"+is+" for this folder and --"+want+" for another one")
+}
+
+// isAirlocks reports whether a folder is a home or a store.
+func isAirlocks(dir string) bool {
+	b, err := home.ReadFile(filepath.Join(dir, "format"), 100)
+	return err == nil && strings.HasPrefix(string(b), "airlock-")
 }
 
 // storeKey returns the log key with which the home works on a store; none is
