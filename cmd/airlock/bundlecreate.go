@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -206,11 +205,7 @@ func (m *maker) parties() (err error) {
 	if err != nil {
 		return usage("--to: %v", "a Space is named like acme/production", err)
 	}
-	view, err := m.home.View(space)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &failure{code: exitUntrusted, cause: err, what: space.String() + " is not known here",
-			hint: "get its identity file and its lineage from its people, then: airlock trust add FILE --feed receipts"}
-	}
+	view, err := m.view(space, "receipts")
 	if err != nil {
 		return err
 	}

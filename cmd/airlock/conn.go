@@ -45,6 +45,14 @@ func (c *conn) Close() error {
 	return end()
 }
 
+// bytes returns how many came over the line so far; 0 where there is none.
+func (c *conn) bytes() int64 {
+	if c.received == nil {
+		return 0
+	}
+	return c.received()
+}
+
 // connect opens --server or --store. A command that publishes into a store
 // acts as its operator.
 func (a *app) connect(ctx context.Context, to access) (*conn, error) {

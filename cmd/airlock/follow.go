@@ -83,11 +83,7 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 	if err != nil {
 		return nil, err
 	}
-	view, err := h.View(id.Space)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &failure{code: exitUntrusted, cause: err, what: id.Space.String() + " is not trusted here",
-			hint: "get its identity file and its lineage from its people, then: airlock trust add FILE --feed " + id.Name}
-	}
+	view, err := a.view(id.Space, id.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +94,21 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}
 	f.Accepted = a.takeFromFeed(f)
 	return f, nil
+}
+
+// view returns what this home believes of a Space, of which it is to trust a
+// feed.
+func (a *app) view(space trust.Space, feedName string) (*trust.View, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	view, err := h.View(space)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &failure{code: exitUntrusted, cause: err, what: space.String() + " is not trusted here",
+			hint: "get its identity file and its lineage from its people, then: airlock trust add FILE --feed " + feedName}
+	}
+	return view, err
 }
 
 // sync follows a feed to its newest checkpoint.

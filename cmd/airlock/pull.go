@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,6 +94,11 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 		return err
 	}
 	defer c.Close()
+	if c.stick != nil {
+		if err := a.forUs(c.stick); err != nil {
+			return err
+		}
+	}
 	feeds, err := a.feedsOf(ctx, c, names, "trusted")
 	if err != nil {
 		return err
@@ -102,6 +108,9 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 		return err
 	}
 	p := &puller{app: a, conn: c, target: target, sel: sel, options: o}
+	if c.stick != nil {
+		return p.takeIn(ctx, feeds)
+	}
 	if o.watch > 0 {
 		return p.watch(ctx, feeds)
 	}
@@ -176,10 +185,21 @@ type pulledDoc struct {
 	Plan     []apply.Line `json:"plan"`
 	// Receipts is how many receipts the feed holds, where it is one of receipts;
 	// Made how many were made here of what is new.
-	Receipts int  `json:"receipts,omitempty"`
-	Made     int  `json:"receiptsMade,omitempty"`
-	DryRun   bool `json:"dryRun,omitempty"`
-	Failed   bool `json:"failed,omitempty"` // the plan was not carried out
+	Receipts int `json:"receipts,omitempty"`
+	Made     int `json:"receiptsMade,omitempty"`
+	// LeftOut are packages of the plan that the maker of a bundle left out;
+	// TakenIn are bundles that were taken in before.
+	LeftOut []string   `json:"leftOut,omitempty"`
+	TakenIn []takenDoc `json:"takenIn,omitempty"`
+	DryRun  bool       `json:"dryRun,omitempty"`
+	Failed  bool       `json:"failed,omitempty"` // the plan was not carried out
+
+	superseded bool // by what was taken in since
+}
+
+type takenDoc struct {
+	Bundle string `json:"bundle"`
+	Time   string `json:"time"`
 }
 
 type refusedDoc struct {
@@ -188,51 +208,42 @@ type refusedDoc struct {
 	Reason  string `json:"reason"`
 }
 
-// pulled is what became of a feed in one round.
-type pulled struct {
-	doc   pulledDoc
-	err   error
-	known int // approvals that had come in when it was judged
-}
-
 // round pulls every feed once. It goes on after a feed that fails, and returns
 // the first error.
 func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64, error) {
 	if err := p.takeApprovals(p.options.approvals); err != nil {
 		return 0, err
 	}
-	var all []pulled
+	var all []*prepared
 	for _, id := range feeds {
-		doc, err := p.measured(ctx, id)
-		all = append(all, pulled{doc, err, p.tookIn})
+		all = append(all, p.one(ctx, id))
 		if ctx.Err() != nil {
 			break
 		}
 	}
 	// What one feed lacks may have come in a later one.
-	for i := range all {
-		if errors.Is(all[i].err, trust.ErrUnapproved) && all[i].known < p.tookIn && ctx.Err() == nil {
-			first := all[i].doc
-			all[i].doc, all[i].err = p.measured(ctx, feeds[i])
-			all[i].doc.From = first.From
-			all[i].doc.Received += first.Received
-			all[i].doc.Made += first.Made
+	for i, s := range all {
+		if p.approvedSince(s) && ctx.Err() == nil {
+			all[i] = p.one(ctx, feeds[i])
+			all[i].doc.From = s.doc.From
+			all[i].doc.Received += s.doc.Received
+			all[i].doc.Made += s.doc.Made
 		}
 	}
 	var first error
 	var last int64
 	made, docs := 0, []pulledDoc{}
-	for _, one := range all {
+	for _, s := range all {
 		if first == nil {
-			first = one.err
+			first = s.err
 		}
-		if one.err == nil || one.doc.To > 0 {
-			docs = append(docs, one.doc)
+		if s.err == nil || s.doc.To > 0 {
+			docs = append(docs, s.doc)
 		}
-		last, made = one.doc.To, made+one.doc.Made
+		last, made = s.doc.To, made+s.doc.Made
 	}
 	if always || slices.ContainsFunc(docs, func(d pulledDoc) bool { return d.To > d.From || changes(d.Plan) }) {
-		if err := p.show(docs, func(w io.Writer) { p.table(w, docs) }); err != nil {
+		if err := p.shown(docs); err != nil {
 			return last, err
 		}
 	}
@@ -240,79 +251,113 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 	return last, first
 }
 
+func (p *puller) shown(docs []pulledDoc) error {
+	return p.show(docs, func(w io.Writer) { p.table(w, docs) })
+}
+
 func changes(plan []apply.Line) bool {
 	return slices.ContainsFunc(plan, func(l apply.Line) bool { return l.Op != apply.Same && l.Op != apply.Retain && l.Op != apply.Keep })
 }
 
-// measured is one, with what came over the line.
-func (p *puller) measured(ctx context.Context, id feed.ID) (pulledDoc, error) {
-	if p.conn.received == nil {
-		return p.one(ctx, id)
+// one follows a feed, plans and applies.
+func (p *puller) one(ctx context.Context, id feed.ID) *prepared {
+	before := p.conn.bytes()
+	s := p.prepare(ctx, id)
+	if s.err == nil {
+		s.err = p.carryOut(ctx, s)
 	}
-	before := p.conn.received()
-	doc, err := p.one(ctx, id)
-	doc.Received = p.conn.received() - before
-	return doc, err
+	s.doc.Received = p.conn.bytes() - before
+	return s
 }
 
-// one follows a feed, plans and applies.
-func (p *puller) one(ctx context.Context, id feed.ID) (pulledDoc, error) {
-	doc := pulledDoc{Feed: id.String(), DryRun: p.options.dryRun, Plan: []apply.Line{}}
+// prepared is a feed that was followed, and what is to be done.
+type prepared struct {
+	synced
+	doc      pulledDoc
+	follower *feed.Follower
+	plan     []apply.Action
+	waiting  error // for approval, or for a sign of life
+	known    int   // approvals that had come in when it was judged
+	err      error
+}
+
+// approvedSince reports whether approvals came in since a feed was judged that
+// lacks some.
+func (p *puller) approvedSince(s *prepared) bool {
+	return errors.Is(s.waiting, trust.ErrUnapproved) && s.known < p.tookIn
+}
+
+// prepare follows a feed and plans.
+func (p *puller) prepare(ctx context.Context, id feed.ID) *prepared {
+	s := &prepared{doc: pulledDoc{Feed: id.String(), DryRun: p.options.dryRun, Plan: []apply.Line{}}}
+	s.err = p.judge(ctx, id, s)
+	s.known = p.tookIn
+	return s
+}
+
+func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	f, state, report, err := p.sync(ctx, p.conn, id)
 	if err != nil {
-		return doc, err
+		return err
 	}
-	doc.From, doc.To, doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
+	s.follower, s.state = f, state
+	s.doc.From, s.doc.To, s.doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
 	for i, why := range report.Void {
-		doc.Void = append(doc.Void, i)
+		s.doc.Void = append(s.doc.Void, i)
 		p.note("%s: entry %d does not count: %v", id, i, why)
 	}
-	slices.Sort(doc.Void)
+	slices.Sort(s.doc.Void)
 	if id.NamesPeople() {
-		doc.Receipts = len(receipts.Rows(state.Index, 0))
+		s.doc.Receipts = len(receipts.Rows(state.Index, 0))
 	}
 	choice := apply.Choose(state, f.View, p.sel, p.now())
 	for _, r := range choice.Refused {
-		doc.Refused = append(doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
+		s.doc.Refused = append(s.doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
 	}
-	var installed []apply.Item
+	s.refused = choice.Refused
 	if p.target != nil {
-		if installed, err = p.target.Installed(ctx, id); err != nil {
-			return doc, err
+		if s.installed, err = p.target.Installed(ctx, id); err != nil {
+			return err
 		}
 	}
 	if d, ok := p.target.(*apply.Dir); ok {
-		f.Bases = d.Bases(installed)
+		f.Bases = d.Bases(s.installed)
 	}
-	plan := apply.Plan(id, choice, installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
-	doc.Plan = apply.Describe(plan)
-	var waiting error
-	if r := choice.Pending(installed); r != nil {
-		waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
+	s.plan = apply.Plan(id, choice, s.installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
+	s.doc.Plan = apply.Describe(s.plan)
+	if r := choice.Pending(s.installed); r != nil {
+		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
 	}
+	return nil
+}
+
+// carryOut applies what was planned.
+func (p *puller) carryOut(ctx context.Context, s *prepared) error {
 	if p.target == nil || p.options.dryRun {
-		return doc, waiting
+		return s.waiting
 	}
-	if err := p.noteTarget(state); err != nil {
-		return doc, err
+	state, id := s.state, s.state.ID
+	err := p.noteTarget(state)
+	if err != nil {
+		return err
 	}
 	head := apply.Head{Epoch: state.Epoch, Size: state.Edge.Size(), Root: storage.Digest(state.Edge.Root()), Lineage: state.Lineage}
 	bar := p.progress("applying " + id.String())
 	defer bar.end()
 	var done int64
 	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
-		return f.Fetch(ctx, state, rows, func(pkg *feed.Package) error {
+		return s.follower.Fetch(ctx, state, rows, func(pkg *feed.Package) error {
 			done++
 			bar.set(done, int64(len(rows)))
 			return each(pkg)
 		})
 	}
-	s := synced{state: state, installed: installed, refused: choice.Refused, started: p.now()}
-	s.outcomes, err = p.target.Apply(ctx, id, head, plan, fetch)
-	doc.Failed = err != nil && !as[*apply.IncompleteError](err)
-	made, unrecorded := p.receipts(ctx, s)
-	doc.Made = made
-	return doc, cmp.Or(err, unrecorded, waiting)
+	s.started = p.now()
+	s.outcomes, err = p.target.Apply(ctx, id, head, s.plan, fetch)
+	s.doc.Failed = err != nil && !as[*apply.IncompleteError](err)
+	made, unrecorded := p.receipts(ctx, s.synced)
+	s.doc.Made = made
+	return cmp.Or(err, unrecorded, s.waiting)
 }
 
 // watch pulls again and again until ctx ends: when the source says that a
@@ -357,6 +402,16 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		fmt.Fprintln(w)
 		for _, r := range d.Refused {
 			fmt.Fprintf(w, "  x %s\n", r.Reason)
+		}
+		for _, t := range d.TakenIn {
+			fmt.Fprintf(w, "  already taken in on %s as bundle %s\n", t.Time, t.Bundle)
+		}
+		for _, ref := range d.LeftOut {
+			fmt.Fprintf(w, "  x %s is not on the medium: its maker left it out\n", ref)
+		}
+		if d.superseded {
+			fmt.Fprintf(w, "  nothing to do: more of it was taken in since\n")
+			continue
 		}
 		if d.Failed {
 			fmt.Fprintf(w, "  nothing was applied\n")

@@ -27,6 +27,7 @@ import (
 // one.
 type stick struct {
 	name    string
+	paths   []string
 	bundles []*bundle.Bundle // the newest first
 	// broken holds what is named as a volume, or belongs to a bundle, and cannot
 	// be read.
@@ -78,7 +79,7 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 	slices.SortFunc(sets, func(a, b *bundle.Set) int {
 		return cmp.Or(cmp.Compare(b.Document.Created, a.Document.Created), cmp.Compare(a.ID.String(), b.ID.String()))
 	})
-	s := &stick{name: strings.Join(paths, ", "), broken: unread}
+	s := &stick{name: strings.Join(paths, ", "), paths: paths, broken: unread}
 	for _, set := range sets {
 		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base})
 		if err != nil {
@@ -106,6 +107,17 @@ func (s *stick) nothing() error {
 		all = append(all, fmt.Errorf("%s: %w", u.Path, u.Err))
 	}
 	return errors.Join(all...)
+}
+
+// approvals returns the folders with approvals that lie beside the volumes.
+func (s *stick) approvals() (out []string) {
+	for _, path := range s.paths {
+		dir := filepath.Join(path, "approvals")
+		if info, err := os.Stat(dir); err == nil && info.IsDir() {
+			out = append(out, dir)
+		}
+	}
+	return out
 }
 
 func (s *stick) close() error {
@@ -272,6 +284,19 @@ func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
 		}
 	}
 	return none, first
+}
+
+// carries reports whether the payloads of a publication are here. Where they are
+// not since the receiver was to have them, it is a *bundle.BaseError.
+func (s *stick) carries(ctx context.Context, id feed.ID, row feed.Row) (bool, error) {
+	r, err := s.Object(ctx, id, row.Manifest, 0)
+	if err == nil {
+		return true, r.Close()
+	}
+	if !errors.Is(err, fs.ErrNotExist) || as[*bundle.BaseError](err) {
+		return false, err
+	}
+	return false, nil
 }
 
 // Tile computes a hash tile from the entries, which must be there from the

@@ -1,6 +1,11 @@
 package apply
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
 
 	"airlock/feed"
@@ -33,4 +38,38 @@ func (d *Dir) openFile(name string) (*os.File, error) {
 	}
 	defer k.root.Close()
 	return k.root.Open(name)
+}
+
+// Holding returns what opens a payload that the folder has of feeds, by its
+// digest: the bytes, their number, and what closes them. A file that was changed
+// since may be opened too; who reads it checks what it makes of it. What is not
+// there is fs.ErrNotExist.
+func (d *Dir) Holding(ctx context.Context, ids []feed.ID) (func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error), error) {
+	names := map[storage.Digest]string{}
+	for _, id := range ids {
+		items, err := d.Installed(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			for _, f := range it.Files {
+				names[f.Digest] = filePath(it.Ref, f.Path)
+			}
+		}
+	}
+	return func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+		name, ok := names[payload]
+		if !ok {
+			return nil, 0, nil, fmt.Errorf("%s has no such file: %w", d.path, fs.ErrNotExist)
+		}
+		f, err := d.openFile(name)
+		if err != nil {
+			return nil, 0, nil, err
+		}
+		info, err := f.Stat()
+		if err != nil {
+			return nil, 0, nil, errors.Join(err, f.Close())
+		}
+		return f, info.Size(), f, nil
+	}, nil
 }

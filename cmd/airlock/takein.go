@@ -1,0 +1,339 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+
+	"airlock/bundle"
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/internal/home"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// Taking in is pulling from a medium, with more asked before and nothing done
+// until all of it is answered:
+//
+//	the bundles are for this Space, and not past their day
+//	every byte of them is as it was written
+//	the feeds are followed, by the same checks as from any source
+//	who made the bundles is listed, by what is known now, their own feeds included
+//	the packages that are to be applied are on the medium
+//
+// Then the feeds are applied. What was taken in is recorded by the bundle's
+// digest, so that the same medium may come again. Nothing is written to it.
+
+// forUs leaves on a medium the bundles that were made for this Space. Without
+// any, the first says for whom it was made.
+func (a *app) forUs(s *stick) error {
+	h, err := a.home()
+	if err != nil {
+		return err
+	}
+	own, err := h.Identity()
+	if errors.Is(err, home.ErrNoSpace) {
+		for_ := s.bundles[0].Document().Audience
+		return &failure{code: exitUntrusted, cause: err, what: fmt.Sprintf("bundle %s was made for %s, and %s holds no Space", s.bundles[0].ID().Short(), for_.Space, h.Path()),
+			hint: "take it in with the home of " + for_.Space + ": --home DIR"}
+	}
+	if err != nil {
+		return err
+	}
+	return a.keepOnly(s, func(b *bundle.Bundle) error { return b.Document().CheckAudience(own.Lineage()) })
+}
+
+// keepOnly closes the bundles that are refused, and says so. With none left the
+// first refusal is the error.
+func (a *app) keepOnly(s *stick, check func(*bundle.Bundle) error) error {
+	var kept []*bundle.Bundle
+	var refused []error
+	for _, b := range s.bundles {
+		err := check(b)
+		if err == nil {
+			kept = append(kept, b)
+			continue
+		}
+		refused = append(refused, fmt.Errorf("bundle %s: %w", b.ID().Short(), err))
+		if err := b.Close(); err != nil {
+			return err
+		}
+	}
+	if len(kept) == 0 {
+		return refused[0]
+	}
+	for _, err := range refused {
+		a.note("left alone: %v", err)
+	}
+	s.bundles = kept
+	return nil
+}
+
+// intake takes in what a medium has of feeds.
+type intake struct {
+	*puller
+	home  *home.Home
+	stick *stick
+	feeds []feed.ID
+	taken map[bundle.ID]home.Taken
+}
+
+// takeIn pulls from a medium.
+func (p *puller) takeIn(ctx context.Context, feeds []feed.ID) error {
+	if p.options.watch > 0 {
+		return usage("--watch with a medium", "pull again once there is another one", p.conn.name)
+	}
+	h, err := p.app.home()
+	if err != nil {
+		return err
+	}
+	in := &intake{puller: p, home: h, stick: p.conn.stick, feeds: feeds, taken: map[bundle.ID]home.Taken{}}
+	if err := in.recall(ctx); err != nil {
+		return err
+	}
+	if d, ok := p.target.(*apply.Dir); ok {
+		if in.stick.held, err = d.Holding(ctx, feeds); err != nil {
+			return err
+		}
+	}
+	if err := in.quarantine(ctx); err != nil {
+		return err
+	}
+	if err := in.takeApprovals(append(p.options.approvals, in.stick.approvals()...)); err != nil {
+		return err
+	}
+	docs, err := in.all(ctx)
+	return cmp.Or(p.shown(docs), err)
+}
+
+// recall reads what of the bundles was taken in before, and leaves out those
+// that are past their day and were not.
+func (in *intake) recall(ctx context.Context) error {
+	for _, b := range in.stick.bundles {
+		t, err := in.home.Taken(ctx, storage.Digest(b.ID()))
+		if err != nil {
+			return err
+		}
+		in.taken[b.ID()] = t
+	}
+	return in.keepOnly(in.stick, func(b *bundle.Bundle) error {
+		if in.done(b) {
+			return nil
+		}
+		return b.Document().CheckExpiry(in.now())
+	})
+}
+
+// done reports whether all that is asked of a bundle was taken in before.
+func (in *intake) done(b *bundle.Bundle) bool {
+	return !slices.ContainsFunc(in.carried(b), func(id feed.ID) bool {
+		_, ok := in.taken[b.ID()].Of(id)
+		return !ok
+	})
+}
+
+// carried returns those of the feeds that are asked for that a bundle has.
+func (in *intake) carried(b *bundle.Bundle) []feed.ID {
+	return slices.DeleteFunc(slices.Clone(in.feeds), func(id feed.ID) bool {
+		_, ok := b.Document().Slice(id)
+		return !ok
+	})
+}
+
+// fresh returns the bundles that were not taken in before.
+func (in *intake) fresh() []*bundle.Bundle {
+	return slices.DeleteFunc(slices.Clone(in.stick.bundles), in.done)
+}
+
+// quarantine reads every byte of the bundles that are new.
+func (in *intake) quarantine(ctx context.Context) error {
+	for _, b := range in.fresh() {
+		if missing := b.Set().Missing(); len(missing) > 0 && b.Document().Parity == nil {
+			return &bundle.MissingVolumeError{ID: b.ID(), Volumes: missing, Count: len(b.Set().Volumes)}
+		}
+		bar := in.progress("verifying bundle " + b.ID().Short())
+		health, err := b.Verify(ctx, bar.setBytes)
+		bar.end()
+		if err == nil {
+			err = health.Err()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// all follows and plans all feeds, and applies them once nothing is in the way.
+func (in *intake) all(ctx context.Context) ([]pulledDoc, error) {
+	var ready []*prepared
+	docs := []pulledDoc{}
+	for _, id := range in.feeds {
+		old, err := in.superseded(ctx, id)
+		if err != nil {
+			return docs, err
+		}
+		if old != nil {
+			docs = append(docs, *old)
+			continue
+		}
+		s := in.ready(ctx, id)
+		if s.err != nil {
+			return docs, s.err
+		}
+		s.doc.TakenIn = in.before(id)
+		ready = append(ready, s)
+	}
+	// What one feed lacks may have come in a later one.
+	for i, s := range ready {
+		if in.approvedSince(s) {
+			ready[i] = in.ready(ctx, s.state.ID)
+			if ready[i].err != nil {
+				return docs, ready[i].err
+			}
+			ready[i].doc.From, ready[i].doc.TakenIn = s.doc.From, s.doc.TakenIn
+		}
+	}
+	if err := in.authenticate(ctx); err != nil {
+		return docs, err
+	}
+	var first error
+	for _, s := range ready {
+		if s.err == nil {
+			s.err = in.carryOut(ctx, s)
+		}
+		first = cmp.Or(first, s.err)
+		docs = append(docs, s.doc)
+	}
+	if first == nil {
+		first = in.record(ctx)
+	}
+	return docs, first
+}
+
+// ready follows and plans a feed.
+func (in *intake) ready(ctx context.Context, id feed.ID) *prepared {
+	s := in.prepare(ctx, id)
+	if s.err == nil {
+		s.err = in.present(ctx, s)
+	}
+	return s
+}
+
+// superseded describes a feed of which more was accepted here than the medium
+// has, where all that it has was taken in; nil where it is to be followed.
+func (in *intake) superseded(ctx context.Context, id feed.ID) (*pulledDoc, error) {
+	taken := in.before(id)
+	if len(taken) == 0 {
+		return nil, nil
+	}
+	slice, err := in.stick.newest(id)
+	if err != nil {
+		return nil, nil //nolint:nilerr // following it says so
+	}
+	store, err := in.home.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	state, err := feed.LoadState(ctx, store, slice.Lineage, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil || state.Epoch == slice.Epoch && state.Edge.Size() <= slice.To {
+		return nil, err
+	}
+	n := state.Edge.Size()
+	return &pulledDoc{superseded: true, Feed: id.String(), From: n, To: n, Root: state.Edge.Root().String(), TakenIn: taken, Plan: []apply.Line{}, DryRun: in.options.dryRun}, nil
+}
+
+// before lists the bundles of a feed that were taken in earlier; none where there
+// is one that was not.
+func (in *intake) before(id feed.ID) (out []takenDoc) {
+	for _, b := range in.stick.bundles {
+		if _, carries := b.Document().Slice(id); !carries {
+			continue
+		}
+		when, ok := in.taken[b.ID()].Of(id)
+		if !ok {
+			return nil
+		}
+		out = append(out, takenDoc{b.ID().String(), when})
+	}
+	return out
+}
+
+// authenticate holds the bundles that are new against what is known of their
+// makers now: what they carried of identities was learned.
+func (in *intake) authenticate(ctx context.Context) error {
+	for _, b := range in.fresh() {
+		if err := in.madeBy(b); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// madeBy reports whether the maker of a bundle is who it says: listed by the
+// newest identity that is known. Where in a feed a bundle was signed nobody can
+// tell, so the position is the end.
+func (in *intake) madeBy(b *bundle.Bundle) error {
+	space, err := trust.ParseSpace(b.Document().Creator.Space)
+	if err != nil {
+		return err
+	}
+	view, err := in.view(space, b.Document().Feeds[0].Feed.Name)
+	if err != nil {
+		return err
+	}
+	st, err := signing.ParseStatement(b.Attestation().Payload())
+	if err != nil {
+		return err
+	}
+	var bound trust.Bound
+	if err := signing.UnmarshalCanonical(st.Predicate, &bound); err != nil {
+		return err
+	}
+	view.PutInForce(view.History().Current().Version, trust.Position{Feed: bound.Feed, Epoch: bound.Epoch})
+	_, err = b.Authenticate(view)
+	return err
+}
+
+// present takes out of a plan what the maker of a bundle left out. What is not on
+// the medium because it should be here already is a *bundle.BaseError.
+func (in *intake) present(ctx context.Context, s *prepared) error {
+	kept := s.plan[:0]
+	for _, a := range s.plan {
+		if a.Op == apply.Add || a.Op == apply.Change {
+			ok, err := in.stick.carries(ctx, s.state.ID, a.Row)
+			if err != nil {
+				return fmt.Errorf("%s: %w", a.Ref, err)
+			}
+			if !ok {
+				s.doc.LeftOut = append(s.doc.LeftOut, a.Ref.String())
+				continue
+			}
+		}
+		kept = append(kept, a)
+	}
+	s.plan = kept
+	s.doc.Plan = apply.Describe(kept)
+	return nil
+}
+
+// record notes what was taken in.
+func (in *intake) record(ctx context.Context) error {
+	if in.target == nil || in.options.dryRun {
+		return nil
+	}
+	for _, b := range in.fresh() {
+		if err := in.home.NoteTaken(ctx, storage.Digest(b.ID()), in.carried(b), in.now()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
