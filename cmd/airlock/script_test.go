@@ -72,6 +72,8 @@ func TestScript(t *testing.T) {
 			"cut":         cutFile,
 			"change":      changeFile,
 			"high-s":      highS,
+			"random":      randomFile,
+			"volume":      volumeOf,
 			"cp-json":     copyJSON,
 		},
 		Condition: scriptCondition,

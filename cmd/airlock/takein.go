@@ -150,9 +150,13 @@ func (in *intake) fresh() []*bundle.Bundle {
 	return slices.DeleteFunc(slices.Clone(in.stick.bundles), in.done)
 }
 
-// quarantine reads every byte of the bundles that are new.
+// quarantine reads every byte of the bundles that are new. One of a stranger is
+// not even read.
 func (in *intake) quarantine(ctx context.Context) error {
 	for _, b := range in.fresh() {
+		if _, err := in.maker(b); err != nil {
+			return err
+		}
 		if missing := b.Set().Missing(); len(missing) > 0 && b.Document().Parity == nil {
 			return &bundle.MissingVolumeError{ID: b.ID(), Volumes: missing, Count: len(b.Set().Volumes)}
 		}
@@ -278,15 +282,20 @@ func (in *intake) authenticate(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// maker returns what is believed of who made a bundle.
+func (in *intake) maker(b *bundle.Bundle) (*trust.View, error) {
+	space, err := trust.ParseSpace(b.Document().Creator.Space)
+	if err != nil {
+		return nil, err
+	}
+	return in.view(space, b.Document().Feeds[0].Feed.Name)
+}
+
 // madeBy reports whether the maker of a bundle is who it says: listed by the
 // newest identity that is known. Where in a feed a bundle was signed nobody can
 // tell, so the position is the end.
 func (in *intake) madeBy(b *bundle.Bundle) error {
-	space, err := trust.ParseSpace(b.Document().Creator.Space)
-	if err != nil {
-		return err
-	}
-	view, err := in.view(space, b.Document().Feeds[0].Feed.Name)
+	view, err := in.maker(b)
 	if err != nil {
 		return err
 	}
