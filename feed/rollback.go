@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"golang.org/x/mod/sumdb/tlog"
-
 	"airlock/storage"
 )
 
@@ -52,12 +50,38 @@ func (f *Follower) wrongRoot(ctx context.Context, w *fold, state *State, opened 
 	return err
 }
 
-// forkedByTiles asks the tree of a checkpoint, tile by tile, whether it begins
-// with the state's. Tiles that do not belong to the checkpoint prove nothing.
+// forkedByTiles asks the tree of a checkpoint whether it begins with the state's.
+// Tiles that do not belong to the checkpoint prove nothing.
 func forkedByTiles(ctx context.Context, src Tiles, s *State, c Checkpoint) bool {
-	tree := tlog.Tree{N: c.Size, Hash: c.Root}
-	proof, err := tlog.ProveTree(c.Size, s.Edge.Size(), tlog.TileHashReader(tree, tileReader{ctx, src, s.ID}))
-	return err == nil && tlog.CheckTree(proof, c.Size, c.Root, s.Edge.Size(), s.Edge.Root()) != nil
+	begins, err := beginsWith(ctx, src, s.ID, c, s.Checkpoint())
+	return err == nil && !begins
+}
+
+// Compare holds a checkpoint that somebody else saw of a feed against what was
+// accepted, and returns it opened. One that is no beginning of our history, at
+// its size, is a fork: a *RollbackError, and both heads are kept. One that is
+// larger than ours is returned as it is. The source must be Tiles.
+func (f *Follower) Compare(ctx context.Context, s *State, note []byte) (Checkpoint, error) {
+	theirs, err := OpenCheckpoint(note, s.ID.Origin(s.Epoch), s.LogKey)
+	if err != nil {
+		return theirs, fmt.Errorf("feed %s: %w", s.ID, err)
+	}
+	ours := s.Checkpoint()
+	if theirs.Size > ours.Size {
+		return theirs, nil
+	}
+	tiles, ok := f.Source.(Tiles)
+	if !ok {
+		return theirs, fmt.Errorf("feed %s: the source has no hash tiles: %w", s.ID, errors.ErrUnsupported)
+	}
+	begins, err := beginsWith(ctx, tiles, s.ID, ours, theirs)
+	if err != nil {
+		return theirs, err
+	}
+	if !begins {
+		return theirs, f.keepEvidence(ctx, &RollbackError{ID: s.ID, Seen: theirs, Got: ours, Fork: true})
+	}
+	return theirs, nil
 }
 
 // forkedByEntries is forkedByTiles for a source without tiles: it reads all

@@ -43,3 +43,15 @@ func Prove(ctx context.Context, src Tiles, id ID, c Checkpoint, index int64) (tl
 	}
 	return proof, nil
 }
+
+// beginsWith reports whether the tree of a checkpoint begins with that of an
+// earlier one (RFC 6962, section 2.1.2), from tiles that are checked against its
+// root.
+func beginsWith(ctx context.Context, src Tiles, id ID, c, earlier Checkpoint) (bool, error) {
+	tree := tlog.Tree{N: c.Size, Hash: c.Root}
+	proof, err := tlog.ProveTree(c.Size, earlier.Size, tlog.TileHashReader(tree, tileReader{ctx, src, id}))
+	if err != nil {
+		return false, fmt.Errorf("feed %s: proof that size %d begins with size %d: %w", id, c.Size, earlier.Size, err)
+	}
+	return tlog.CheckTree(proof, c.Size, c.Root, earlier.Size, earlier.Root) == nil, nil
+}

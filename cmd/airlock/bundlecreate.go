@@ -23,7 +23,7 @@ import (
 
 type createOptions struct {
 	selection
-	to, out, from         string
+	to, out, from, base   string
 	maxVolume, parity     string
 	label, classification string
 	expires               string
@@ -44,10 +44,15 @@ add with its identity file.
 --kind, --name and --version-mask leave out payloads; statements travel all the
 same, so the receiver sees that there is more.
 
+What the receiver has is what it signed last: the files of airlock holdings -o
+in the folder of --base, or what came here in a feed of its own. Without either
+the bundle carries all, and says so.
+
 A run that was ended goes on where it stopped: say the same command again. Until
 all is there, nothing on the medium has a name that looks like a volume.`,
 		Example: `  airlock bundle create acme/dev-qa/shared --to acme/production -o /media/stick
   airlock bundle create shared tools --to acme/production -o /media/stick --dry-run
+  airlock bundle create shared --to acme/production --base /media/stick -o /media/stick
   airlock bundle create shared --to acme/production -o volumes --max-volume-size dvd --parity 10%
   airlock bundle create shared --to acme/production -o /media/stick --kind variable-set --label 'weekly' --expires 2027-01-31`,
 		Args:              atLeast(1, "at least one feed"),
@@ -59,6 +64,7 @@ all is there, nothing on the medium has a name that looks like a volume.`,
 	f := c.Flags()
 	f.StringVar(&o.to, "to", "", "the Space that receives it, such as acme/production")
 	f.StringVarP(&o.out, "output", "o", "", "folder to write the volumes to, such as that of the stick")
+	f.StringVar(&o.base, "base", "", "folder with what the receiver holds, as airlock holdings -o wrote it (default: as it came here in a feed)")
 	fromFlag(c, &o.from)
 	o.selection.flags(f)
 	f.StringVar(&o.maxVolume, "max-volume-size", "fat32", "most bytes of a volume: fat32, dvd, bd25, or a number with K, M, G or T")
@@ -79,6 +85,7 @@ type maker struct {
 	to      *trust.History
 	sel     apply.Selection
 	bundle  bundle.Options
+	base    *baseDoc // nil where nothing is known of what the receiver holds
 }
 
 func (a *app) bundleCreate(ctx context.Context, names []string, o createOptions) error {
@@ -218,15 +225,24 @@ func (m *maker) parties() (err error) {
 // follow follows the feeds that are to be carried. The bundle is signed under
 // the first that is our own.
 func (m *maker) follow(ctx context.Context, c *conn, ids []feed.ID) error {
+	account, base, err := m.rest()
+	if err != nil {
+		return err
+	}
+	m.base = base
 	for _, id := range ids {
 		if slices.ContainsFunc(m.bundle.Feeds, func(f bundle.Feed) bool { return f.State.ID == id }) {
 			return usage("feed %s was named twice", "name it once", id)
 		}
-		_, state, _, err := m.sync(ctx, c, id)
+		f, state, _, err := m.sync(ctx, c, id)
 		if err != nil {
 			return err
 		}
-		m.bundle.Feeds = append(m.bundle.Feeds, bundle.Feed{State: state, Source: c})
+		have, err := m.have(ctx, f, state, account)
+		if err != nil {
+			return err
+		}
+		m.bundle.Feeds = append(m.bundle.Feeds, bundle.Feed{State: state, Source: c, Have: have})
 	}
 	m.bundle.Bound = trust.Bound{Epoch: 1, Feed: feed.ID{Space: m.own.Space(), Name: ids[0].Name}.String(), Lineage: m.own.Lineage()}
 	for _, f := range m.bundle.Feeds {
@@ -276,6 +292,7 @@ type createdDoc struct {
 	For          string      `json:"for"`
 	Lineage      string      `json:"lineage"` // of the receiver
 	Expires      string      `json:"expires,omitempty"`
+	Base         *baseDoc    `json:"base,omitempty"` // absent where the receiver counts as new
 	Feeds        []sliceDoc  `json:"feeds"`
 	LeftOut      int         `json:"leftOut"` // live packages that the filters left out
 	Volumes      []volumeDoc `json:"volumes"`
@@ -299,7 +316,7 @@ type volumeDoc struct {
 }
 
 func (m *maker) describe(plan *bundle.Plan) createdDoc {
-	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, LeftOut: plan.LeftOut,
+	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, Base: m.base, LeftOut: plan.LeftOut,
 		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out}
 	for i, s := range plan.Document.Feeds {
 		doc := sliceDoc{Feed: s.Feed.String(), From: s.From, To: s.To, Packages: []string{}}
@@ -316,6 +333,11 @@ func (m *maker) describe(plan *bundle.Plan) createdDoc {
 
 func (d createdDoc) table(w io.Writer) {
 	fmt.Fprintf(w, "for %s, lineage %s\n", d.For, d.Lineage)
+	if d.Base == nil {
+		fmt.Fprintf(w, "in full: nothing is known here of what %s holds\n", d.For)
+	} else {
+		fmt.Fprintf(w, "on the base of what it held at %s, signed by %s (%s)\n", d.Base.Time, d.Base.Person, d.Base.From)
+	}
 	for _, s := range d.Feeds {
 		fmt.Fprintf(w, "%s: entries %d to %d, %s\n", s.Feed, s.From, s.To, count(len(s.Packages), "package", "packages"))
 		for _, p := range s.Packages {

@@ -137,6 +137,12 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	if err == nil {
 		err = a.judgeAge(ctx, h, f, state)
 	}
+	if err == nil && id.NamesPeople() {
+		// Without it the next bundle is larger, and lacks nothing.
+		if err := h.LearnHeld(ctx, f, state); err != nil {
+			a.note("airlock: warning: what %s holds was not learned: %s", id.Space, oneLine(err.Error()))
+		}
+	}
 	return f, state, report, err
 }
 
