@@ -202,6 +202,21 @@ func (s *stick) Segments(ctx context.Context, id feed.ID, from, to int64) iter.S
 	}
 }
 
+// begins returns the first entry of a feed that a bundle has.
+func (s *stick) begins(id feed.ID) int64 {
+	newest, err := s.newest(id)
+	if err != nil {
+		return 0
+	}
+	first := newest.From
+	for _, b := range s.bundles {
+		if slice, ok := b.Document().Slice(id); ok && slice.Epoch == newest.Epoch {
+			first = min(first, slice.From)
+		}
+	}
+	return first
+}
+
 // carrier returns the bundle that has an entry and leads on furthest, nil for
 // none, and where it ends.
 func (s *stick) carrier(id feed.ID, epoch uint64, from int64) (best *bundle.Bundle, end int64) {
@@ -286,17 +301,16 @@ func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
 	return none, first
 }
 
-// carries reports whether the payloads of a publication are here. Where they are
-// not since the receiver was to have them, it is a *bundle.BaseError.
+// carries reports whether a bundle has the payloads of a publication.
 func (s *stick) carries(ctx context.Context, id feed.ID, row feed.Row) (bool, error) {
 	r, err := s.Object(ctx, id, row.Manifest, 0)
 	if err == nil {
 		return true, r.Close()
 	}
-	if !errors.Is(err, fs.ErrNotExist) || as[*bundle.BaseError](err) {
-		return false, err
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	return false, nil
+	return false, err
 }
 
 // Tile computes a hash tile from the entries, which must be there from the

@@ -312,8 +312,8 @@ func (in *intake) madeBy(b *bundle.Bundle) error {
 	return err
 }
 
-// present takes out of a plan what the maker of a bundle left out. What is not on
-// the medium because it should be here already is a *bundle.BaseError.
+// present takes out of a plan what the maker of a bundle left out. What was
+// published before the bundles begin should be here already.
 func (in *intake) present(ctx context.Context, s *prepared) error {
 	kept := s.plan[:0]
 	for _, a := range s.plan {
@@ -321,6 +321,9 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 			ok, err := in.stick.carries(ctx, s.state.ID, a.Row)
 			if err != nil {
 				return fmt.Errorf("%s: %w", a.Ref, err)
+			}
+			if !ok && a.Row.Index < in.stick.begins(s.state.ID) {
+				return &absentError{a.Ref, in.stick.name}
 			}
 			if !ok {
 				s.doc.LeftOut = append(s.doc.LeftOut, a.Ref.String())
@@ -345,4 +348,15 @@ func (in *intake) record(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// absentError reports a package that bundles do not carry, since who received
+// what came before them should have it, and that is not here.
+type absentError struct {
+	ref   feed.Ref
+	stick string
+}
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("%s is not here and not on %s: it came before what is there", shownRef(e.ref), e.stick)
 }
