@@ -3,7 +3,9 @@ package apply
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"testing"
 
@@ -133,5 +135,36 @@ func TestLargeFiles(t *testing.T) {
 				t.Errorf("%d bytes of frames were read", frames)
 			}
 		})
+	}
+}
+
+// TestHolding opens what a folder has of feeds by digest, and nothing else.
+func TestHolding(t *testing.T) {
+	s := newShelf(t, "acme/dev-qa/shared")
+	s.publish("file/a@1", files{"a.txt": "alpha", "sub/b.txt": "beta"})
+	d := openDir(t, filepath.Join(t.TempDir(), "conf"))
+	s.mustPull(d, false)
+	other := s.id
+	other.Name = "tools"
+	for _, c := range []struct {
+		ids  []feed.ID
+		text string
+		want bool
+	}{{[]feed.ID{s.id}, "alpha", true}, {[]feed.ID{other, s.id}, "beta", true}, {[]feed.ID{other}, "alpha", false}, {[]feed.ID{s.id}, "gamma", false}} {
+		open, err := d.Holding(t.Context(), c.ids)
+		ok(t, err)
+		r, size, closer, err := open(storage.DigestOf([]byte(c.text)))
+		if !c.want {
+			if !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s of %v: %v", c.text, c.ids, err)
+			}
+			continue
+		}
+		ok(t, err)
+		got, err := io.ReadAll(io.NewSectionReader(r, 0, size))
+		if string(got) != c.text || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, c.text)
+		}
+		ok(t, closer.Close())
 	}
 }
