@@ -10,6 +10,7 @@ import (
 	"airlock/internal/apply"
 	"airlock/internal/home"
 	"airlock/internal/outbox"
+	"airlock/storage"
 )
 
 // synced is what a sync of one feed came to.
@@ -19,6 +20,7 @@ type synced struct {
 	refused   []apply.Refused
 	outcomes  []apply.Outcome
 	started   time.Time
+	bundle    *storage.Digest // that brought it, nil for none
 }
 
 // receipts records the receipts of a sync in the home, whatever becomes of
@@ -70,7 +72,7 @@ func (p *puller) record(ctx context.Context, out *post, s synced, facts []outbox
 		return err
 	}
 	o, now := p.options.receipts, p.now()
-	about := outbox.Context{Own: own, Acted: s.state, By: o.by, Environment: o.environment, Targets: o.targetList(),
+	about := outbox.Context{Own: own, Acted: s.state, Bundle: s.bundle, By: o.by, Environment: o.environment, Targets: o.targetList(),
 		Started: s.started, Finished: now, Now: now}
 	return out.box.Record(ctx, about.Receipts(facts))
 }

@@ -147,16 +147,26 @@ func (s *stick) Feeds(context.Context) ([]feed.ID, error) {
 	return slices.Compact(out), nil
 }
 
-// newest returns the slice of a feed that leads furthest.
-func (s *stick) newest(id feed.ID) (best bundle.Slice, err error) {
-	err = fmt.Errorf("feed %s is not on %s: %w", id, s.name, fs.ErrNotExist)
+// leader returns the bundle that leads furthest of a feed; nil where none has it.
+func (s *stick) leader(id feed.ID) (leader *bundle.Bundle) {
+	var best bundle.Slice
 	for _, b := range s.bundles {
 		slice, ok := b.Document().Slice(id)
-		if ok && (err != nil || slice.Epoch > best.Epoch || slice.Epoch == best.Epoch && slice.To > best.To) {
-			best, err = slice, nil
+		if ok && (leader == nil || slice.Epoch > best.Epoch || slice.Epoch == best.Epoch && slice.To > best.To) {
+			leader, best = b, slice
 		}
 	}
-	return best, err
+	return leader
+}
+
+// newest returns the slice of a feed that leads furthest.
+func (s *stick) newest(id feed.ID) (bundle.Slice, error) {
+	b := s.leader(id)
+	if b == nil {
+		return bundle.Slice{}, fmt.Errorf("feed %s is not on %s: %w", id, s.name, fs.ErrNotExist)
+	}
+	slice, _ := b.Document().Slice(id)
+	return slice, nil
 }
 
 // Checkpoint returns the newest checkpoint that a bundle leads to.

@@ -108,7 +108,15 @@ func (p *puller) takeIn(ctx context.Context, feeds []feed.ID) error {
 		return err
 	}
 	docs, err := in.all(ctx)
-	return cmp.Or(p.shown(docs), err)
+	if err := p.shown(docs); err != nil {
+		return err
+	}
+	made := 0
+	for _, d := range docs {
+		made += d.Made
+	}
+	p.sendReceipts(ctx, made)
+	return err
 }
 
 // recall reads what of the bundles was taken in before, and leaves out those
@@ -225,6 +233,10 @@ func (in *intake) ready(ctx context.Context, id feed.ID) *prepared {
 	s := in.prepare(ctx, id)
 	if s.err == nil {
 		s.err = in.present(ctx, s)
+	}
+	if b := in.stick.leader(id); b != nil {
+		d := storage.Digest(b.ID())
+		s.bundle = &d
 	}
 	return s
 }
