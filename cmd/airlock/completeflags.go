@@ -14,14 +14,15 @@ import (
 // What the values of flags are, for completion. Other values are free text, for
 // which no files are offered.
 var (
-	folderFlags = []string{"home", "store", "from", "into", "root-keys", "receipts"}
+	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
 		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
 	wordFlags = map[string][]string{
-		"format": {"table", "json", "yaml"},
-		"kind":   kind.Names(),
-		"type":   {string(signing.Publication), string(signing.Withdrawal), string(signing.Holdings)},
-		"role":   {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
+		"max-volume-size": {"fat32", "dvd", "bd25"},
+		"format":          {"table", "json", "yaml"},
+		"kind":            kind.Names(),
+		"type":            {string(signing.Publication), string(signing.Withdrawal), string(signing.Holdings)},
+		"role":            {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )
 

@@ -52,7 +52,7 @@ what the feed says; a version that the local policy keeps out says so.`,
 
 // fromFlag adds --from, as all commands that read feeds have it.
 func fromFlag(c *cobra.Command, from *string) {
-	c.Flags().StringVar(from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
+	c.Flags().StringVar(from, "from", "", "where to read: URL, store folder, s3://bucket/prefix, or a medium with bundles")
 }
 
 func atMost(n int, names string) cobra.PositionalArgs {

@@ -46,6 +46,11 @@ never touched. One that it wrote and somebody changed is named and stays; where
 a new version has another content for it, nothing is applied. --force undoes
 such changes.
 
+--from also names a medium with bundles: folders or volumes, with commas between.
+Then nothing is applied before every byte is verified and all of it is answered
+for: that it was made for this Space, by whom, and that what it rests on is here.
+Approvals in a folder approvals beside the volumes count as with --approvals.
+
 Where the policy asks for approvals, they come in feeds, or in files that
 --approvals names; airlock approve makes them. What is missing is named, with the
 exit code 13; past max-age it is 17.
@@ -59,14 +64,15 @@ feed. What cannot be sent waits: see airlock receipt.`,
   airlock pull acme/dev-qa/shared --kind variable-set --version-mask 1.x --into conf
   airlock pull acme/dev-qa/shared --exec ./apply.sh
   airlock pull acme/dev-qa/shared --approvals approvals/ --into conf
-  airlock pull acme/dev-qa/shared --from /mnt/store --into conf`,
+  airlock pull acme/dev-qa/shared --from /mnt/store --into conf
+  airlock pull --from /media/stick --into conf`,
 		ValidArgsFunction: a.completeManyFeeds,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.pull(cmd.Context(), args, o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.into, "into", "", "folder to write verified files to")
 	f.StringVar(&o.exec, "exec", "", "program to hand each update to, run by the shell")
-	f.StringVar(&o.from, "from", "", "where to read: URL, store folder or s3://bucket/prefix")
+	fromFlag(c, &o.from)
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in first")
 	o.selection.flags(f)
 	o.receipts.flags(f)

@@ -13,6 +13,7 @@
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
 //	approvals/<id>.json  approvals by persons, as they came
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
+//	held/                what other Spaces said that they hold
 //	receipts/            receipts that wait to be sent
 //	audit.log            where this home runs or administers a server
 //	spool/               uploads that are not complete, where it runs a server
