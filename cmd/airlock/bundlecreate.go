@@ -300,7 +300,7 @@ type createdDoc struct {
 	SurvivesLoss bool        `json:"survivesLoss"`      // of any one volume
 	Resumed      int         `json:"resumed,omitempty"` // volumes of an earlier run
 	DryRun       bool        `json:"dryRun,omitempty"`
-	short, out   string
+	out          string
 }
 
 type sliceDoc struct {
