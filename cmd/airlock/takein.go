@@ -38,9 +38,9 @@ func (a *app) forUs(s *stick) error {
 	}
 	own, err := h.Identity()
 	if errors.Is(err, home.ErrNoSpace) {
-		for_ := s.bundles[0].Document().Audience
-		return &failure{code: exitUntrusted, cause: err, what: fmt.Sprintf("bundle %s was made for %s, and %s holds no Space", s.bundles[0].ID().Short(), for_.Space, h.Path()),
-			hint: "take it in with the home of " + for_.Space + ": --home DIR"}
+		meant := s.bundles[0].Document().Audience
+		return &failure{code: exitUntrusted, cause: err, what: fmt.Sprintf("bundle %s was made for %s, and %s holds no Space", s.bundles[0].ID().Short(), meant.Space, h.Path()),
+			hint: "take it in with the home of " + meant.Space + ": --home DIR"}
 	}
 	if err != nil {
 		return err
