@@ -59,6 +59,11 @@ func (a *app) takeApprovals(paths []string) error {
 	if err != nil {
 		return err
 	}
+	return readApprovals(paths, r.take)
+}
+
+// readApprovals reads the approvals of files and folders.
+func readApprovals(paths []string, each func(p trust.Approved, file string) error) error {
 	for _, path := range paths {
 		files, err := approvalFiles(path)
 		if err != nil {
@@ -69,7 +74,7 @@ func (a *app) takeApprovals(paths []string) error {
 			if err != nil {
 				return fmt.Errorf("approval: %w", err)
 			}
-			if err := r.take(p, file); err != nil {
+			if err := each(p, file); err != nil {
 				return err
 			}
 		}
@@ -114,12 +119,7 @@ func approvalFiles(path string) ([]string, error) {
 // takeFromFeed keeps the approvals among the new entries of a feed.
 func (a *app) takeFromFeed(f *feed.Follower) func(context.Context, *feed.State, int64) error {
 	return func(ctx context.Context, s *feed.State, from int64) error {
-		var rows []feed.Row
-		for row := range s.Index.Rows(from) {
-			if row.What == feed.IsOther && row.Ref.Kind == string(signing.Approval) {
-				rows = append(rows, row)
-			}
-		}
+		rows := approvalRows(s, from)
 		if len(rows) == 0 {
 			return nil
 		}
@@ -135,6 +135,13 @@ func (a *app) takeFromFeed(f *feed.Follower) func(context.Context, *feed.State, 
 		}
 		return r.home.Judge(f.View) // they may be about this very feed
 	}
+}
+
+// approvalRows returns the approvals of a feed from an entry on, in their order.
+func approvalRows(s *feed.State, from int64) []feed.Row {
+	rows := slices.Collect(s.Index.Others(signing.Approval, from))
+	slices.Reverse(rows)
+	return rows
 }
 
 // takeEntry is take for an entry of a feed. What one feed says must not keep

@@ -61,7 +61,7 @@ func newRoot(a *app) *cobra.Command {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
-		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.receiptCommand(), a.holdingsCommand(), a.bundleCommand(),
+		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.receiptCommand(), a.holdingsCommand(), a.bundleCommand(), a.inspectCommand(),
 		a.approveCommand(), a.approvalsCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),

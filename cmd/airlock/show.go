@@ -150,33 +150,32 @@ func describePackage(ctx context.Context, at *opened, row feed.Row) (packageDoc,
 		for _, l := range pkg.Manifest.Layers {
 			d.Files = append(d.Files, fileDoc{l.Path, l.MediaType, l.Digest.String(), l.Size})
 		}
-		d.Facts, err = facts(ctx, pkg)
+		d.Facts, _, err = facts(ctx, pkg)
 		return err
 	})
 	return d, err
 }
 
-// facts are what is worth knowing of a package's document, its first file.
-// They hold no values.
-func facts(ctx context.Context, pkg *feed.Package) ([]factDoc, error) {
+// facts are what is worth knowing of a package's document, its first file, and
+// whether something of it runs at the receiver. They hold no values.
+func facts(ctx context.Context, pkg *feed.Package) (out []factDoc, runs bool, err error) {
 	first := pkg.Manifest.Layers[0]
 	if first.Size > kind.MaxDocument {
-		return nil, nil
+		return nil, false, nil
 	}
 	b, err := readLayer(ctx, pkg, 0)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	doc, err := kind.Inspect(pkg.Manifest.Kind, first.Path, b)
 	if err != nil {
 		// The signature is good, the content is not of its kind: worth knowing.
-		return []factDoc{{"not valid", oneLine(err.Error())}}, nil
+		return []factDoc{{"not valid", oneLine(err.Error())}}, false, nil
 	}
-	var out []factDoc
 	for _, f := range doc.Facts {
 		out = append(out, factDoc{f.Name, f.Value})
 	}
-	return out, nil
+	return out, doc.Executable, nil
 }
 
 // readLayer reads a file of a package, checked; the caller has looked at its

@@ -109,9 +109,9 @@ func (s *stick) nothing() error {
 	return errors.Join(all...)
 }
 
-// approvals returns the folders with approvals that lie beside the volumes.
-func (s *stick) approvals() (out []string) {
-	for _, path := range s.paths {
+// approvalsBeside returns the folders with approvals that lie beside volumes.
+func approvalsBeside(paths []string) (out []string) {
+	for _, path := range paths {
 		dir := filepath.Join(path, "approvals")
 		if info, err := os.Stat(dir); err == nil && info.IsDir() {
 			out = append(out, dir)
@@ -312,8 +312,8 @@ func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
 }
 
 // carries reports whether a bundle has the payloads of a publication.
-func (s *stick) carries(ctx context.Context, id feed.ID, row feed.Row) (bool, error) {
-	r, err := s.Object(ctx, id, row.Manifest, 0)
+func carries(ctx context.Context, src feed.Source, id feed.ID, row feed.Row) (bool, error) {
+	r, err := src.Object(ctx, id, row.Manifest, 0)
 	if err == nil {
 		return true, r.Close()
 	}

@@ -104,7 +104,7 @@ func (p *puller) takeIn(ctx context.Context, feeds []feed.ID) error {
 	if err := in.quarantine(ctx); err != nil {
 		return err
 	}
-	if err := in.takeApprovals(append(p.options.approvals, in.stick.approvals()...)); err != nil {
+	if err := in.takeApprovals(append(p.options.approvals, approvalsBeside(in.stick.paths)...)); err != nil {
 		return err
 	}
 	docs, err := in.all(ctx)
@@ -295,33 +295,38 @@ func (in *intake) authenticate(ctx context.Context) error {
 }
 
 // maker returns what is believed of who made a bundle.
-func (in *intake) maker(b *bundle.Bundle) (*trust.View, error) {
+func (a *app) maker(b *bundle.Bundle) (*trust.View, error) {
 	space, err := trust.ParseSpace(b.Document().Creator.Space)
 	if err != nil {
 		return nil, err
 	}
-	return in.view(space, b.Document().Feeds[0].Feed.Name)
+	return a.view(space, b.Document().Feeds[0].Feed.Name)
 }
 
-// madeBy reports whether the maker of a bundle is who it says: listed by the
-// newest identity that is known. Where in a feed a bundle was signed nobody can
-// tell, so the position is the end.
+// madeBy reports whether the maker of a bundle is who it says.
 func (in *intake) madeBy(b *bundle.Bundle) error {
 	view, err := in.maker(b)
 	if err != nil {
 		return err
 	}
+	_, err = authenticate(b, view)
+	return err
+}
+
+// authenticate returns who made a bundle: a leaf that the newest identity which
+// is known lists. Where in a feed a bundle was signed nobody can tell, so the
+// position is the end.
+func authenticate(b *bundle.Bundle, view *trust.View) (trust.Verified, error) {
 	st, err := signing.ParseStatement(b.Attestation().Payload())
 	if err != nil {
-		return err
+		return trust.Verified{}, err
 	}
 	var bound trust.Bound
 	if err := signing.UnmarshalCanonical(st.Predicate, &bound); err != nil {
-		return err
+		return trust.Verified{}, err
 	}
 	view.PutInForce(view.History().Current().Version, trust.Position{Feed: bound.Feed, Epoch: bound.Epoch})
-	_, err = b.Authenticate(view)
-	return err
+	return b.Authenticate(view)
 }
 
 // present takes out of a plan what the maker of a bundle left out. What was
@@ -330,7 +335,7 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 	kept := s.plan[:0]
 	for _, a := range s.plan {
 		if a.Op == apply.Add || a.Op == apply.Change {
-			ok, err := in.stick.carries(ctx, s.state.ID, a.Row)
+			ok, err := carries(ctx, in.stick, s.state.ID, a.Row)
 			if err != nil {
 				return fmt.Errorf("%s: %w", a.Ref, err)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -123,8 +124,7 @@ func (v *verification) note(check, format string, args ...any) {
 	v.line("note", check, format, args...)
 }
 
-// bad records a finding and keeps the worst: forged before gone back before
-// missing.
+// bad records a finding and keeps the worst.
 func (v *verification) bad(check string, err error) {
 	v.line("BAD", check, "%v", err)
 	v.found[check] = true
@@ -133,14 +133,14 @@ func (v *verification) bad(check string, err error) {
 	}
 }
 
+// gravest orders what checks find by what it says of who made it: forged,
+// another history, a stranger; then what can be mended.
+var gravest = []int{exitBadSignature, exitRollback, exitUntrusted, exitNoBase, exitRepairable, exitUnapproved, exitStale, exitIncomplete}
+
 func severity(err error) int {
-	switch code, _ := outcomeOf(err); code {
-	case exitBadSignature:
-		return 3
-	case exitRollback:
-		return 2
-	case exitIncomplete:
-		return 1
+	code, _ := outcomeOf(err)
+	if i := slices.Index(gravest, code); i >= 0 {
+		return len(gravest) - i
 	}
 	return 0
 }

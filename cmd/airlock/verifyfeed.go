@@ -182,16 +182,21 @@ func (v *verification) packages(ctx context.Context, at *opened, rows []feed.Row
 	return nil
 }
 
+// readThrough reads a file of a package to its end, which checks it.
+func readThrough(ctx context.Context, p *feed.Package, i int) (int64, error) {
+	r, err := p.Open(ctx, i)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return io.Copy(io.Discard, r)
+}
+
 // readPackage reads a package to its end, which checks it.
 func readPackage(ctx context.Context, at *opened, row feed.Row) (files, bytes int64, err error) {
 	err = at.follower.Fetch(ctx, at.state, []feed.Row{row}, func(pkg *feed.Package) error {
 		for i, l := range pkg.Manifest.Layers {
-			r, err := pkg.Open(ctx, i)
-			if err != nil {
-				return err
-			}
-			n, err := io.Copy(io.Discard, r)
-			r.Close()
+			n, err := readThrough(ctx, pkg, i)
 			if err != nil {
 				return fmt.Errorf("%s: %s: %w", row.Ref, l.Path, err)
 			}

@@ -40,6 +40,20 @@ func (h *Home) Alive(ctx context.Context, lineage trust.Lineage, id feed.ID) (ti
 	return a.when(), err
 }
 
+// AliveBy returns what Alive will say once LearnAlive has looked at a feed which f
+// followed to s. It keeps nothing.
+func (h *Home) AliveBy(ctx context.Context, f *feed.Follower, s *feed.State, now time.Time) (time.Time, error) {
+	known, _, err := h.loadAlive(ctx, s.Lineage, s.ID)
+	if err != nil {
+		return time.Time{}, err
+	}
+	got, err := newestAlive(ctx, f, s, known, now)
+	if got != nil {
+		known = *got
+	}
+	return known.when(), err
+}
+
 func (a aliveDoc) when() time.Time {
 	t, _ := time.Parse(time.RFC3339, a.Time) // checked by loadAlive; none gives zero
 	return t

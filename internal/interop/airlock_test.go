@@ -32,12 +32,7 @@ const entries = 300 // a full tile and part of another
 
 // publishAndPull runs the whole path with the built program.
 func publishAndPull(t *testing.T) *program {
-	bin, err := filepath.Abs("../../bin/airlock")
-	must(t, err)
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("%v; run make build", err)
-	}
-	p := &program{t: t, bin: bin, dir: t.TempDir()}
+	p := built(t)
 	must(t, os.Mkdir(p.file("vars"), 0o755))
 	for i := range entries {
 		doc := fmt.Sprintf("apiVersion: airlock.example/v1\nkind: VariableSet\nname: Set %d\nversion: \"1.0.0\"\nvariables:\n  - name: Host\n    value: host-%d.example\n", i, i)
@@ -48,11 +43,26 @@ func publishAndPull(t *testing.T) *program {
 	p.run("--home", "op", "server", "admit", "dev-qa.id")
 	p.serve()
 	p.run("--home", "dev", "--server", p.url, "publish", "shared", "vars")
-	var id struct{ Lineage string }
-	must(t, json.Unmarshal([]byte(p.run("identity", "show", "dev-qa.id", "-f", "json")), &id))
-	p.run("--home", "prod", "trust", "add", "dev-qa.id", "--thumbprint", id.Lineage)
+	p.run("--home", "prod", "trust", "add", "dev-qa.id", "--thumbprint", p.lineage("dev-qa.id"))
 	p.run("--home", "prod", "--server", p.url, "pull", "acme/dev-qa/shared", "--into", "conf")
 	return p
+}
+
+// built is the built program in a new folder.
+func built(t *testing.T) *program {
+	bin, err := filepath.Abs("../../bin/airlock")
+	must(t, err)
+	if _, err := os.Stat(bin); err != nil {
+		t.Fatalf("%v; run make build", err)
+	}
+	return &program{t: t, bin: bin, dir: t.TempDir()}
+}
+
+// lineage is what a person would have heard on the telephone.
+func (p *program) lineage(identity string) string {
+	var id struct{ Lineage string }
+	must(p.t, json.Unmarshal([]byte(p.run("identity", "show", identity, "-f", "json")), &id))
+	return id.Lineage
 }
 
 func (p *program) file(parts ...string) string {

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"airlock/bundle"
+	"airlock/feed"
+	"airlock/internal/home"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// volumes reads every byte of the medium.
+func (c *bundleCheck) volumes(ctx context.Context) (whole bool, err error) {
+	bar := c.progress("reading volumes")
+	health, err := c.Verify(ctx, bar.setBytes)
+	bar.end()
+	if err != nil {
+		return false, err
+	}
+	c.health = health
+	doc := c.Document()
+	missing, damaged := len(health.Missing), len(health.Damaged)
+	if err := health.Err(); err != nil {
+		c.bad("volumes", err)
+	}
+	c.ok("volumes", "%d of %d are here, %d damaged", doc.Volumes.Count-missing, doc.Volumes.Count, damaged)
+	if health.Bad == 0 {
+		c.ok("blocks", "%s of up to %s, each as the maker's document has it", count(int(health.Blocks), "block", "blocks"), size(doc.Block))
+	} else {
+		c.line("BAD", "blocks", "%d of %d damaged or missing", health.Bad, health.Blocks)
+	}
+	if p := doc.Parity; p != nil {
+		c.ok("parity", "%d of %d blocks of each group may be lost", p.Shards, p.Shards+p.Data)
+	} else {
+		c.note("parity", "there is none: damage to the medium could not be repaired")
+	}
+	return health.Whole(), nil
+}
+
+// destination checks for whom the bundle is, and until when.
+func (c *bundleCheck) destination() error {
+	doc := c.Document()
+	h, err := c.home()
+	if err != nil {
+		return err
+	}
+	own, err := h.Identity()
+	switch {
+	case errors.Is(err, home.ErrNoSpace):
+		c.note("destination", "it is for %s, lineage %s; this home holds no Space", doc.Audience.Space, doc.Audience.Lineage)
+	case err != nil:
+		return err
+	case own.Lineage() == doc.Creator.Lineage:
+		c.note("destination", "it is for %s, lineage %s; it was made here", doc.Audience.Space, doc.Audience.Lineage)
+	default:
+		if err := doc.CheckAudience(own.Lineage()); err != nil {
+			c.bad("destination", err)
+		} else {
+			c.ok("destination", "%s, lineage %s", doc.Audience.Space, doc.Audience.Lineage)
+		}
+	}
+	if err := doc.CheckExpiry(c.now()); err != nil {
+		c.bad("expiry", err)
+	} else {
+		c.ok("expiry", "%s", cmp.Or(doc.Expires, "none"))
+	}
+	return nil
+}
+
+// follow reads a feed as far as the bundle leads, from where this home stands.
+// What is seen on the way is forgotten again.
+func (c *bundleCheck) follow(ctx context.Context, s bundle.Slice) (*checkedFeed, error) {
+	f, err := c.follower(ctx, c.Bundle, s.Feed)
+	if err != nil {
+		return nil, err
+	}
+	f.State, f.Learned, f.Accepted = storage.Overlay(f.State), nil, nil
+	bar := c.progress("verifying " + s.Feed.String())
+	f.Progress = bar.set
+	before, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), s.Feed)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	state, report, err := f.Sync(ctx, s.Feed)
+	bar.end()
+	if err != nil {
+		return nil, c.notFollowed(s, before, err)
+	}
+	for i, why := range report.Void {
+		c.note("statements", "%s: entry %d does not count: %v", s.Feed, i, why)
+	}
+	c.ok("statements", "%s: entries %d to %d: signer, identity in force, binding, chain, and the signed root", s.Feed, s.From, s.To)
+	out := &checkedFeed{opened: &opened{nil, f, state}, slice: s}
+	if before == nil {
+		c.note("position", "%s: nothing of it was accepted here before", s.Feed)
+		return out, nil
+	}
+	out.seen = before.Edge.Size()
+	c.ok("position", "%s: continues the %s accepted here on %s", s.Feed, count(int(out.seen), "entry", "entries"), before.SeenAt.UTC().Format(time.DateOnly))
+	return out, nil
+}
+
+// notFollowed tells what a bundle is for that does not go on from here.
+func (c *bundleCheck) notFollowed(s bundle.Slice, before *feed.State, err error) error {
+	have := int64(0)
+	if before != nil {
+		have = before.Edge.Size()
+	}
+	back, isBack := errors.AsType[*feed.RollbackError](err)
+	switch {
+	case as[*feed.GapError](err) && have < s.From:
+		return &failure{code: exitNoBase, cause: err,
+			what: fmt.Sprintf("feed %s: the bundle begins behind entry %d, and %s accepted here", s.Feed, s.From, count(int(have), "entry is", "entries are")),
+			hint: "take in the bundle before it, or have a full one made: airlock bundle create without --base"}
+	case isBack && !back.Fork:
+		return &failure{code: exitRollback, cause: err,
+			what: fmt.Sprintf("feed %s: the bundle ends with entry %d, and %d were accepted here on %s: it is an old one", s.Feed, s.To-1, have, before.SeenAt.UTC().Format(time.DateOnly)),
+			hint: "there is nothing in it to take in; if nobody made a newer one, do not go on and ask the publisher"}
+	}
+	return tampered(err)
+}
+
+// authenticity checks who made the bundle. Its key may be listed in what the
+// bundle itself carries, so this comes after the feeds.
+func (c *bundleCheck) authenticity() {
+	view, err := c.makerView()
+	if err != nil {
+		c.bad("maker", err)
+		return
+	}
+	who, err := authenticate(c.Bundle, view)
+	if err != nil {
+		c.bad("maker", err)
+		return
+	}
+	history := view.History()
+	c.signer = &signerDoc{Person: who.Person(), Key: who.Key().String(), Identity: history.Current().Version,
+		Space: history.Space().String(), Lineage: history.Lineage().String()}
+	c.ok("maker", "%s of %s signed that it is whole, for whom, and when", who.Person(), history.Space())
+}
+
+// makerView returns what is known of who says to have made the bundle, with
+// what the bundle's feeds told of them.
+func (c *bundleCheck) makerView() (*trust.View, error) {
+	for _, f := range c.feeds {
+		if f.state.Lineage == c.Document().Creator.Lineage {
+			return f.follower.View.Clone(), nil // whose own order of identities stays
+		}
+	}
+	return c.maker(c.Bundle)
+}
+
+// payloads reads every file that is carried of a feed.
+func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*checkedFeed, *feed.Package) error) error {
+	var rows []feed.Row
+	left := 0
+	for row := range f.state.Index.Rows(0) {
+		if !isLive(f.state.Index, row) {
+			continue
+		}
+		carried, err := carries(ctx, c.Bundle, f.state.ID, row)
+		switch {
+		case as[*bundle.BaseError](err):
+			c.note("packages", "%s: what its manifest is made from is not here, so it was not read", row.Ref)
+		case err != nil:
+			c.bad("packages", tampered(fmt.Errorf("%s: manifest: %w", row.Ref, err)))
+		case carried:
+			rows = append(rows, row)
+		case row.Index >= f.slice.From:
+			left++
+		}
+	}
+	var files, bytes int64
+	bar := c.progress("reading packages")
+	defer bar.end()
+	err := f.follower.Fetch(ctx, f.state, rows, func(p *feed.Package) error {
+		for i, l := range p.Manifest.Layers {
+			n, err := readThrough(ctx, p, i)
+			switch {
+			case as[*bundle.BaseError](err):
+				c.note("packages", "%s: %s: what it is made from is not here, so it was not read", p.Row.Ref, l.Path)
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case err != nil:
+				c.bad("packages", c.objectError(fmt.Sprintf("%s: %s", p.Row.Ref, l.Path), err))
+			default:
+				files, bytes = files+1, bytes+n
+			}
+		}
+		return read(f, p)
+	})
+	if err != nil {
+		return tampered(err)
+	}
+	c.ok("packages", "%s: %s, %s, %s, each as its manifest has it", f.state.ID, count(len(rows), "manifest", "manifests"), count(int(files), "file", "files"), size(bytes))
+	if left > 0 {
+		c.note("packages", "%s: %s not carried", f.state.ID, count(left, "package is", "packages are"))
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"airlock/bundle"
+	"airlock/feed"
+)
+
+func (a *app) bundleVerifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify STICK…",
+		Short: "Check a bundle: every block, who made it for whom, and all that it carries",
+		Long: `Read every byte of a bundle's volumes and hold it against what its maker signed,
+then verify its feeds and everything that they carry. Volumes may lie in several
+folders. Nothing is taken in, and nothing is written.
+
+The exit code is 14 where a volume, or what the bundle builds on, is missing, 15
+for damage that airlock bundle repair mends, and 10 for any other damage.`,
+		Example: `  airlock bundle verify /mnt/stick
+  airlock bundle verify /mnt/first /mnt/second`,
+		Args:              atLeast(1, "a folder or volumes"),
+		ValidArgsFunction: completeVolumes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.bundleVerify(cmd.Context(), args)
+		},
+	}
+}
+
+// completeVolumes offers files and folders.
+func completeVolumes(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+func (a *app) bundleVerify(ctx context.Context, paths []string) error {
+	c, err := a.openChecked(ctx, paths)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return c.end(c.all(ctx, func(*checkedFeed, *feed.Package) error { return nil }))
+}
+
+// bundleCheck verifies a bundle as it would be taken in here, and changes
+// nothing.
+type bundleCheck struct {
+	*verification
+	*bundle.Bundle
+	health *bundle.Health
+	signer *signerDoc // nil where it was not who the bundle says
+	feeds  []*checkedFeed
+}
+
+// checkedFeed is a feed of a bundle, followed as far as the bundle leads.
+type checkedFeed struct {
+	*opened
+	slice bundle.Slice
+	seen  int64 // entries that were accepted here before
+}
+
+func (a *app) openChecked(ctx context.Context, paths []string) (*bundleCheck, error) {
+	b, err := bundle.Open(ctx, paths, bundle.OpenOptions{})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, hinted(err, err.Error(), "name the folder in which the volumes ("+bundle.Extension+") lie, or the volumes")
+	}
+	if err != nil {
+		return nil, err
+	}
+	v := &verification{app: a, doc: verifyDoc{Target: "bundle " + b.ID().String(), Checks: []checkDoc{}}, found: map[string]bool{}}
+	return &bundleCheck{verification: v, Bundle: b}, nil
+}
+
+// all runs all checks; read is told of each package that is carried. Where
+// volumes are not whole the rest is not looked at: it would be refused.
+func (c *bundleCheck) all(ctx context.Context, read func(*checkedFeed, *feed.Package) error) error {
+	whole, err := c.volumes(ctx)
+	if err != nil || !whole {
+		return err
+	}
+	if err := c.destination(); err != nil {
+		return err
+	}
+	for _, s := range c.Document().Feeds {
+		f, err := c.follow(ctx, s)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			c.bad("statements", err)
+			continue
+		}
+		c.feeds = append(c.feeds, f)
+	}
+	c.authenticity()
+	for _, f := range c.feeds {
+		if err := c.payloads(ctx, f, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}

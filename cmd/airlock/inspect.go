@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed"
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	var html string
+	var approvals []string
+	c := &cobra.Command{
+		Use:   "inspect STICK…",
+		Short: "Show what a bundle would bring in, before anybody takes it in",
+		Long: `Check a bundle as airlock bundle verify does, and show what it would bring in
+here: who made it, for whom, on what it builds, and every package with its files,
+digests and what changes. What runs at the receiver is called out; sensitive values
+are counted and never shown. The last line is the verdict, and so is the exit code.
+
+Nothing is taken in: what was accepted here stays as it was. Changes are against
+what this home accepted; a home that never followed the feeds sees all as new.
+
+--html writes the same as one file that any browser opens and prints. It loads
+nothing and runs nothing.`,
+		Example: `  airlock inspect /mnt/stick
+  airlock inspect /mnt/stick --html report.html
+  airlock inspect /mnt/stick --approvals approvals
+  airlock inspect /mnt/first /mnt/second -f json`,
+		Args:              atLeast(1, "a folder or volumes"),
+		ValidArgsFunction: completeVolumes,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.inspect(cmd.Context(), args, html, approvals)
+		},
+	}
+	c.Flags().StringSliceVar(&approvals, "approvals", nil, "files and folders with approvals to count, beside those known here and on the medium")
+	c.Flags().StringVar(&html, "html", "", "write the report to this file")
+	return c
+}
+
+type inspectDoc struct {
+	Bundle         string           `json:"bundle"`
+	Label          string           `json:"label,omitempty"`
+	Classification string           `json:"classification,omitempty"`
+	Created        string           `json:"created"` // the maker's clock
+	Expires        string           `json:"expires,omitempty"`
+	Origin         inspectParty     `json:"origin"`
+	Destination    inspectParty     `json:"destination"`
+	Encrypted      bool             `json:"encrypted"`
+	Volumes        inspectVolumes   `json:"volumes"`
+	MadeBy         *signerDoc       `json:"madeBy,omitempty"` // absent where that is not proven
+	Feeds          []inspectFeedDoc `json:"feeds"`
+	Checks         []checkDoc       `json:"checks"`
+	Verdict        verdictDoc       `json:"verdict"`
+}
+
+type inspectParty struct {
+	Space   string `json:"space"`
+	Lineage string `json:"lineage"`
+}
+
+type inspectVolumes struct {
+	Count      int      `json:"count"`
+	Files      []string `json:"files"`
+	Missing    []int    `json:"missing,omitempty"` // counted from 1
+	Damaged    []int    `json:"damaged,omitempty"`
+	BadBlocks  int64    `json:"badBlocks"`
+	Blocks     int64    `json:"blocks"`
+	Parity     bool     `json:"parity"`
+	Repairable bool     `json:"repairable"`
+}
+
+// inspectFeedDoc is what a bundle carries of a feed.
+type inspectFeedDoc struct {
+	Feed     string `json:"feed"`
+	Lineage  string `json:"lineage"`
+	From     int64  `json:"from"` // entries that the receiver must have
+	To       int64  `json:"to"`   // entries afterwards
+	Accepted int64  `json:"accepted"`
+	Base     string `json:"base,omitempty"` // root that the receiver must have
+	Root     string `json:"root"`
+	// Identity and Revocations are as of the bundle's newest entry.
+	Identity    int       `json:"identity"`
+	Revocations int       `json:"revocations"`
+	Void        []int64   `json:"void,omitempty"` // entries that do not count
+	Items       []itemDoc `json:"items"`
+	Unchanged   int       `json:"unchanged"` // live packages that it does not touch
+	// Alive is the newest sign of life of the Space, by its holdings.
+	Alive string `json:"alive,omitempty"`
+}
+
+type verdictDoc struct {
+	OK   bool   `json:"ok"`
+	Code int    `json:"code"` // the exit code
+	Text string `json:"text"`
+	Next string `json:"next"`
+}
+
+func (a *app) inspect(ctx context.Context, paths []string, html string, approvals []string) error {
+	c, err := a.openChecked(ctx, paths)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	i := &inspection{bundleCheck: c, packages: map[packageKey]*itemDoc{}}
+	i.approvals = append(approvals, approvalsBeside(paths)...)
+	i.begin()
+	if a.format == "table" {
+		i.doc.head(a.out)
+	}
+	checkErr := c.all(ctx, i.reader(ctx))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if checkErr == nil {
+		checkErr = i.describe(ctx)
+	}
+	verdict := i.judge(checkErr)
+	if html != "" {
+		if err := i.doc.writeHTML(html, a.now()); err != nil {
+			return err
+		}
+		a.note("wrote %s", html)
+	}
+	if err := a.show(i.doc, i.doc.table); err != nil {
+		return err
+	}
+	return verdict
+}
+
+// inspection gathers what is worth knowing of a bundle while it is checked.
+type inspection struct {
+	*bundleCheck
+	doc       inspectDoc
+	packages  map[packageKey]*itemDoc // what was read of a package
+	approvals []string                // files and folders with some
+}
+
+// packageKey names an entry of a feed.
+type packageKey struct {
+	feed  feed.ID
+	index int64
+}
+
+// begin notes what the bundle says of itself.
+func (i *inspection) begin() {
+	d := i.Document()
+	i.doc = inspectDoc{
+		Bundle: i.ID().String(), Label: d.Label, Classification: d.Classification, Created: d.Created, Expires: d.Expires,
+		Origin:      inspectParty{d.Creator.Space, d.Creator.Lineage.String()},
+		Destination: inspectParty{d.Audience.Space, d.Audience.Lineage.String()},
+		Encrypted:   d.Encryption != nil, Feeds: []inspectFeedDoc{},
+		Volumes: inspectVolumes{Count: d.Volumes.Count, Files: []string{}, Parity: d.Parity != nil, Missing: i.Set().Missing()},
+	}
+	for _, path := range i.Set().Volumes {
+		if path != "" {
+			i.doc.Volumes.Files = append(i.doc.Volumes.Files, path)
+		}
+	}
+}
+
+// judge ends the report: the worst finding is the verdict.
+func (i *inspection) judge(err error) error {
+	if err != nil {
+		i.bad("stopped", err)
+	}
+	if h := i.health; h != nil {
+		v := &i.doc.Volumes
+		v.BadBlocks, v.Blocks, v.Repairable = h.Bad, h.Blocks, h.Repairable
+		for _, d := range h.Damaged {
+			v.Damaged = append(v.Damaged, d.Volume)
+		}
+	}
+	i.doc.MadeBy, i.doc.Checks = i.signer, i.verification.doc.Checks
+	if i.first == nil {
+		i.doc.Verdict = verdictDoc{OK: true, Text: "all checks passed", Next: i.next()}
+		return nil
+	}
+	code, hint := outcomeOf(i.first)
+	i.doc.Verdict = verdictDoc{Code: code, Text: oneLine(i.first.Error()), Next: hint}
+	return i.first
+}
+
+// next is the command that takes in what was found to be good.
+func (i *inspection) next() string {
+	if len(i.doc.Feeds) == 1 {
+		return "airlock pull " + i.doc.Feeds[0].Feed + " --from STICK --into DIR"
+	}
+	return "airlock pull --from STICK --into DIR"
+}
+
+// describe says what each feed would bring.
+func (i *inspection) describe(ctx context.Context) error {
+	for _, f := range i.feeds {
+		d := inspectFeedDoc{Feed: f.state.ID.String(), Lineage: f.state.Lineage.String(), From: f.slice.From, To: f.slice.To, Accepted: f.seen,
+			Root: f.state.Edge.Root().String(), Items: []itemDoc{}}
+		if f.slice.Base != nil {
+			d.Base = f.slice.Base.String()
+		}
+		identity := f.follower.View.History().Current()
+		d.Identity, d.Revocations = identity.Version, len(identity.Revocations)
+		for row := range f.state.Index.Rows(f.slice.From) {
+			if row.Void != "" {
+				d.Void = append(d.Void, row.Index)
+			}
+		}
+		if err := i.items(ctx, f, &d); err != nil {
+			return tampered(err)
+		}
+		i.doc.Feeds = append(i.doc.Feeds, d)
+	}
+	return i.policy(ctx)
+}
+
+// age is for people: how long ago something was said.
+func age(text string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	days := int(now.Sub(t).Hours() / 24)
+	switch {
+	case now.Before(t):
+		return text + " (in the future, by the clock here)"
+	case days == 0:
+		return text + " (less than a day ago)"
+	}
+	return fmt.Sprintf("%s (%s ago)", text, count(days, "day", "days"))
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/signing"
+	"airlock/trust"
+)
+
+// policy asks what of the bundle this Space would let in, with the approvals
+// that are known here and those that came along.
+func (i *inspection) policy(ctx context.Context) error {
+	found, err := i.found(ctx)
+	if err != nil {
+		return err
+	}
+	h, err := i.home()
+	if err != nil {
+		return err
+	}
+	for n, f := range i.feeds {
+		evidence := f.follower.View.Evidence()
+		alive, err := h.AliveBy(ctx, f.follower, f.state, i.now())
+		if err != nil {
+			return err
+		}
+		if !alive.IsZero() {
+			i.doc.Feeds[n].Alive = alive.UTC().Format(time.RFC3339)
+		}
+		if alive.After(evidence.Alive) {
+			evidence.Alive = alive
+		}
+		evidence.Approvals = append(slices.Clone(evidence.Approvals), found...)
+		f.follower.View.Judge(evidence)
+		i.judgeItems(f, &i.doc.Feeds[n])
+	}
+	return nil
+}
+
+// found reads the approvals that came along: in files, and in the feeds that
+// are carried.
+func (i *inspection) found(ctx context.Context) ([]trust.Approved, error) {
+	var out []trust.Approved
+	err := readApprovals(i.approvals, func(p trust.Approved, _ string) error {
+		out = append(out, p)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range i.feeds {
+		rows := approvalRows(f.state, f.slice.From)
+		err := f.follower.Statements(ctx, f.state, rows, func(row feed.Row, _ trust.Verified, att signing.Attestation) error {
+			p, err := trust.OpenApproval(att)
+			if err != nil {
+				i.note("approvals", "%s entry %d: %v", f.state.ID, row.Index, err)
+				return nil //nolint:nilerr // one that is none counts for nothing
+			}
+			out = append(out, p)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// judgeItems asks the policy about what a feed brings.
+func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) {
+	view := f.follower.View
+	for n := range d.Items {
+		for _, t := range view.Tallies(f.state.Item(d.Items[n].row), i.now()) {
+			d.Items[n].Approvals = append(d.Items[n].Approvals, t.String())
+		}
+	}
+	choice := apply.Choose(f.state, view, apply.Selection{}, i.now())
+	refused := 0
+	for _, r := range choice.Refused {
+		n := slices.IndexFunc(d.Items, func(it itemDoc) bool { return it.Entry == r.Row.Index })
+		if n < 0 {
+			continue
+		}
+		refused++
+		d.Items[n].Refused = oneLine(r.Err.Error())
+		if errors.Is(r.Err, trust.ErrUnapproved) || errors.Is(r.Err, trust.ErrStale) {
+			i.bad("policy", f.awaiting(r.Row, r.Err))
+		}
+	}
+	file := "this Space itself"
+	if p := view.Policy(); p != nil {
+		file = p.File()
+	}
+	i.ok("policy", "%s: %s lets in %s; of what is new it keeps out %d", f.state.ID, file, count(len(choice.Wanted), "package", "packages"), refused)
+}
