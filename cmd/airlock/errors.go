@@ -140,6 +140,7 @@ var outcomes = []struct {
 	{is(storage.ErrBase), exitNoBase, "what is here is not what the delta was made from: have it made anew, for what is here"},
 	{is(publish.ErrNoKind), exitFailed, "say what it is: --kind and --version, for a plain file --kind file"},
 	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
+	{is(log.ErrKept), exitUntrusted, "name a store of its own for feeds that come on media, with --store"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},

@@ -25,7 +25,7 @@ import (
 //	    stored statement, SHA-256 of "<kind>/<name>" (zero for neither)
 //	nonce (16), owner hint length (2), owner hint
 //	signature (64): Ed25519 by the log key over the SHA-256 of all before, in
-//	    a domain of its own (feed.LogKey.SignCell)
+//	    a domain of its own (feed.LogKey.SignCell); zeros in a mirror
 //
 // Numbers are big-endian. The nonce makes every value new, so a store whose
 // tags are content hashes cannot mistake one for another. The owner hint is
@@ -72,6 +72,12 @@ func (c *cell) fullEdge() feed.Edge {
 }
 
 func (c *cell) format(key feed.LogKey) []byte {
+	out := c.outline()
+	return append(out, key.SignCell(out)...)
+}
+
+// outline is all of a cell that is signed.
+func (c *cell) outline() []byte {
 	out := make([]byte, 0, 512+len(c.tail)*tailEntrySize)
 	out = append(out, cellHeader...)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(c.origin)))
@@ -92,8 +98,7 @@ func (c *cell) format(key feed.LogKey) []byte {
 	}
 	out = append(out, c.nonce[:]...)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(c.owner)))
-	out = append(out, c.owner...)
-	return append(out, key.SignCell(out)...)
+	return append(out, c.owner...)
 }
 
 var errCell = errors.New("log cell: damaged")

@@ -72,17 +72,21 @@ func (l *Log) spill(ctx context.Context, h *Head, n int64) error {
 	if err != nil {
 		return err
 	}
-	files := l.config.Store.Files
-	segment := feed.Segment{Start: n * feed.SegmentSize, Statements: statements}
-	if err := files.Create(ctx, l.partKey(h.Epoch, "segment", n), segment.Format()); err != nil {
-		return fmt.Errorf("segment %d: %w", n, err)
-	}
-	if err := l.spillTiles(ctx, h.Epoch, n, leaves(entries)); err != nil {
+	if err := l.writeSegment(ctx, h.Epoch, n, statements, leaves(entries)); err != nil {
 		return err
 	}
 	l.spillIndex(ctx, h.Epoch, n)
 	l.writePack(ctx, h.Epoch, n, statements)
 	return nil
+}
+
+// writeSegment writes segment n and the tiles that it completes.
+func (l *Log) writeSegment(ctx context.Context, epoch uint64, n int64, statements [][]byte, hashes []tlog.Hash) error {
+	segment := feed.Segment{Start: n * feed.SegmentSize, Statements: statements}
+	if err := l.config.Store.Files.Create(ctx, l.partKey(epoch, "segment", n), segment.Format()); err != nil {
+		return fmt.Errorf("segment %d: %w", n, err)
+	}
+	return l.spillTiles(ctx, epoch, n, hashes)
 }
 
 // readStatements reads the statements of tail entries from the Space's objects.
