@@ -39,7 +39,7 @@ build: ## build bin/airlock
 	@mkdir -p bin
 	@CGO_ENABLED=0 go build -trimpath -o bin/airlock ./cmd/airlock
 
-demo: build ## two Spaces and a server in a folder of their own, a forger refused
+demo: build ## Spaces, a server and two sticks in a folder of their own, a forger refused
 	@AIRLOCK_BIN="$(ROOT)/bin/airlock" sh internal/demo/demo.sh
 
 test: unit fuzz-short ## all tests with the race detector, then each fuzz target briefly

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The story of Airlock in one run: two Spaces and a server in a folder of its
-# own, from the first key to a forger who is refused. Started by `make demo`.
+# The story of Airlock in one run: Spaces, a server and two sticks in a folder of
+# its own, from the first key to a forger who is refused. Started by `make demo`;
+# its second part, the air gap, is airgap.sh.
 #
 #   AIRLOCK_BIN  the program (default bin/airlock of this checkout)
 #   DEMO_DIR     folder to use; must be empty or not exist, and is kept
@@ -248,6 +249,9 @@ at production pull acme/dev-qa/shared --into conf
 grep -q 'nothing to do' out.txt || fail "something changed"
 diff -r conf-before conf || fail "production's files changed"
 
+# shellcheck source=airgap.sh
+. "$repo/internal/demo/airgap.sh"
+
 finished=1
 cat <<EOT
 
@@ -257,6 +261,8 @@ ${bold}What was proved${plain}
    - A Space is its lineage, not its name: a namesake is neither admitted, trusted nor believed (11).
    - A feed never goes back behind what was seen, whoever owns the store (12).
    - A published version keeps its content (1), and a policy lets in what it names and no more.
+   - Across an air gap the same holds for a stick: two people approved what came in (13), a changed volume (10)
+     and a missing one (14) are named, and the next bundle carries the difference to what came back as held.
    $attempts attempts, none let in.
 EOT
 if [ -n "$keep" ]; then
