@@ -5,16 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
-	"airlock/signing"
 	"airlock/storage"
-	"airlock/trust"
 )
 
 // Taking in is pulling from a medium, with more asked before and nothing done
@@ -241,119 +238,6 @@ func (in *intake) ready(ctx context.Context, id feed.ID) *prepared {
 	return s
 }
 
-// superseded describes a feed of which more was accepted here than the medium
-// has, where all that it has was taken in; nil where it is to be followed.
-func (in *intake) superseded(ctx context.Context, id feed.ID) (*pulledDoc, error) {
-	taken := in.before(id)
-	if len(taken) == 0 {
-		return nil, nil
-	}
-	slice, err := in.stick.newest(id)
-	if err != nil {
-		return nil, nil //nolint:nilerr // following it says so
-	}
-	store, err := in.home.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	state, err := feed.LoadState(ctx, store, slice.Lineage, id)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil || state.Epoch == slice.Epoch && state.Edge.Size() <= slice.To {
-		return nil, err
-	}
-	n := state.Edge.Size()
-	return &pulledDoc{superseded: true, Feed: id.String(), From: n, To: n, Root: state.Edge.Root().String(), TakenIn: taken, Plan: []apply.Line{}, DryRun: in.options.dryRun}, nil
-}
-
-// before lists the bundles of a feed that were taken in earlier; none where there
-// is one that was not.
-func (in *intake) before(id feed.ID) (out []takenDoc) {
-	for _, b := range in.stick.bundles {
-		if _, carries := b.Document().Slice(id); !carries {
-			continue
-		}
-		when, ok := in.taken[b.ID()].Of(id)
-		if !ok {
-			return nil
-		}
-		out = append(out, takenDoc{b.ID().String(), when})
-	}
-	return out
-}
-
-// authenticate holds the bundles that are new against what is known of their
-// makers now: what they carried of identities was learned.
-func (in *intake) authenticate(ctx context.Context) error {
-	for _, b := range in.fresh() {
-		if err := in.madeBy(b); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// maker returns what is believed of who made a bundle.
-func (a *app) maker(b *bundle.Bundle) (*trust.View, error) {
-	space, err := trust.ParseSpace(b.Document().Creator.Space)
-	if err != nil {
-		return nil, err
-	}
-	return a.view(space, b.Document().Feeds[0].Feed.Name)
-}
-
-// madeBy reports whether the maker of a bundle is who it says.
-func (in *intake) madeBy(b *bundle.Bundle) error {
-	view, err := in.maker(b)
-	if err != nil {
-		return err
-	}
-	_, err = authenticate(b, view)
-	return err
-}
-
-// authenticate returns who made a bundle: a leaf that the newest identity which
-// is known lists. Where in a feed a bundle was signed nobody can tell, so the
-// position is the end.
-func authenticate(b *bundle.Bundle, view *trust.View) (trust.Verified, error) {
-	st, err := signing.ParseStatement(b.Attestation().Payload())
-	if err != nil {
-		return trust.Verified{}, err
-	}
-	var bound trust.Bound
-	if err := signing.UnmarshalCanonical(st.Predicate, &bound); err != nil {
-		return trust.Verified{}, err
-	}
-	view.PutInForce(view.History().Current().Version, trust.Position{Feed: bound.Feed, Epoch: bound.Epoch})
-	return b.Authenticate(view)
-}
-
-// present takes out of a plan what the maker of a bundle left out. What was
-// published before the bundles begin should be here already.
-func (in *intake) present(ctx context.Context, s *prepared) error {
-	kept := s.plan[:0]
-	for _, a := range s.plan {
-		if a.Op == apply.Add || a.Op == apply.Change {
-			ok, err := carries(ctx, in.stick, s.state.ID, a.Row)
-			if err != nil {
-				return fmt.Errorf("%s: %w", a.Ref, err)
-			}
-			if !ok && a.Row.Index < in.stick.begins(s.state.ID) {
-				return &absentError{a.Ref, in.stick.name}
-			}
-			if !ok {
-				s.doc.LeftOut = append(s.doc.LeftOut, a.Ref.String())
-				continue
-			}
-		}
-		kept = append(kept, a)
-	}
-	s.plan = kept
-	s.doc.Plan = apply.Describe(kept)
-	return nil
-}
-
 // record notes what was taken in.
 func (in *intake) record(ctx context.Context) error {
 	if in.target == nil || in.options.dryRun {
@@ -365,15 +249,4 @@ func (in *intake) record(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// absentError reports a package that bundles do not carry, since who received
-// what came before them should have it, and that is not here.
-type absentError struct {
-	ref   feed.Ref
-	stick string
-}
-
-func (e *absentError) Error() string {
-	return fmt.Sprintf("%s is not here and not on %s: it came before what is there", shownRef(e.ref), e.stick)
 }

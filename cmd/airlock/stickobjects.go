@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"airlock/bundle"
+	"airlock/feed"
+	"airlock/storage"
+)
+
+// Object returns an object from whichever bundle has it.
+func (s *stick) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	return fromAny(s, func(b *bundle.Bundle) (io.ReadCloser, error) { return b.Object(ctx, id, d, off) })
+}
+
+// Pack returns the pack of a segment from the newest bundle that has one. What
+// an older one has of it comes by Object.
+func (s *stick) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
+	return fromAny(s, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, start, width) })
+}
+
+// Chunks returns how a payload is cut.
+func (s *stick) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	return fromAny(s, func(b *bundle.Bundle) (*storage.ChunkIndex, error) { return b.Chunks(ctx, id, d) })
+}
+
+// Delta implements place: where a payload lies in a bundle as a delta, Object
+// makes it of that.
+func (s *stick) Delta(_ context.Context, _ feed.ID, _, target storage.Digest) (storage.Ref, error) {
+	return storage.Ref{}, fmt.Errorf("delta to %s: %w", target, fs.ErrNotExist)
+}
+
+// fromAny asks the bundles in turn. An error that tells of more than absence is
+// kept for the end: another bundle may have what one of them lacks.
+func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
+	var none T
+	first := error(nil)
+	for _, b := range s.bundles {
+		got, err := ask(b)
+		if err == nil {
+			return got, nil
+		}
+		if first == nil || errors.Is(first, fs.ErrNotExist) && !errors.Is(err, fs.ErrNotExist) {
+			first = err
+		}
+	}
+	return none, first
+}
+
+// carries reports whether a bundle has the payloads of a publication.
+func carries(ctx context.Context, src feed.Source, id feed.ID, row feed.Row) (bool, error) {
+	r, err := src.Object(ctx, id, row.Manifest, 0)
+	if err == nil {
+		return true, r.Close()
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return false, err
+}
+
+// Tile computes a hash tile from the entries, which must be there from the
+// first on.
+func (s *stick) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
+	s.tree.Lock()
+	defer s.tree.Unlock()
+	if s.tree.id != id {
+		newest, err := s.newest(id)
+		if err != nil {
+			return nil, err
+		}
+		leaves, err := leavesOf(ctx, s, id, newest.To)
+		if err != nil {
+			return nil, err
+		}
+		s.tree.id, s.tree.above = id, [][]tlog.Hash{leaves}
+	}
+	for len(s.tree.above) <= level {
+		s.tree.above = append(s.tree.above, subtrees(s.tree.above[len(s.tree.above)-1]))
+	}
+	hashes, from := s.tree.above[level], n<<tileHeight
+	if n < 0 || from+int64(width) > int64(len(hashes)) {
+		return nil, fmt.Errorf("tile %d/%d of %s: %w", level, n, id, fs.ErrNotExist)
+	}
+	return joined(hashes[from : from+int64(width)]), nil
+}
+
+// Wait waits for ctx alone: a medium does not grow.
+func (s *stick) Wait(ctx context.Context, id feed.ID, _ int64) (feed.Checkpoint, error) {
+	<-ctx.Done()
+	return s.Checkpoint(ctx, id)
+}
+
+// errReadOnly reports what a medium cannot do.
+var errReadOnly = errors.New("a bundle is never written to")
+
+// LogKey implements place.
+func (s *stick) LogKey(context.Context) ([]byte, error) { return nil, errReadOnly }
+
+// Publish implements place.
+func (s *stick) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
+	return feed.Accepted{}, errReadOnly
+}
