@@ -3,7 +3,6 @@ package receipts
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -13,13 +12,11 @@ import (
 	"airlock/trust"
 )
 
-// Place is an entry of a receipts feed; for what was seen elsewhere Index is 0.
+// Place is an entry of a feed, or with Index 0 or Remembered the whole of it.
 type Place struct {
 	Feed  feed.ID
 	Index int64
 }
-
-func (p Place) String() string { return fmt.Sprintf("%s entry %d", p.Feed, p.Index) }
 
 // Entry is a receipt that was verified where it stands.
 type Entry struct {
@@ -30,48 +27,12 @@ type Entry struct {
 	Key    storage.Digest // thumbprint of the key that signed
 }
 
-// FindingKind says what a finding is.
-type FindingKind string
-
-// The findings of a ledger.
-const (
-	Gap       FindingKind = "gap"       // numbers of an instance are missing
-	Twice     FindingKind = "twice"     // a number names two statements
-	Chain     FindingKind = "chain"     // a receipt does not follow the one before
-	Malformed FindingKind = "malformed" // an entry of the kind is no receipt
-	Fork      FindingKind = "fork"      // two roots of one log at one size were seen
-)
-
-// Finding is something that an honest receiver and an honest log do not do.
-type Finding struct {
-	Kind     FindingKind
-	Instance string // of Gap, Twice and Chain
-	From, To int64  // numbers, To included; the size where Kind is Fork
-	Origin   string // of a Fork
-	// A and B are where the two sides stand; B is zero where there is one.
-	A, B Place
-	Why  string // of Malformed
-}
-
-func (f Finding) String() string {
-	switch f.Kind {
-	case Gap:
-		return fmt.Sprintf("%s: receipts %d to %d of instance %s are missing", f.A.Feed, f.From, f.To, f.Instance)
-	case Twice:
-		return fmt.Sprintf("number %d of instance %s was used twice: %s and %s", f.From, f.Instance, f.A, f.B)
-	case Chain:
-		return fmt.Sprintf("%s: receipt %d of instance %s does not follow receipt %d, %s", f.A, f.From, f.Instance, f.From-1, f.B)
-	case Fork:
-		return fmt.Sprintf("log %s was shown with two roots at size %d: to %s and to %s", f.Origin, f.From, f.A, f.B)
-	}
-	return fmt.Sprintf("%s: %s", f.A, f.Why)
-}
-
 // Ledger holds the receipts of any number of feeds against each other. It keeps
-// about 150 bytes of each. It is not for concurrent use.
+// about 150 bytes of each, and each checkpoint that was seen once. It is not for
+// concurrent use.
 type Ledger struct {
 	instances map[string]map[int64]posted
-	roots     map[seenAt]seenRoot
+	seen      map[string]map[int64][]sighting // by origin and size
 	found     []Finding
 }
 
@@ -80,19 +41,17 @@ type posted struct {
 	place        Place
 }
 
-type seenAt struct {
-	origin string
-	size   int64
-}
-
-type seenRoot struct {
-	root  storage.Digest
-	place Place
+// sighting is a checkpoint that somebody was shown, and who was the first. Notes
+// of one size and root may differ in their signatures.
+type sighting struct {
+	root storage.Digest
+	note string
+	by   Place
 }
 
 // NewLedger returns an empty ledger.
 func NewLedger() *Ledger {
-	return &Ledger{instances: map[string]map[int64]posted{}, roots: map[seenAt]seenRoot{}}
+	return &Ledger{instances: map[string]map[int64]posted{}, seen: map[string]map[int64][]sighting{}}
 }
 
 // Read adds all receipts of a receipts feed that was followed, and hands each
@@ -103,7 +62,7 @@ func (l *Ledger) Read(ctx context.Context, f *feed.Follower, s *feed.State, each
 		place := Place{s.ID, row.Index}
 		r, err := Parse(v.Statement())
 		if err != nil {
-			l.found = append(l.found, Finding{Kind: Malformed, A: place, Why: err.Error()})
+			l.found = append(l.found, Finding{Kind: Malformed, Severity: Difference, A: place, Why: err.Error()})
 			return nil
 		}
 		e := Entry{r, place, v.ID(), v.Person(), v.Key()}
@@ -127,7 +86,7 @@ func (l *Ledger) Add(e Entry) {
 	if have, ok := numbers[e.Number]; !ok {
 		numbers[e.Number] = p
 	} else if have.id != p.id {
-		l.found = append(l.found, Finding{Kind: Twice, Instance: e.Instance, From: e.Number, To: e.Number, A: have.place, B: e.Place})
+		l.found = append(l.found, Finding{Kind: Twice, Severity: Difference, Instance: e.Instance, From: e.Number, To: e.Number, A: have.place, B: e.Place})
 	}
 	if c, err := feed.ParseCheckpoint([]byte(e.Checkpoint)); err == nil {
 		l.Saw(c, e.Place)
@@ -138,15 +97,22 @@ func (l *Ledger) Add(e Entry) {
 // and two roots are a fork, whoever was shown them; whether the log signed them
 // is for whoever knows its key.
 func (l *Ledger) Saw(c feed.Checkpoint, by Place) {
-	at := seenAt{c.Origin, c.Size}
-	have, ok := l.roots[at]
-	if !ok {
-		l.roots[at] = seenRoot{storage.Digest(c.Root), by}
-		return
+	sizes := l.seen[c.Origin]
+	if sizes == nil {
+		sizes = map[int64][]sighting{}
+		l.seen[c.Origin] = sizes
 	}
-	if have.root != storage.Digest(c.Root) {
-		l.found = append(l.found, Finding{Kind: Fork, Origin: c.Origin, From: c.Size, To: c.Size, A: have.place, B: by})
+	got, known := sighting{storage.Digest(c.Root), string(c.Note), by}, false
+	for _, have := range sizes[c.Size] {
+		if have.note == got.note {
+			return
+		}
+		known = known || have.root == got.root
 	}
+	if first := sizes[c.Size]; len(first) > 0 && !known {
+		l.found = append(l.found, forked(c.Origin, c.Size, first[0], got))
+	}
+	sizes[c.Size] = append(sizes[c.Size], got)
 }
 
 // Findings returns what does not add up, in a fixed order. What is missing at
@@ -166,9 +132,9 @@ func chainOf(instance string, numbers map[int64]posted) (out []Finding) {
 		p := numbers[n]
 		switch {
 		case n != before+1:
-			out = append(out, Finding{Kind: Gap, Instance: instance, From: before + 1, To: n - 1, A: p.place})
+			out = append(out, Finding{Kind: Gap, Severity: Difference, Instance: instance, From: before + 1, To: n - 1, A: p.place})
 		case n > 1 && p.previous != numbers[before].id:
-			out = append(out, Finding{Kind: Chain, Instance: instance, From: n, To: n, A: p.place, B: numbers[before].place})
+			out = append(out, Finding{Kind: Chain, Severity: Difference, Instance: instance, From: n, To: n, A: p.place, B: numbers[before].place})
 		}
 		before = n
 	}

@@ -14,9 +14,9 @@ import (
 // What the values of flags are, for completion. Other values are free text, for
 // which no files are offered.
 var (
-	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts"}
+	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts", "evidence"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals"}
+		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals", "html"}
 	wordFlags = map[string][]string{
 		"max-volume-size": {"fat32", "dvd", "bd25"},
 		"format":          {"table", "json", "yaml"},

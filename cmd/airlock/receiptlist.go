@@ -135,7 +135,7 @@ func (a *app) receiptsOf(ctx context.Context, space, from string) error {
 func (a *app) compareSeen(_ context.Context, ledger *receipts.Ledger) error {
 	states, err := a.followedFeeds()
 	for _, s := range states {
-		ledger.Saw(s.Checkpoint(), receipts.Place{Feed: s.ID})
+		ledger.Saw(s.Checkpoint(), receipts.Place{Feed: s.ID, Index: receipts.Remembered})
 	}
 	return err
 }

@@ -173,13 +173,18 @@ func (o *receiptOptions) authorities() (*signing.Authorities, error) {
 	if o.tsaCerts == "" {
 		return nil, usage("--tsa %s without the certificates by which it is believed", "say --tsa-certs FILE", o.tsa)
 	}
-	text, err := home.ReadFile(o.tsaCerts, 256<<10)
+	return readAuthorities(o.tsaCerts)
+}
+
+// readAuthorities reads the file that --tsa-certs names.
+func readAuthorities(path string) (*signing.Authorities, error) {
+	text, err := home.ReadFile(path, 256<<10)
 	if err != nil {
 		return nil, err
 	}
 	believed, err := signing.ParseAuthorities(text)
 	if err != nil {
-		return nil, usage("--tsa-certs %s: %v", "name a file with the authority's root in PEM", o.tsaCerts, err)
+		return nil, usage("--tsa-certs %s: %v", "name a file with the authority's root in PEM", path, err)
 	}
 	return believed, nil
 }

@@ -32,7 +32,7 @@ func newRoot(a *app) *cobra.Command {
 			return cmd.Help()
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return a.settle(cmd.Flags())
+			return a.settle(cmd)
 		},
 	}
 	f := root.PersistentFlags()
@@ -61,7 +61,8 @@ func newRoot(a *app) *cobra.Command {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
-		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.receiptCommand(), a.holdingsCommand(), a.bundleCommand(), a.inspectCommand(),
+		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.receiptCommand(), a.auditCommand(), a.holdingsCommand(),
+		a.bundleCommand(), a.inspectCommand(),
 		a.approveCommand(), a.approvalsCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),
@@ -74,9 +75,14 @@ func (a *app) commands() []*cobra.Command {
 // common one's environment variable and default are not for it.
 const ownMeaning = "own-meaning"
 
+// otherForms marks a command with the forms of its output, where they are not the
+// usual ones.
+const otherForms = "other-forms"
+
 // settle fills in flags that were not given: from AIRLOCK_<FLAG>, then from
 // the home's config.yaml. So flag beats environment beats file beats default.
-func (a *app) settle(flags *pflag.FlagSet) error {
+func (a *app) settle(cmd *cobra.Command) error {
+	flags := cmd.Flags()
 	said, err := a.settleFromEnv(flags)
 	if err != nil {
 		return err
@@ -84,8 +90,12 @@ func (a *app) settle(flags *pflag.FlagSet) error {
 	if err := a.settleFromFile(flags, said); err != nil {
 		return err
 	}
-	if !slices.Contains([]string{"table", "json", "yaml"}, a.format) {
-		return usage("format %.40q is not one of table, json, yaml", "say -f table, -f json or -f yaml", a.format)
+	forms := []string{"table", "json", "yaml"}
+	if cmd.Annotations[otherForms] != "" {
+		forms = strings.Split(cmd.Annotations[otherForms], " ")
+	}
+	if !slices.Contains(forms, a.format) {
+		return usage("format %.40q is not one of %s", "say -f "+strings.Join(forms[:len(forms)-1], ", -f ")+" or -f "+forms[len(forms)-1], a.format, strings.Join(forms, ", "))
 	}
 	if a.server != "" && a.store != "" {
 		if !flags.Changed("server") {

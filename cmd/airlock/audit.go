@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed"
+	"airlock/receipts"
+	"airlock/trust"
+)
+
+type auditOptions struct {
+	from, identities            []string
+	since, until, due, tsaCerts string
+}
+
+func (a *app) auditCommand() *cobra.Command {
+	var o auditOptions
+	c := &cobra.Command{
+		Use:   "audit ORGANISATION/SPACE",
+		Short: "Check what a Space said it did against what was published for it",
+		Long: `Read the receipts of a Space and the feeds that they speak of, from any servers,
+stores and media, and check all of it again: signatures and their positions,
+logs, time stamps, the numbers of the receipts, and whether each speaks of what
+its source published. No policy is asked and nothing is remembered.
+
+Identities are those that this home trusts, and those of --identity. Of each
+receipt the report says between which times it was made, and why: its source
+signed what it names before, a time authority saw it after. Its own clock proves
+nothing. Authorities are believed by --tsa-certs alone.
+
+The exit code is 0 where nothing was found, 3 where a part could not be checked,
+4 where what was said does not add up, 10 where something was forged, 11 where
+it was signed by who may not, 12 where a log was forked.`,
+		Example: `  airlock audit acme/production --tsa-certs tsa-root.pem
+  airlock audit acme/production --from /media/stick --from /mnt/store --tsa-certs tsa-root.pem
+  airlock audit acme/production --from store --identity production.id --identity dev-qa.id --tsa-certs tsa-root.pem
+  airlock audit acme/production --since 2026-01-01 --until 2026-03-31 -f csv > first-quarter.csv`,
+		Annotations:       map[string]string{otherForms: "table json csv"},
+		Args:              exactly(1, "one Space"),
+		ValidArgsFunction: a.completeTrusted,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.audit(cmd.Context(), args[0], o) },
+	}
+	f := c.Flags()
+	f.StringArrayVar(&o.from, "from", nil, "where to read, may be given several times: URL, store folder, s3://bucket/prefix or medium")
+	f.StringArrayVar(&o.identities, "identity", nil, "identity file of a Space, may be given several times")
+	f.StringVar(&o.since, "since", "", "first day that is reported, such as 2026-01-01")
+	f.StringVar(&o.until, "until", "", "last day that is reported")
+	f.StringVar(&o.due, "due", "7d", "how long a publication may be without a receipt, in days; 0 asks for none")
+	f.StringVar(&o.tsaCerts, "tsa-certs", "", "file with the certificates of the time authorities that are believed, in PEM")
+	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
+	id, err := receiptsFeed(space)
+	if err != nil {
+		return err
+	}
+	how, err := a.auditOptions(o)
+	if err != nil {
+		return err
+	}
+	r, err := a.newAuditor(ctx, how, o)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	report, err := r.run(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := a.showReport(report); err != nil {
+		return err
+	}
+	return verdict(report)
+}
+
+// auditOptions reads the flags.
+func (a *app) auditOptions(o auditOptions) (how receipts.AuditOptions, err error) {
+	how.Now = a.now()
+	if how.Due, err = parseDue(o.due); err != nil {
+		return how, err
+	}
+	for _, day := range []struct {
+		flag, text string
+		into       *time.Time
+		end        bool
+	}{{"since", o.since, &how.Since, false}, {"until", o.until, &how.Until, true}} {
+		if day.text == "" {
+			continue
+		}
+		d, err := trust.ParseDate(day.text)
+		if err != nil {
+			return how, usage("--%s %.40q: want a day such as 2026-12-31", "say --"+day.flag+" 2026-12-31", day.flag, day.text)
+		}
+		*day.into = d.End()
+		if !day.end {
+			*day.into = d.End().AddDate(0, 0, -1)
+		}
+	}
+	if o.tsaCerts != "" {
+		how.Authorities, err = readAuthorities(o.tsaCerts)
+	}
+	return how, err
+}
+
+// parseDue reads a number of days.
+func parseDue(s string) (time.Duration, error) {
+	days, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
+	if err != nil || days < 0 || days > 36500 {
+		return 0, usage("--due %.40q: want a number of days", "say --due 7d", s)
+	}
+	return time.Duration(days) * 24 * time.Hour, nil
+}
+
+func (a *app) showReport(r *receipts.Report) error {
+	switch a.format {
+	case "json":
+		return r.JSON(a.out)
+	case "csv":
+		return r.CSV(a.out)
+	}
+	a.receiptTable(r)
+	if len(r.Findings) > 0 {
+		var rows [][]string
+		for _, f := range r.Findings {
+			rows = append(rows, []string{string(f.Severity), string(f.Kind), f.String()})
+		}
+		fmt.Fprintln(a.out)
+		columns(a.out, []string{"SEVERITY", "FINDING", "WHAT"}, rows)
+	}
+	c := feedSize(r.Note)
+	a.note("%s of %s, %s in %s: %s", count(len(r.Receipts), "receipt", "receipts"), r.Feed.Space, count(int(c), "entry", "entries"), r.Feed, count(len(r.Findings), "finding", "findings"))
+	return nil
+}
+
+// feedSize is the size that a note names.
+func feedSize(note string) int64 {
+	c, err := feed.ParseCheckpoint([]byte(note))
+	if err != nil {
+		return 0
+	}
+	return c.Size
+}
+
+func (a *app) receiptTable(r *receipts.Report) {
+	var rows [][]string
+	for i := range r.Receipts {
+		d := &r.Receipts[i]
+		source := d.Publication.Feed.String()
+		if d.PublicationEntry > 0 {
+			source += fmt.Sprintf(" entry %d", d.PublicationEntry)
+		}
+		bundle := ""
+		if d.Bundle != nil {
+			bundle = d.Bundle.String()[:19]
+		}
+		rows = append(rows, []string{fmt.Sprint(d.Number), fmt.Sprint(d.Index), minute(d.NotBefore.Time), minute(d.NotAfter.Time), shownRef(d.Publication.Ref()),
+			string(d.Outcome), orDash(whereTo(d.Environment, d.Targets)), orDash(d.By), d.Person, source, orDash(bundle), d.Reason})
+	}
+	columns(a.out, []string{"NUMBER", "ENTRY", "NOT BEFORE", "NOT AFTER", "PACKAGE", "RESULT", "WHERE", "BY", "SIGNED BY", "PUBLISHED IN", "BUNDLE", "REASON"}, rows)
+}
+
+// minute writes a time for a table; "-" where there is none.
+func minute(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05")
+}
+
+// verdict turns the worst finding into the exit code.
+func verdict(r *receipts.Report) error {
+	if len(r.Findings) == 0 {
+		return nil
+	}
+	worst := r.Findings[0]
+	what := fmt.Sprintf("%s of %s, the worst: %s", count(len(r.Findings), "finding", "findings"), r.Feed.Space, worst)
+	switch worst.Severity {
+	case receipts.Forged:
+		return exitWith(exitBadSignature, what, "do not rely on it: ask the people of "+r.Feed.Space.String()+" for the same receipts over another way, and keep what you have")
+	case receipts.Untrusted:
+		return exitWith(exitUntrusted, what, "this was not signed by who may: ask the people of "+r.Feed.Space.String()+" who holds that key")
+	case receipts.Forked:
+		return exitWith(exitRollback, what, "-f json has both checkpoint notes: together they prove it; ask who runs the log")
+	case receipts.Difference:
+		return exitWith(exitDifferent, "", "")
+	}
+	return exitWith(exitIncomplete, what, "say --from with what is missing, --identity for its Space, --tsa-certs for its time authority")
+}
