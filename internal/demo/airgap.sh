@@ -82,6 +82,11 @@ approved_by dave stick-2
 at vault pull --from stick-2 --into island --environment production --by Bob
 cmp tool.bin island/file/tool/tool.bin || fail "the delta gave another tool"
 
+title "An auditor, who trusts neither, holds the vault's receipts against what dev-qa published"
+at vault bundle create receipts --to acme/dev-qa -o back-2
+at vault tsa cert -o tsa.pem
+at auditor audit acme/production --from back-2 --from operator/store --identity vault.id --identity dev-qa.id --tsa-certs tsa.pem
+
 cp -R island island-before
 echo
 echo "The FORGER gets hold of a stick, and of the stores on both sides."
@@ -103,3 +108,10 @@ rm "$(volume 2 half-stick)"
 refused 14 'volume 2 of 2' twin pull --from half-stick --into twin-island
 absent twin-island/variable-set
 diff -r island-before island || fail "the vault's files changed"
+
+title "The auditor sees a receipt that was rewritten in the vault's own store"
+cp -R inside changed-inside
+statement=$(grep -rl 'dsseEnvelope' changed-inside/objects | sort | sed -n 1p)
+edit "$statement" 's/"sig":"MEU/"sig":"MEV/; t
+s/"sig":"ME\(.\)/"sig":"MF\1/'
+refused 10 'acme/production/receipts' auditor audit acme/production --from changed-inside --from operator/store --identity vault.id --identity dev-qa.id --tsa-certs tsa.pem

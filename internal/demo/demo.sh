@@ -263,6 +263,7 @@ ${bold}What was proved${plain}
    - A published version keeps its content (1), and a policy lets in what it names and no more.
    - Across an air gap the same holds for a stick: two people approved what came in (13), a changed volume (10)
      and a missing one (14) are named, and the next bundle carries the difference to what came back as held.
+   - An auditor with certificates alone finds receipts and publications in agreement, and a changed one (10).
    $attempts attempts, none let in.
 EOT
 if [ -n "$keep" ]; then
