@@ -84,7 +84,7 @@ func (s *State) Item(r Row) trust.Item {
 		right = trust.MayWithdraw
 	}
 	return trust.Item{Feed: s.ID.Name, Kind: r.Ref.Kind, Name: r.Ref.Name, Version: r.Ref.Version, Right: right,
-		Statement: r.ID, At: s.At(r.Index), Leaf: int(r.Leaf)}
+		Statement: r.ID, At: s.At(r.Index), Leaf: int(r.Leaf), Manifest: r.Manifest}
 }
 
 func stateKey(lineage trust.Lineage, id ID) string {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"airlock/signing"
+	"airlock/storage"
 )
 
 // Item is what a policy is asked about.
@@ -18,6 +19,7 @@ type Item struct {
 	Statement signing.ID
 	At        Position
 	Leaf      int
+	Manifest  storage.Digest // of a publication: what scanners speak of
 }
 
 func (i Item) String() string { return fmt.Sprintf("%s/%s@%s", i.Kind, i.Name, i.Version) }
@@ -36,6 +38,12 @@ type Evidence struct {
 	// Known are the identities known here: an approver's key that the Space which
 	// listed it has revoked does not count.
 	Known []*History
+	// Scans returns what scanners here said of a manifest, the newest word of each,
+	// newest first; nil where none ever ran.
+	Scans func(manifest storage.Digest) ([]Scan, error)
+	// Scanner, where it is set, is the command line whose word alone counts and is
+	// asked for, whatever the policy says.
+	Scanner string
 }
 
 // Judge gives the view the evidence that Authorize goes by, in the place of
@@ -63,34 +71,56 @@ func (v *View) Evidence() Evidence { return v.evidence }
 const maxAhead = 24 * time.Hour
 
 // Authorize asks the policy whether the item may come in now: nil, or a
-// *DeniedError that names the rule. Without a policy everything may.
+// *DeniedError that names the rule. Without a policy everything may, but for
+// what Evidence.Scanner asks. The scan is asked for last: whatever it keeps out,
+// nothing else does.
 func (v *View) Authorize(item Item, now time.Time) error {
-	p := v.policy
-	if p == nil {
-		return nil
-	}
-	deny := func(reason Reason, rule, why string) error {
-		return &DeniedError{Reason: reason, Rule: rule, File: p.file, Thing: item.String(), Why: why}
-	}
-	if p.Until != nil && now.After(p.Until.End()) {
-		return deny(Untrusted, "until", "trust ended on "+p.Until.String())
-	}
-	if p.Rule(item) < 0 {
-		return deny(Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
-	}
 	// A withdrawal takes away what may be dangerous: it waits for nobody.
-	if item.Right == MayWithdraw {
+	if err := v.allowed(item, now); err != nil || item.Right == MayWithdraw {
+		return err
+	}
+	if err := v.awaited(item, now); err != nil {
+		return err
+	}
+	return v.scanned(item)
+}
+
+// allowed asks whether the Space may ever say this here.
+func (v *View) allowed(item Item, now time.Time) error {
+	p := v.policy
+	switch {
+	case p == nil:
+		return nil
+	case p.Until != nil && now.After(p.Until.End()):
+		return v.deny(item, Untrusted, "until", "trust ended on "+p.Until.String())
+	case p.Rule(item) < 0:
+		return v.deny(item, Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
+	}
+	return nil
+}
+
+// awaited asks for the sign of life and the approvals that a publication needs.
+func (v *View) awaited(item Item, now time.Time) error {
+	if v.policy == nil {
 		return nil
 	}
-	if why := p.stale(v.evidence.Alive, now); why != "" {
-		return deny(Stale, "maxAge", why)
+	if why := v.policy.stale(v.evidence.Alive, now); why != "" {
+		return v.deny(item, Stale, "maxAge", why)
 	}
 	for _, t := range v.Tallies(item, now) {
 		if !t.Enough() {
-			return deny(Unapproved, fmt.Sprintf("approvals[%d]", t.Rule), t.String())
+			return v.deny(item, Unapproved, fmt.Sprintf("approvals[%d]", t.Rule), t.String())
 		}
 	}
 	return nil
+}
+
+func (v *View) deny(item Item, reason Reason, rule, why string) error {
+	denied := &DeniedError{Reason: reason, Rule: rule, Thing: item.String(), Why: why}
+	if v.policy != nil {
+		denied.File = v.policy.file
+	}
+	return denied
 }
 
 // stale says why a sign of life is too old, "" where it is not or none is asked

@@ -17,6 +17,8 @@ const (
 	Unapproved                     // approvals are missing
 	Malformed                      // signed, and not of the form of its kind
 	Stale                          // the source's last sign of life is too old
+	Unscanned                      // no scanner here has seen it yet
+	Unclean                        // the scanner here refused it
 )
 
 // Errors to match a DeniedError with.
@@ -24,6 +26,8 @@ var (
 	ErrUntrusted  = errors.New("not trusted")
 	ErrUnapproved = errors.New("approval missing")
 	ErrStale      = errors.New("too old")
+	ErrUnscanned  = errors.New("not scanned")
+	ErrUnclean    = errors.New("refused by the scanner")
 	ErrMalformed  = errors.New("not of its kind's form")
 )
 
@@ -54,6 +58,10 @@ func (e *DeniedError) Unwrap() error {
 		return ErrUnapproved
 	case Stale:
 		return ErrStale
+	case Unscanned:
+		return ErrUnscanned
+	case Unclean:
+		return ErrUnclean
 	case Malformed:
 		return ErrMalformed
 	}

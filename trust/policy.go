@@ -34,6 +34,9 @@ type Policy struct {
 	// MaxAge is how old the source's last sign of life may be, Evidence.Alive:
 	// past it nothing that is published is taken.
 	MaxAge Duration `yaml:"maxAge,omitempty"`
+	// Scan is ScanRequired where nothing that is published is taken before a
+	// scanner here found it clean, and empty else.
+	Scan string `yaml:"scan,omitempty"`
 	// Allow lists what may come; a thing passes if one of them covers it.
 	Allow []Allow `yaml:"allow"`
 	// Approvals lists what persons must have approved before it is applied. A

@@ -19,6 +19,7 @@ space: acme/dev-qa
 lineage: sha256:1111111111111111111111111111111111111111111111111111111111111111
 until: 2027-12-31
 maxAge: 72h
+scan: required
 allow:
   - feeds: [shared]
     kinds: [variable-set]
@@ -65,18 +66,18 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"two documents":        {goodPolicy + "---\n" + goodPolicy, "more than one document"},
 		"second, broken":       {goodPolicy + "---\n{", "more than one document"},
 		"bomb":                 {bomb + goodPolicy, "line 1: anchors"},
-		"anchor":               {swap("[shop-*]", "&n [shop-*]"), "line 10: anchors"},
+		"anchor":               {swap("[shop-*]", "&n [shop-*]"), "line 11: anchors"},
 		"alias":                {swap("maxAge: 72h", "maxAge: *n"), "unknown anchor"},
 		"merge key":            {swap("maxAge: 72h", "<<: {maxAge: 72h}"), "line 6: anchors, aliases and merge keys"},
-		"tag":                  {swap("[shop-*]", "[!!binary c2hvcA==]"), "line 10: tags"},
+		"tag":                  {swap("[shop-*]", "[!!binary c2hvcA==]"), "line 11: tags"},
 		"tag of one's own":     {swap("until: 2027-12-31", "until: !date 2027-12-31"), "line 5: tags"},
 		"until without a day":  {swap("until: 2027-12-31", "until:"), "line 5: has no value"},
 		"until null":           {swap("until: 2027-12-31", "until: ~"), "line 5: has no value"},
-		"names without value":  {swap("names: [shop-*]", "names:"), "line 10: has no value"},
+		"names without value":  {swap("names: [shop-*]", "names:"), "line 11: has no value"},
 		"names empty":          {swap("names: [shop-*]", "names: []"), "leave the list out"},
 		"versions empty":       {swap("versions: [1.x]", "versions: []"), "leave the list out"},
 		"name null":            {swap("[shop-*]", "[shop-*, null]"), "has no value"},
-		"too many members":     {goodPolicy + manyMembers.String(), "39 members"},
+		"too many members":     {goodPolicy + manyMembers.String(), "40 members"},
 		"too many errors":      {"allow:\n" + strings.Repeat("  - {a: 1}\n", 1000), "and 995 more"},
 		"nested":               {strings.Repeat("[", 100_000), "yaml"},
 		"tab":                  {swap("    kinds", "\tkinds"), "yaml"},
@@ -91,6 +92,10 @@ func TestParsePolicyRefuses(t *testing.T) {
 		"until, no such day":    {swap("2027-12-31", "2027-02-30"), "want a day"},
 		"until with a time":     {swap("2027-12-31", "2027-12-31T00:00:00Z"), "want a day"},
 		"negative age":          {swap("72h", "-72h"), "time span"},
+		"scan, unknown":         {swap("scan: required", "scan: never"), "scan \"never\": want required"},
+		"scan, capitals":        {swap("scan: required", "scan: Required"), "want required"},
+		"scan, without value":   {swap("scan: required", "scan:"), "line 7: has no value"},
+		"no scan":               {swap("scan: required\n", ""), ""},
 		"age without a unit":    {swap("72h", "72"), "time span"},
 		"no feeds":              {swap("  - feeds: [shared]\n    kinds", "  - kinds"), "feeds and kinds are missing"},
 		"no kinds":              {swap("    kinds: [variable-set]\n", ""), "feeds and kinds are missing"},
@@ -256,6 +261,7 @@ func policies() *rapid.Generator[*trust.Policy] {
 		}
 		p := trust.NewPolicy(trust.Space{Organisation: "acme", Name: "dev-qa"}, trust.Lineage(digest()))
 		p.MaxAge = trust.Duration(rapid.Int64Range(0, 1<<50).Draw(t, "max age"))
+		p.Scan = rapid.SampledFrom([]string{"", trust.ScanRequired}).Draw(t, "scan")
 		if rapid.Bool().Draw(t, "ends") {
 			day := must(trust.ParseDate(fmt.Sprintf("20%02d-%02d-28", rapid.IntRange(0, 99).Draw(t, "year"), rapid.IntRange(1, 12).Draw(t, "month"))))
 			p.Until = &day

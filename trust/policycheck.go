@@ -23,6 +23,9 @@ func (p *Policy) check() error {
 	if storage.Digest(p.Lineage).IsZero() {
 		return errors.New("lineage is missing: a name alone is no evidence")
 	}
+	if p.Scan != "" && p.Scan != ScanRequired {
+		return fmt.Errorf("scan %.40q: want %s, or leave it out", p.Scan, ScanRequired)
+	}
 	for i, a := range p.Allow {
 		if err := a.check(); err != nil {
 			return fmt.Errorf("allow[%d]: %w", i, err)
