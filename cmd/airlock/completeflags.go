@@ -16,7 +16,7 @@ import (
 var (
 	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts", "evidence"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "key", "approvals", "html"}
+		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "scan", "key", "approvals", "html"}
 	wordFlags = map[string][]string{
 		"max-volume-size": {"fat32", "dvd", "bd25"},
 		"format":          {"table", "json", "yaml"},

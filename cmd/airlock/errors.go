@@ -107,6 +107,8 @@ var outcomes = []struct {
 	{as[*bundle.VolumeSizeError], exitUsage, "say a larger --max-volume-size"},
 	{is(bundle.ErrMalformed), exitBadSignature, "this is no bundle that a program of ours wrote: copy it again from where it came, and tell the sender"},
 	{is(trust.ErrUnapproved), exitUnapproved, "have the persons of the policy approve it, or change approvals in the policy file"},
+	{is(trust.ErrUnscanned), exitUnapproved, "have it scanned: airlock pull FEED --scan COMMAND, with exit status 0 for what is clean"},
+	{is(trust.ErrUnclean), exitUntrusted, "do not use it, and tell the publisher; if the scanner erred, pull again with --scan COMMAND --rescan"},
 	{is(trust.ErrStale), exitStale, "ask the Space's people for new holdings (airlock holdings) and take them in; what runs here stays as it is"},
 	{as[*feed.RollbackError], exitRollback, "do not go on: ask the publisher for its newest checkpoint over another channel; both heads are kept as evidence in the home"},
 	{either(log.ErrWentBack, feedhttp.ErrWentBack), exitRollback, "the store was put back or rewritten: restore its newest copy"},

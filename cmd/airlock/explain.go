@@ -26,8 +26,8 @@ and which rule of which policy file lets it in or keeps it out. Entries that
 claim to be this package and do not count are explained too.
 
 The exit code is 0 where it is let in, 10 where it is badly signed, 11 where the
-policy refuses it, 13 where approvals are missing, 17 where the last sign of life
-of its Space is too old.`,
+policy or the scanner refuses it, 13 where approvals or a scan are missing, 17
+where the last sign of life of its Space is too old.`,
 		Example: `  airlock explain acme/dev-qa/shared/db@1.4
   airlock explain acme/dev-qa/shared/variable-set/db -f json`,
 		Args:              exactly(1, "one package"),
@@ -193,6 +193,13 @@ func (o *opened) explainPolicy(doc *explainDoc, row feed.Row, now time.Time) err
 			doc.add("approved by", "%s, key %s, until %s: %s", v.Person, v.Approved.Approval.Key, v.Approved.Approval.Expires, v.Approved.ID)
 		}
 		doc.add("approvals", "%s (rule approvals[%d])", t, t.Rule)
+	}
+	scans, err := o.scans(row)
+	if err != nil {
+		doc.add("scanned", "cannot be read: %v", err)
+	}
+	for _, s := range scans {
+		doc.add("scanned", "%s", s)
 	}
 	if err := view.Authorize(item, now); err != nil {
 		doc.add("policy", "refused: %v", err)

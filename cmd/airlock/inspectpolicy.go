@@ -88,7 +88,7 @@ func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) {
 		}
 		refused++
 		d.Items[n].Refused = oneLine(r.Err.Error())
-		if errors.Is(r.Err, trust.ErrUnapproved) || errors.Is(r.Err, trust.ErrStale) {
+		if !errors.Is(r.Err, trust.ErrUntrusted) {
 			i.bad("policy", f.awaiting(r.Row, r.Err))
 		}
 	}

@@ -29,6 +29,7 @@ type pullOptions struct {
 	prune, force, dryRun bool
 	watch, timeout       time.Duration
 	receipts             receiptOptions
+	scan                 scanOptions
 }
 
 func (a *app) pullCommand() *cobra.Command {
@@ -55,6 +56,12 @@ Where the policy asks for approvals, they come in feeds, or in files that
 --approvals names; airlock approve makes them. What is missing is named, with the
 exit code 13; past max-age it is 17.
 
+With --scan each package is shown to a program before it is let in: its files,
+verified, lie in the folder AIRLOCK_SCAN_DIR, and exit status 0 says that they
+are clean. What it refuses stays out (11), and the newest version before that is
+clean comes instead. What was said is kept: it is asked once about a package.
+A policy that says "scan: required" lets in nothing that was not scanned here (13).
+
 Where this home holds a Space, a receipt is made of everything that was applied,
 failed or is refused by the policy, once, and sent to the Space's own receipts
 feed. What cannot be sent waits: see airlock receipt.`,
@@ -64,6 +71,7 @@ feed. What cannot be sent waits: see airlock receipt.`,
   airlock pull acme/dev-qa/shared --kind variable-set --version-mask 1.x --into conf
   airlock pull acme/dev-qa/shared --exec ./apply.sh
   airlock pull acme/dev-qa/shared --approvals approvals/ --into conf
+  airlock pull acme/dev-qa/shared --scan 'clamscan -r "$AIRLOCK_SCAN_DIR"' --into conf
   airlock pull acme/dev-qa/shared --from /mnt/store --into conf
   airlock pull --from /media/stick --into conf`,
 		ValidArgsFunction: a.completeManyFeeds,
@@ -76,11 +84,12 @@ feed. What cannot be sent waits: see airlock receipt.`,
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in first")
 	o.selection.flags(f)
 	o.receipts.flags(f)
+	o.scan.flags(f)
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
 	f.DurationVar(&o.watch, "watch", 0, "go on, looking for news at least this often")
-	f.DurationVar(&o.timeout, "exec-timeout", 0, "how long the program may take for one update")
+	f.DurationVar(&o.timeout, "exec-timeout", 0, "how long the program may take for one update, and the scanner for one package")
 	return c
 }
 
@@ -92,7 +101,7 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := o.receipts.check(); err != nil {
+	if err := cmp.Or(o.receipts.check(), o.scan.check()); err != nil {
 		return err
 	}
 	c, err := a.from(ctx, o.from)
@@ -113,7 +122,7 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	p := &puller{app: a, conn: c, target: target, sel: sel, options: o}
+	p := &puller{app: a, conn: c, target: target, sel: sel, options: o, scanned: map[storage.Digest]bool{}}
 	if c.stick != nil {
 		return p.takeIn(ctx, feeds)
 	}
@@ -149,8 +158,7 @@ func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &apply.Exec{Command: apply.Shell(o.exec), Env: os.Environ(), State: state, Key: o.exec,
-			Timeout: o.timeout, Stdout: a.err, Stderr: a.err, Now: a.now}, nil
+		return &apply.Exec{Program: a.program(o.exec, o.timeout), State: state, Key: o.exec, Now: a.now}, nil
 	}
 	return nil, nil
 }
@@ -177,6 +185,7 @@ type puller struct {
 	target  apply.Target
 	sel     apply.Selection
 	options pullOptions
+	scanned map[storage.Digest]bool // manifests that the scanner was asked about
 }
 
 // pulledDoc is what one feed's pull shows.
@@ -193,6 +202,7 @@ type pulledDoc struct {
 	// Made how many were made here of what is new.
 	Receipts int `json:"receipts,omitempty"`
 	Made     int `json:"receiptsMade,omitempty"`
+	Scanned  int `json:"scanned,omitempty"` // packages that the scanner was asked about
 	// LeftOut are packages of the plan that the maker of a bundle left out;
 	// TakenIn are bundles that were taken in before.
 	LeftOut []string   `json:"leftOut,omitempty"`
@@ -282,7 +292,7 @@ type prepared struct {
 	doc      pulledDoc
 	follower *feed.Follower
 	plan     []apply.Action
-	waiting  error // for approval, or for a sign of life
+	waiting  error // for approval, a scan, or a sign of life
 	known    int   // approvals that had come in when it was judged
 	err      error
 }
@@ -316,11 +326,6 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	if id.NamesPeople() {
 		s.doc.Receipts = len(receipts.Rows(state.Index, 0))
 	}
-	choice := apply.Choose(state, f.View, p.sel, p.now())
-	for _, r := range choice.Refused {
-		s.doc.Refused = append(s.doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
-	}
-	s.refused = choice.Refused
 	if p.target != nil {
 		if s.installed, err = p.target.Installed(ctx, id); err != nil {
 			return err
@@ -329,9 +334,17 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	if d, ok := p.target.(*apply.Dir); ok {
 		f.Bases = d.Bases(s.installed)
 	}
+	choice, err := p.choose(ctx, s)
+	if err != nil {
+		return err
+	}
+	for _, r := range choice.Refused {
+		s.doc.Refused = append(s.doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
+	}
+	s.refused = choice.Refused
 	s.plan = apply.Plan(id, choice, s.installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	s.doc.Plan = apply.Describe(s.plan)
-	if r := choice.Pending(s.installed); r != nil {
+	if r := choice.Pending(s.installed); r != nil && s.waiting == nil && !p.wouldScan(r.Err) {
 		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
 	}
 	return nil
@@ -368,7 +381,8 @@ func (p *puller) carryOut(ctx context.Context, s *prepared) error {
 
 // watch pulls again and again until ctx ends: when the source says that a
 // feed grew, and at least at every interval. What is tampered with or not
-// trusted ends it; an unreachable source and missing approvals do not.
+// trusted ends it; an unreachable source, missing approvals and what a scanner
+// refuses do not.
 func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 	always := true
 	for {
@@ -378,7 +392,7 @@ func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 			return errInterrupted
 		}
 		if code, hint := outcomeOf(err); err != nil {
-			if code >= exitBadSignature && code < exitUnapproved {
+			if code >= exitBadSignature && code < exitUnapproved && !errors.Is(err, trust.ErrUnclean) {
 				return err
 			}
 			p.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)
@@ -404,6 +418,9 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		fmt.Fprintf(w, "%s: %s verified, %d new", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
 		if d.Received > 0 {
 			fmt.Fprintf(w, ", %s received", size(d.Received))
+		}
+		if d.Scanned > 0 {
+			fmt.Fprintf(w, ", %s scanned", count(d.Scanned, "package", "packages"))
 		}
 		fmt.Fprintln(w)
 		for _, r := range d.Refused {

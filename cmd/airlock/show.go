@@ -86,6 +86,7 @@ type packageDoc struct {
 	Previous   string        `json:"previous,omitempty"` // statement before it, of the same name
 	SignedBy   signerDoc     `json:"signedBy"`
 	Checkpoint checkpointDoc `json:"checkpoint"`
+	Scans      []scanDoc     `json:"scans,omitempty"` // what scanners here said, newest first
 }
 
 type manifestDoc struct {
@@ -142,6 +143,9 @@ func describePackage(ctx context.Context, at *opened, row feed.Row) (packageDoc,
 		return d, err
 	}
 	d.SignedBy, d.Published = describeSigner(at, v), p.Time
+	if d.Scans, err = at.scans(row); err != nil {
+		return d, err
+	}
 	if p.Previous != nil {
 		d.Previous = p.Previous.String()
 	}
@@ -202,6 +206,9 @@ func (d packageDoc) table(w io.Writer) {
 		[2]string{"Signed by", fmt.Sprintf("%s, listed by identity version %d of %s", d.SignedBy.Person, d.SignedBy.Identity, d.SignedBy.Space)},
 		[2]string{"Key", d.SignedBy.Key}, [2]string{"Lineage", d.SignedBy.Lineage},
 		[2]string{"Checkpoint", fmt.Sprintf("%s, size %d, root %s", d.Checkpoint.Origin, d.Checkpoint.Size, d.Checkpoint.Root)})
+	for _, s := range d.Scans {
+		pairs(w, [2]string{"Scanned", s.String()})
+	}
 	for _, f := range d.Facts {
 		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.Value)
 	}

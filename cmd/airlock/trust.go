@@ -29,7 +29,7 @@ type trustOptions struct {
 	feeds, kinds, names, versions []string
 	until, thumbprint             string
 	maxAge                        time.Duration
-	noWithdraw, dryRun            bool
+	noWithdraw, scan, dryRun      bool
 	approvals                     approvalFlags
 }
 
@@ -59,6 +59,7 @@ counts, not the name.`,
 	f.StringVar(&o.until, "until", "", "last day of the trust, such as 2027-12-31")
 	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h")
 	o.approvals.flags(f)
+	f.BoolVar(&o.scan, "scan-required", false, "take nothing that a scanner here did not find clean: airlock pull --scan")
 	f.StringVar(&o.thumbprint, "thumbprint", "", "the lineage as its people told you, instead of asking")
 	f.BoolVar(&o.noWithdraw, "no-withdraw", false, "ignore withdrawals by this Space")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the policy and write nothing")
@@ -108,6 +109,9 @@ func (a *app) trustAdd(file string, o trustOptions) error {
 func (o trustOptions) policy(history *trust.History) (*trust.Policy, error) {
 	p := trust.NewPolicy(history.Space(), history.Lineage())
 	p.MaxAge = trust.Duration(o.maxAge)
+	if o.scan {
+		p.Scan = trust.ScanRequired
+	}
 	if o.until != "" {
 		until, err := trust.ParseDate(o.until)
 		if err != nil {
@@ -163,6 +167,7 @@ type trustDoc struct {
 	Lineage string            `json:"lineage"`
 	Until   string            `json:"until,omitempty"`
 	MaxAge  string            `json:"maxAge,omitempty"`
+	Scan    string            `json:"scan,omitempty"`
 	File    string            `json:"file"`
 	Allow   []trustAllowDoc   `json:"allow"`
 	Persons []trustPersonsDoc `json:"approvals,omitempty"`
@@ -189,7 +194,7 @@ type trustPersonDoc struct {
 
 func describeTrust(t home.Trusted) trustDoc {
 	p := t.Policy
-	doc := trustDoc{Space: p.Space, Lineage: p.Lineage.String(), File: p.File(), Allow: []trustAllowDoc{}}
+	doc := trustDoc{Space: p.Space, Lineage: p.Lineage.String(), Scan: p.Scan, File: p.File(), Allow: []trustAllowDoc{}}
 	if p.Until != nil {
 		doc.Until = p.Until.String()
 	}

@@ -42,6 +42,9 @@ type Choice struct {
 	// policy refuses it, and withdrawals that the policy does not let the
 	// source make. By index.
 	Refused []Refused
+	// Unscanned holds, for each kind and name, the newest version above the one
+	// wanted that nothing but a scan keeps out, by index.
+	Unscanned []feed.Row
 	// Withdrawn holds the withdrawal of every selected version that has one.
 	Withdrawn map[feed.Ref]feed.Row
 	// Void holds the entries that do not count, by index. An installed version
@@ -49,9 +52,9 @@ type Choice struct {
 	Void map[int64]feed.Row
 
 	sel Selection
-	// unapproved holds the publications newer than the one wanted that lack
-	// approvals. One that had them when it was installed stays.
-	unapproved map[signing.ID]bool
+	// waiting holds the publications newer than the one wanted that lack approvals
+	// or a scan. One that had them when it was installed, or needed none, stays.
+	waiting map[signing.ID]bool
 }
 
 // Refused is an entry that the policy keeps out.
@@ -63,10 +66,11 @@ type Refused struct {
 // Choose applies a selection and the policy of v to a feed as it was accepted.
 func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 	c := chooser{
-		Choice:    Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}, unapproved: map[signing.ID]bool{}},
+		Choice:    Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}, waiting: map[signing.ID]bool{}},
 		ended:     map[string]feed.Row{},
 		wanted:    map[string]bool{},
 		refused:   map[string]bool{},
+		unscanned: map[string]bool{},
 		authorize: func(r feed.Row) error { return v.Authorize(s.Item(r), now) },
 	}
 	x := s.Index
@@ -86,17 +90,18 @@ func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 	}
 	slices.Reverse(c.Wanted)
 	slices.Reverse(c.Refused)
+	slices.Reverse(c.Unscanned)
 	return c.Choice
 }
 
-// Pending returns the first of what was refused that may be let in later, once
-// it is approved or the source gives a sign of life again: nil where there is
-// none. What is installed waits for nothing, it stays. What the policy keeps out
-// for good is not meant: that was asked for.
+// Pending returns the first of what was refused that somebody has to see to: it
+// may be let in once it is approved or scanned, or the source gives a sign of life
+// again, or the scanner refused it. Nil where there is none. What is installed
+// waits for nothing, it stays. What the policy keeps out for good is not meant:
+// that was asked for.
 func (c Choice) Pending(installed []Item) *Refused {
 	for _, r := range c.Refused {
-		later := errors.Is(r.Err, trust.ErrUnapproved) || errors.Is(r.Err, trust.ErrStale)
-		if later && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
+		if !errors.Is(r.Err, trust.ErrUntrusted) && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
 			return &r
 		}
 	}
@@ -106,8 +111,9 @@ func (c Choice) Pending(installed []Item) *Refused {
 type chooser struct {
 	Choice
 	ended           map[string]feed.Row // withdrawals, by kind/name@version without case
-	wanted, refused map[string]bool     // by kind/name
 	authorize       func(feed.Row) error
+	wanted, refused map[string]bool // by kind/name
+	unscanned       map[string]bool // likewise
 }
 
 func (c *chooser) withdrawal(row feed.Row) {
@@ -128,8 +134,13 @@ func (c *chooser) publication(row feed.Row) {
 		return
 	}
 	if err := c.authorize(row); err != nil {
-		if errors.Is(err, trust.ErrUnapproved) {
-			c.unapproved[row.ID] = true
+		unscanned := errors.Is(err, trust.ErrUnscanned)
+		if unscanned || errors.Is(err, trust.ErrUnapproved) {
+			c.waiting[row.ID] = true
+		}
+		if unscanned && !c.unscanned[name] {
+			c.unscanned[name] = true
+			c.Unscanned = append(c.Unscanned, row)
 		}
 		if !c.refused[name] {
 			c.refused[name] = true

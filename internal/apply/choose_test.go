@@ -149,8 +149,8 @@ func TestChoosePending(t *testing.T) {
 			if got := c.Pending([]Item{{Ref: row.Ref, Statement: row.ID}}); got != nil {
 				t.Errorf("what is installed is pending: %+v", got)
 			}
-			if c.unapproved[row.ID] != (test.want == trust.ErrUnapproved) {
-				t.Errorf("unapproved: %v", c.unapproved)
+			if c.waiting[row.ID] != (test.want == trust.ErrUnapproved) {
+				t.Errorf("waiting: %v", c.waiting)
 			}
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -34,21 +33,12 @@ import (
 // update again (when this process died before it could keep what was done),
 // and never misses one.
 type Exec struct {
-	Command []string // the program and its arguments; see Shell
-	Dir     string   // where the program runs; empty for here
-	// Env is the environment to start from. Variables of ours are left out but
-	// AIRLOCK_HOME: they hold flags and passphrases.
-	Env []string
+	Program
 	// State is the home's store, and Key tells the targets of a home apart,
 	// such as the command line.
 	State *storage.Store
 	Key   string
-	Temp  string // where folders for files are made; empty for the system's
-	// Timeout is how long one update may take; zero for as long as it likes.
-	Timeout time.Duration
-	// Stdout and Stderr, where set, get what the program writes.
-	Stdout, Stderr io.Writer
-	Now            func() time.Time
+	Now   func() time.Time
 }
 
 var _ Target = (*Exec)(nil)
@@ -159,9 +149,6 @@ func (u *updater) one(ctx context.Context, a Action, p *feed.Package) error {
 		job.locate(folder, p.Manifest.Layers)
 	}
 	output, err := u.hand(ctx, job)
-	if stopped := ctx.Err(); stopped != nil && err != nil {
-		return stopped
-	}
 	if refused := (*ProgramError)(nil); err != nil && !errors.As(err, &refused) {
 		return err
 	}

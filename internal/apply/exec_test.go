@@ -21,8 +21,9 @@ import (
 func program(t *testing.T, script string) *Exec {
 	t.Helper()
 	return &Exec{
-		Command: Shell(script), Env: append(os.Environ(), "AIRLOCK_PASSPHRASE=secret", "AIRLOCK_HOME=/home/x", "OUT="+filepath.Join(t.TempDir(), "out")),
-		State: storage.NewMem(), Key: "test", Temp: t.TempDir(), Now: testClock,
+		Program: Program{Command: Shell(script), Env: append(os.Environ(), "AIRLOCK_PASSPHRASE=secret", "AIRLOCK_HOME=/home/x", "OUT="+filepath.Join(t.TempDir(), "out")),
+			Temp: t.TempDir()},
+		State: storage.NewMem(), Key: "test", Now: testClock,
 	}
 }
 

@@ -68,8 +68,8 @@ func (c Choice) replace(id feed.ID, it Item, row feed.Row, may Consent) Action {
 	if why != "" && !may.Prune && row.Index < it.Index {
 		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: ended, Reason: why}
 	}
-	if why == "" && row.Index < it.Index && c.unapproved[it.Statement] {
-		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: row, Reason: "lacks approvals by now; what is installed stays"}
+	if why == "" && row.Index < it.Index && c.waiting[it.Statement] {
+		return Action{Op: Retain, Ref: it.Ref, From: it.Ref.Version, Row: row, Reason: "lacks approvals or a scan by now; what is installed stays"}
 	}
 	a.Reason = joined(why, a.Reason)
 	return a

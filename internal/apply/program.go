@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -23,60 +26,126 @@ const MaxOutput = 64 << 10
 // long its output is waited for after it has ended.
 const stopGrace = 5 * time.Second
 
-// ProgramError reports a program that did not take an update.
-type ProgramError struct {
-	Ref  feed.Ref
-	Op   Op
-	Why  string // "exit status 3", "took longer than 1m0s"
-	Last string // the last line that it wrote, if any
+// Program is how a program is run for a package.
+type Program struct {
+	Command []string // the program and its arguments; see Shell
+	Dir     string   // where the program runs; empty for here
+	// Env is the environment to start from. Variables of ours are left out but
+	// AIRLOCK_HOME: they hold flags and passphrases.
+	Env  []string
+	Temp string // where folders for files are made; empty for the system's
+	// Timeout is how long one run may take; zero for as long as it likes.
+	Timeout time.Duration
+	// Stdout and Stderr, where set, get what the program writes.
+	Stdout, Stderr io.Writer
 }
 
-func (e *ProgramError) Error() string {
-	last := ""
-	if e.Last != "" {
-		last = ": " + e.Last
-	}
-	return fmt.Sprintf("%s %s: the program's %s%s", e.Op, e.Ref, e.Why, last)
+// ran is a run of a program that could be started.
+type ran struct {
+	output    string // both streams, see MaxOutput
+	complaint string // the last line that it wrote, of standard error if there is any
+	why       string // how it ended; empty for exit status 0
+	code      int    // exit status; -1 where it did not exit by itself
 }
 
-// hand runs the program for an update and returns what it wrote. A program
-// that cannot be started is any error, one that does not take the update a
-// *ProgramError.
-func (u *updater) hand(ctx context.Context, job *update) (string, error) {
-	line, err := job.line()
-	if err != nil {
-		return "", err
+// run runs the program with variables more than Env has, each under a name that
+// begins with prefix. A program that cannot be started is an error, and so is the
+// end of ctx.
+func (p *Program) run(ctx context.Context, prefix string, vars [][2]string, stdin []byte) (ran, error) {
+	if len(p.Command) == 0 {
+		return ran{}, errors.New("program: none was named")
 	}
 	limited, cancel := ctx, context.CancelFunc(func() {})
-	if u.Timeout > 0 {
-		limited, cancel = context.WithTimeout(ctx, u.Timeout)
+	if p.Timeout > 0 {
+		limited, cancel = context.WithTimeout(ctx, p.Timeout)
 	}
 	defer cancel()
 	out, complaints := new(tail), new(tail)
-	cmd := exec.CommandContext(limited, u.Command[0], u.Command[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdin = u.Dir, job.environ(u.Env), bytes.NewReader(line)
-	cmd.Stdout, cmd.Stderr = tee(out, u.Stdout), tee(io.MultiWriter(out, complaints), u.Stderr)
+	cmd := exec.CommandContext(limited, p.Command[0], p.Command[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdin = p.Dir, p.environ(prefix, vars), bytes.NewReader(stdin)
+	cmd.Stdout, cmd.Stderr = tee(out, p.Stdout), tee(io.MultiWriter(out, complaints), p.Stderr)
 	stop := ownGroup(cmd)
 	cmd.WaitDelay = stopGrace
-	err = cmd.Run()
+	err := cmd.Run()
 	if limited.Err() != nil {
 		stop()
 	}
 	if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil // it ended well, something it started still holds its output
 	}
-	output := out.String()
+	r := ran{output: out.String()}
 	if err == nil {
-		return output, nil
+		return r, nil
+	}
+	if ctx.Err() != nil {
+		return r, ctx.Err()
 	}
 	if cmd.Process == nil {
-		return output, fmt.Errorf("program: %w", err)
+		return r, fmt.Errorf("program: %w", err)
 	}
-	failed := &ProgramError{Ref: feed.Ref{Kind: job.Kind, Name: job.Name, Version: job.Version}, Op: job.Op, Why: err.Error(), Last: lastLine(cmp.Or(complaints.String(), output))}
-	if limited.Err() != nil && ctx.Err() == nil {
-		failed.Why = fmt.Sprintf("run took longer than %s", u.Timeout)
+	r.why, r.code, r.complaint = err.Error(), cmd.ProcessState.ExitCode(), lastLine(cmp.Or(complaints.String(), r.output))
+	if limited.Err() != nil {
+		r.why, r.code = fmt.Sprintf("run took longer than %s", p.Timeout), -1
 	}
-	return output, failed
+	return r, nil
+}
+
+// environ returns the program's environment.
+func (p *Program) environ(prefix string, vars [][2]string) []string {
+	var env []string
+	for _, v := range p.Env {
+		if !strings.HasPrefix(strings.ToUpper(v), "AIRLOCK_") || strings.HasPrefix(v, "AIRLOCK_HOME=") {
+			env = append(env, v)
+		}
+	}
+	for _, v := range vars {
+		env = append(env, prefix+v[0]+"="+v[1])
+	}
+	return env
+}
+
+// unpack writes a package's files to a new folder, which the caller removes,
+// and checks them on the way: the program is not started before all are good.
+func (p *Program) unpack(ctx context.Context, pkg *feed.Package) (string, error) {
+	if err := checkPackage(pkg); err != nil {
+		return "", err
+	}
+	folder, err := os.MkdirTemp(p.Temp, "airlock-")
+	if err != nil {
+		return "", noteFull(err)
+	}
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return folder, err
+	}
+	defer root.Close()
+	for i, l := range pkg.Manifest.Layers {
+		if err := unpackFile(ctx, root, pkg, i); err != nil {
+			return folder, fmt.Errorf("%s: %s: %w", pkg.Row.Ref, l.Path, noteFull(err))
+		}
+	}
+	return folder, nil
+}
+
+func unpackFile(ctx context.Context, root *os.Root, pkg *feed.Package, i int) error {
+	name := pkg.Manifest.Layers[i].Path
+	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		return err
+	}
+	body, err := pkg.Open(ctx, i)
+	if err != nil {
+		return err
+	}
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(err, body.Close())
+	}
+	return errors.Join(copyAll(struct{ io.Writer }{f}, body), f.Close())
+}
+
+// firstFile returns where the first file of a package lies in its folder.
+func firstFile(folder string, layers []feed.Layer) string {
+	return filepath.Join(folder, filepath.FromSlash(layers[0].Path))
 }
 
 // tail keeps the last MaxOutput bytes. Both streams of a program write to it.
@@ -108,6 +177,14 @@ func (t *tail) String() string {
 		return "…" + string(t.buf)
 	}
 	return string(t.buf)
+}
+
+// saidWhy joins how a program ended and the last line that it wrote, if any.
+func saidWhy(why, last string) string {
+	if last == "" {
+		return why
+	}
+	return why + ": " + last
 }
 
 func tee(keep, pass io.Writer) io.Writer {

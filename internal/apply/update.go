@@ -2,14 +2,8 @@ package apply
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -53,27 +47,18 @@ func (u *updater) update(a Action) *update {
 
 // locate says where the files of the package are.
 func (j *update) locate(folder string, layers []feed.Layer) {
-	j.Dir, j.File = folder, filepath.Join(folder, filepath.FromSlash(layers[0].Path))
+	j.Dir, j.File = folder, firstFile(folder, layers)
 	for _, l := range layers {
 		j.Files = append(j.Files, updateDoc{Digest: l.Digest.String(), MediaType: l.MediaType, Path: l.Path, Size: l.Size})
 	}
 }
 
-// environ returns the program's environment.
-func (j *update) environ(base []string) []string {
-	var env []string
-	for _, v := range base {
-		if !strings.HasPrefix(strings.ToUpper(v), "AIRLOCK_") || strings.HasPrefix(v, "AIRLOCK_HOME=") {
-			env = append(env, v)
-		}
-	}
-	for _, v := range [][2]string{
+// vars returns what the program finds in its environment.
+func (j *update) vars() [][2]string {
+	return [][2]string{
 		{"OP", string(j.Op)}, {"FEED", j.Feed}, {"KIND", j.Kind}, {"NAME", j.Name}, {"VERSION", j.Version}, {"FROM", j.From},
 		{"INDEX", strconv.FormatInt(j.Index, 10)}, {"STATEMENT", j.Statement}, {"MANIFEST", j.Manifest}, {"DIR", j.Dir}, {"FILE", j.File},
-	} {
-		env = append(env, "AIRLOCK_UPDATE_"+v[0]+"="+v[1])
 	}
-	return env
 }
 
 // line returns the update as one line of JSON.
@@ -82,45 +67,29 @@ func (j *update) line() ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// unpack writes a package's files to a new folder, which the caller removes,
-// and checks them on the way: the program is not started before all are good.
-func (u *updater) unpack(ctx context.Context, p *feed.Package) (string, error) {
-	if err := checkPackage(p); err != nil {
-		return "", err
-	}
-	folder, err := os.MkdirTemp(u.Temp, "airlock-")
-	if err != nil {
-		return "", noteFull(err)
-	}
-	root, err := os.OpenRoot(folder)
-	if err != nil {
-		return folder, err
-	}
-	defer root.Close()
-	for i, l := range p.Manifest.Layers {
-		if err := unpackFile(ctx, root, p, i); err != nil {
-			return folder, fmt.Errorf("%s: %s: %w", p.Row.Ref, l.Path, noteFull(err))
-		}
-	}
-	return folder, nil
+// ProgramError reports a program that did not take an update.
+type ProgramError struct {
+	Ref  feed.Ref
+	Op   Op
+	Why  string // "exit status 3", "took longer than 1m0s"
+	Last string // the last line that it wrote, if any
 }
 
-func unpackFile(ctx context.Context, root *os.Root, p *feed.Package, i int) error {
-	name := p.Manifest.Layers[i].Path
-	if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
-		return err
-	}
-	body, err := p.Open(ctx, i)
+func (e *ProgramError) Error() string {
+	return fmt.Sprintf("%s %s: the program's %s", e.Op, e.Ref, saidWhy(e.Why, e.Last))
+}
+
+// hand runs the program for an update and returns what it wrote. A program
+// that cannot be started is any error, one that does not take the update a
+// *ProgramError.
+func (u *updater) hand(ctx context.Context, job *update) (string, error) {
+	line, err := job.line()
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer body.Close()
-	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
+	r, err := u.Program.run(ctx, "AIRLOCK_UPDATE_", job.vars(), line)
+	if err == nil && r.why != "" {
+		err = &ProgramError{Ref: feed.Ref{Kind: job.Kind, Name: job.Name, Version: job.Version}, Op: job.Op, Why: r.why, Last: r.complaint}
 	}
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	_, err = io.CopyBuffer(struct{ io.Writer }{f}, body, *buf)
-	return errors.Join(err, f.Close())
+	return r.output, err
 }

@@ -166,9 +166,9 @@ func ReadApproval(path string) (trust.Approved, error) {
 }
 
 // Evidence returns what policies are held against here: the approvals, who
-// receives them, and whose revocations are heeded.
+// receives them, whose revocations are heeded, and what scanners said.
 func (h *Home) Evidence() (trust.Evidence, error) {
-	var e trust.Evidence
+	e := trust.Evidence{Scans: h.Scans}
 	own, err := h.Identity()
 	switch {
 	case err == nil:

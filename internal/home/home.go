@@ -12,6 +12,7 @@
 //	                     serves as a time authority
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
 //	approvals/<id>.json  approvals by persons, as they came
+//	scans/<manifest>.json              what scanners here said of a package
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
 //	held/                what other Spaces said that they hold
 //	receipts/            receipts that wait to be sent

@@ -149,28 +149,30 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 	if err != nil && !errors.Is(err, ErrNoSpace) {
 		return nil, err
 	}
-	if err == nil && own.Space() == s {
-		return trust.NewView(own, nil)
+	about := Trusted{History: own}
+	if err != nil || own.Space() != s {
+		if about, err = h.Trusted(s); err != nil {
+			return nil, err
+		}
 	}
-	t, err := h.Trusted(s)
-	if err != nil {
-		return nil, err
-	}
-	v, err := trust.NewView(t.History, t.Policy)
+	v, err := trust.NewView(about.History, about.Policy)
 	if err != nil {
 		return nil, err
 	}
 	return v, h.Judge(v)
 }
 
-// Judge gives a view of a trusted Space the approvals that are known by now, if
-// its policy asks for any.
+// Judge gives a view what scanners said here, and the approvals that are known by
+// now, if its policy asks for any.
 func (h *Home) Judge(v *trust.View) error {
-	if p := v.Policy(); p == nil || len(p.Approvals) == 0 {
-		return nil
+	old := v.Evidence()
+	evidence := old
+	evidence.Scans = h.Scans
+	var err error
+	if p := v.Policy(); p != nil && len(p.Approvals) > 0 {
+		evidence, err = h.Evidence()
+		evidence.Alive, evidence.Scanner = old.Alive, old.Scanner
 	}
-	evidence, err := h.Evidence()
-	evidence.Alive = v.Evidence().Alive
 	v.Judge(evidence)
 	return err
 }

@@ -1,0 +1,42 @@
+package main
+
+import (
+	"fmt"
+
+	"airlock/feed"
+	"airlock/receipts"
+)
+
+// scanDoc is what a scanner of this home said of a package.
+type scanDoc struct {
+	Verdict string `json:"verdict"` // "clean" or "refused"
+	Command string `json:"command"`
+	Time    string `json:"time"` // by this machine's clock
+	Said    string `json:"said,omitempty"`
+}
+
+func (d scanDoc) String() string {
+	said := ""
+	if d.Said != "" {
+		said = ": " + d.Said
+	}
+	return fmt.Sprintf("%s on %s by %q%s", d.Verdict, d.Time, d.Command, said)
+}
+
+// scans returns what scanners here said of a package, the newest first.
+func (o *opened) scans(row feed.Row) ([]scanDoc, error) {
+	scans := o.follower.View.Evidence().Scans
+	if scans == nil {
+		return nil, nil
+	}
+	all, err := scans(row.Manifest)
+	var docs []scanDoc
+	for _, s := range all {
+		d := scanDoc{Verdict: "refused", Command: s.Command, Time: receipts.Timestamp(s.Time), Said: s.Said}
+		if s.Clean {
+			d.Verdict = "clean"
+		}
+		docs = append(docs, d)
+	}
+	return docs, err
+}
