@@ -21,12 +21,13 @@ type sizes struct {
 	publish  int           // publishes for a p50
 	releases bool          // deltas between releases of Go too, which are downloaded
 	file     int64         // bytes of the large file
+	parity   int64         // bytes of the file that parity is made for; the peer is slow
 	loadTime time.Duration // of each load on a server
 }
 
 var (
-	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, releases: true, file: 1 << 30, loadTime: 5 * time.Second}
-	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, loadTime: time.Second}
+	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second}
+	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second}
 )
 
 // bench is one run.
@@ -55,6 +56,19 @@ func settle(ctx context.Context) error {
 	return err
 }
 
+// clock measures a step with nothing left over of what came before.
+func clock(ctx context.Context, to *side, step func() (peers.Cost, error)) error {
+	if err := settle(ctx); err != nil {
+		return err
+	}
+	cost, err := step()
+	if err != nil {
+		return err
+	}
+	to.addCost(cost)
+	return nil
+}
+
 // measurement is one that makes one or more rows.
 type measurement struct {
 	names []string
@@ -71,6 +85,9 @@ var measurements = []measurement{
 	{[]string{"object", "unchanged"}, []string{"nginx"}, measureLoads},
 	{[]string{"file"}, []string{"cp", "openssl"}, measureFile},
 	{[]string{"tar"}, []string{"zstd"}, measureTar},
+	{[]string{"bundle", "takein"}, []string{"zstd", "openssl", "tee"}, measureBundles},
+	{[]string{"courier"}, nil, measureCourier},
+	{[]string{"parity"}, []string{"par2"}, measureParity},
 	{[]string{"delta"}, []string{"zstd", "restic", "go"}, measureDeltas},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"airlock/feed"
+	"airlock/internal/bench/peers"
 )
 
 func TestMedian(t *testing.T) {
@@ -60,6 +63,37 @@ func TestVerdict(t *testing.T) {
 		}
 		if got := c.l.target.String(c.l.unit); got != c.target {
 			t.Errorf("%s: target %q, want %q", c.name, got, c.target)
+		}
+	}
+}
+
+func TestAddBoth(t *testing.T) {
+	var a, b, both side
+	a.add(1, 10, 300)
+	b.add(2, 20, 200)
+	both.addBoth(a, b)
+	a.addCost(peers.Cost{WallS: 3, CPUS: 30, PeakKiB: 100 << 10})
+	b.addCost(peers.Cost{WallS: 4, CPUS: 40, PeakKiB: 400 << 10})
+	both.addBoth(a, b)
+	want := side{values: []float64{3, 7}, cpu: []float64{30, 70}, peak: []float64{300, 400}}
+	if !reflect.DeepEqual(both, want) {
+		t.Errorf("rounds of two sides %v, want %v", both, want)
+	}
+}
+
+// TestShare checks that as many percent bring a file back as it has of all.
+func TestShare(t *testing.T) {
+	dir := t.TempDir()
+	var files []string
+	for i, n := range []int{1000, 1000, 500} {
+		files = append(files, filepath.Join(dir, fmt.Sprint(i)))
+		if err := os.WriteFile(files[i], make([]byte, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []int{42, 42, 22} {
+		if got, err := share(files, i); err != nil || got != want {
+			t.Errorf("share of file %d: %d %% (%v), want %d", i, got, err, want)
 		}
 	}
 }

@@ -54,21 +54,14 @@ func (b *bench) fileRound(ctx context.Context, file string, theirs, ours *side) 
 		return err
 	}
 	theirs.add(copied.TotalS, copied.TotalCP, mib(max(copied.Copy.PeakKiB, copied.Sync.PeakKiB, copied.Digest.PeakKiB)))
-	if err := settle(ctx); err != nil {
-		return err
-	}
-	return b.publishToStore(ctx, s, file, filepath.Join(dir, "store"), ours)
+	return clock(ctx, ours, func() (peers.Cost, error) { return s.publishToStore(ctx, file, filepath.Join(dir, "store")) })
 }
 
 // publishToStore publishes a file into a new store.
-func (b *bench) publishToStore(ctx context.Context, s *site, file, store string, ours *side) error {
-	cost, _, err := peers.Run(ctx, b.airlock, "--home", s.path("dev"), "--store", store,
+func (s *site) publishToStore(ctx context.Context, file, store string) (peers.Cost, error) {
+	cost, _, err := peers.Run(ctx, s.airlock, "--home", s.path("dev"), "--store", store,
 		"publish", feedName, file, "--kind", "file", "--name", "big", "--version", "1")
-	if err != nil {
-		return err
-	}
-	ours.add(cost.WallS, cost.CPUS, mib(cost.PeakKiB))
-	return nil
+	return cost, err
 }
 
 func bytesText(n int64) string {

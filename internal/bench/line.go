@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+
+	"airlock/internal/bench/peers"
 )
 
 // A side is one contender: its figure in each round, and what it cost.
@@ -15,6 +17,15 @@ type side struct {
 
 func (s *side) add(value, cpu, peakMiB float64) {
 	s.values, s.cpu, s.peak = append(s.values, value), append(s.cpu, cpu), append(s.peak, peakMiB)
+}
+
+// addCost adds a round whose figure is its wall time, in seconds.
+func (s *side) addCost(c peers.Cost) { s.add(c.WallS, c.CPUS, mib(c.PeakKiB)) }
+
+// addBoth adds a round in which two sides ran one after the other.
+func (s *side) addBoth(a, b side) {
+	last := len(a.values) - 1
+	s.add(a.values[last]+b.values[last], a.cpu[last]+b.cpu[last], max(a.peak[last], b.peak[last]))
 }
 
 // A target is what a figure has to reach: a ratio to the peer, or a bound.

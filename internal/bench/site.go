@@ -95,8 +95,13 @@ func (s *site) serveArgs(addr string) []string {
 
 // receiver makes a new home that trusts the Space.
 func (s *site) receiver(ctx context.Context, dir string) error {
-	_, _, err := peers.Run(ctx, s.airlock, "--home", dir, "trust", "add", s.path("dev.id"), "--feed", feedName,
-		"--until", "2099-12-31", "--thumbprint", s.own.Lineage().String())
+	return s.trust(ctx, dir, s.path("dev.id"), feedName, s.own)
+}
+
+// trust has a home trust what a Space publishes in a feed.
+func (s *site) trust(ctx context.Context, dir, file, feed string, whose *trust.History) error {
+	_, _, err := peers.Run(ctx, s.airlock, "--home", dir, "trust", "add", file, "--feed", feed,
+		"--until", "2099-12-31", "--thumbprint", whose.Lineage().String())
 	return err
 }
 

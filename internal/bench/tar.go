@@ -46,16 +46,9 @@ func (b *bench) tarRound(ctx context.Context, file string, theirs, ours *side) e
 	if err != nil {
 		return err
 	}
-	if err := settle(ctx); err != nil {
-		return err
-	}
-	cost, err := peers.Zstd(ctx, file, dir)
+	err = clock(ctx, theirs, func() (peers.Cost, error) { return peers.Zstd(ctx, file, filepath.Join(dir, "tree.tar.zst")) })
 	if err != nil {
 		return err
 	}
-	theirs.add(cost.WallS, cost.CPUS, mib(cost.PeakKiB))
-	if err := settle(ctx); err != nil {
-		return err
-	}
-	return b.publishToStore(ctx, s, file, filepath.Join(dir, "store"), ours)
+	return clock(ctx, ours, func() (peers.Cost, error) { return s.publishToStore(ctx, file, filepath.Join(dir, "store")) })
 }

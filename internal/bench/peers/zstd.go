@@ -6,17 +6,14 @@ import (
 	"path/filepath"
 )
 
-// Zstd measures zstd -3 -T2 of a file and the sync of what it writes, which is
-// removed again.
-func Zstd(ctx context.Context, file, dir string) (Cost, error) {
-	target := filepath.Join(dir, "zst")
-	defer os.Remove(target)
+// Zstd measures zstd -3 -T2 of a file and the sync of what it writes: target.
+func Zstd(ctx context.Context, file, target string) (Cost, error) {
 	pressed, _, err := Run(ctx, "zstd", "-q", "-3", "-T2", file, "-o", target)
 	if err != nil {
 		return Cost{}, err
 	}
-	synced, _, err := Run(ctx, "sync", target, dir)
-	return sum(pressed, synced), err
+	synced, _, err := Run(ctx, "sync", target, filepath.Dir(target))
+	return Sum(pressed, synced), err
 }
 
 // Patch measures zstd --patch-from and returns the bytes of the patch, which is
@@ -78,8 +75,8 @@ func folderSize(dir string) (n int64, err error) {
 	return n, err
 }
 
-// sum is the cost of programs one after the other.
-func sum(costs ...Cost) (out Cost) {
+// Sum is the cost of programs one after the other.
+func Sum(costs ...Cost) (out Cost) {
 	for _, c := range costs {
 		out.WallS += c.WallS
 		out.CPUS += c.CPUS
