@@ -15,8 +15,8 @@ import (
 )
 
 type auditOptions struct {
-	from, identities            []string
-	since, until, due, tsaCerts string
+	from, identities                      []string
+	since, until, due, tsaCerts, evidence string
 }
 
 func (a *app) auditCommand() *cobra.Command {
@@ -40,6 +40,7 @@ it was signed by who may not, 12 where a log was forked.`,
 		Example: `  airlock audit acme/production --tsa-certs tsa-root.pem
   airlock audit acme/production --from /media/stick --from /mnt/store --tsa-certs tsa-root.pem
   airlock audit acme/production --from store --identity production.id --identity dev-qa.id --tsa-certs tsa-root.pem
+  airlock audit acme/production --tsa-certs tsa-root.pem --evidence out && sh out/check.sh
   airlock audit acme/production --since 2026-01-01 --until 2026-03-31 -f csv > first-quarter.csv`,
 		Annotations:       map[string]string{otherForms: "table json csv"},
 		Args:              exactly(1, "one Space"),
@@ -52,6 +53,7 @@ it was signed by who may not, 12 where a log was forked.`,
 	f.StringVar(&o.since, "since", "", "first day that is reported, such as 2026-01-01")
 	f.StringVar(&o.until, "until", "", "last day that is reported")
 	f.StringVar(&o.due, "due", "7d", "how long a publication may be without a receipt, in days; 0 asks for none")
+	f.StringVar(&o.evidence, "evidence", "", "new folder for the receipts with all that it takes to check them with cosign and openssl")
 	f.StringVar(&o.tsaCerts, "tsa-certs", "", "file with the certificates of the time authorities that are believed, in PEM")
 	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -63,6 +65,9 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 		return err
 	}
 	how, err := a.auditOptions(o)
+	if err == nil && o.evidence != "" {
+		err = checkEvidence(o)
+	}
 	if err != nil {
 		return err
 	}
@@ -77,6 +82,11 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 	}
 	if err := a.showReport(report); err != nil {
 		return err
+	}
+	if o.evidence != "" {
+		if err := r.writeEvidence(ctx, o, how, report); err != nil {
+			return err
+		}
 	}
 	return verdict(report)
 }

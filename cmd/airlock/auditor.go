@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"airlock/feed"
+	"airlock/feed/log"
 	"airlock/internal/home"
 	"airlock/receipts"
 	"airlock/signing"
@@ -24,6 +25,8 @@ type auditor struct {
 	places     []*conn
 	identities map[trust.Space]*trust.History
 	audit      *receipts.Audit
+	back       *followedFeed                     // with the receipts
+	feeds      map[receipts.Wanted]*followedFeed // that were read of those that receipts speak of
 }
 
 // followed is a feed that was read, from the place that has most of it.
@@ -33,7 +36,7 @@ type followedFeed struct {
 }
 
 func (a *app) newAuditor(ctx context.Context, how receipts.AuditOptions, o auditOptions) (*auditor, error) {
-	r := &auditor{app: a, identities: map[trust.Space]*trust.History{}, audit: receipts.NewAudit(how)}
+	r := &auditor{app: a, identities: map[trust.Space]*trust.History{}, feeds: map[receipts.Wanted]*followedFeed{}, audit: receipts.NewAudit(how)}
 	if err := r.readIdentities(o.identities); err != nil {
 		return nil, err
 	}
@@ -100,20 +103,22 @@ func (r *auditor) run(ctx context.Context, id feed.ID) (*receipts.Report, error)
 	if err := r.audit.Receipts(ctx, back.follower, back.state, back.void); err != nil {
 		return nil, tampered(err)
 	}
-	feeds := []*followedFeed{}
+	r.back = back
+	all := []*followedFeed{back}
 	for _, w := range r.audit.Wanted() {
 		f, err := r.source(ctx, w)
 		if err != nil {
 			return nil, err
 		}
 		if f != nil {
-			feeds = append(feeds, f)
+			r.feeds[w] = f
+			all = append(all, f)
 		}
 	}
-	if err := r.sightings(ctx, append(feeds, back)); err != nil {
+	if err := r.sightings(ctx, all); err != nil {
 		return nil, err
 	}
-	for _, f := range feeds {
+	for _, f := range all[1:] {
 		if err := r.audit.Feed(ctx, f.follower, f.state); err != nil {
 			return nil, tampered(err)
 		}
@@ -159,7 +164,7 @@ func (r *auditor) follow(ctx context.Context, id feed.ID) (*followedFeed, error)
 	for _, c := range r.places {
 		got, err := c.Checkpoint(ctx, id)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, log.ErrWentBack) && !lists(ctx, c, id):
 		case err != nil:
 			return nil, fmt.Errorf("%s: feed %s: %w", c.name, id, err)
 		default:
@@ -192,6 +197,13 @@ func (r *auditor) follow(ctx context.Context, id feed.ID) (*followedFeed, error)
 		out.opened = opened{h.conn, f, s}
 	}
 	return out, nil
+}
+
+// lists reports whether a place says that it has a feed. A home that runs the log
+// of one store misses its feeds in every other.
+func lists(ctx context.Context, c *conn, id feed.ID) bool {
+	all, err := c.Feeds(ctx)
+	return err != nil || slices.Contains(all, id)
 }
 
 func (r *auditor) placeNames() string {

@@ -409,19 +409,10 @@ type trustedCert struct {
 }
 
 func (a *app) exportTrust(history *trust.History, form, tsaCerts string) ([]byte, error) {
-	roots := [][]byte{}
-	for _, v := range history.Versions() {
-		if !slices.ContainsFunc(roots, func(r []byte) bool { return string(r) == string(v.Identity.Root) }) {
-			roots = append(roots, v.Identity.Root)
-		}
-	}
+	roots := rootsOf(history)
 	switch form {
 	case "pem":
-		var out strings.Builder
-		for _, r := range roots {
-			writePEM(&out, r)
-		}
-		return []byte(out.String()), nil
+		return rootsPEM(roots), nil
 	case "vkey":
 		states, err := a.followed(history)
 		var out strings.Builder
@@ -430,22 +421,49 @@ func (a *app) exportTrust(history *trust.History, form, tsaCerts string) ([]byte
 		}
 		return []byte(out.String()), err
 	case "sigstore":
-		doc := trustedRoot{MediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
-		for _, r := range roots {
-			doc.CertificateAuthorities = append(doc.CertificateAuthorities, trustedIssuer{trustedChain{[]trustedCert{{r}}}})
-		}
-		logs, err := a.trustedLogs(history)
+		states, err := a.followed(history)
 		if err != nil {
 			return nil, err
 		}
-		doc.TLogs = logs
-		if doc.TimestampAuthorities, err = trustedTimers(tsaCerts); err != nil {
-			return nil, err
-		}
-		b, err := json.MarshalIndent(doc, "", "  ")
-		return append(b, '\n'), err
+		return sigstoreRoot(roots, states, tsaCerts)
 	}
 	return nil, usage("format %.40q is not one of sigstore, pem, vkey", "say --format sigstore, --format pem or --format vkey", form)
+}
+
+// rootsOf returns the certificates of all roots that a Space had.
+func rootsOf(history *trust.History) (roots [][]byte) {
+	for _, v := range history.Versions() {
+		if !slices.ContainsFunc(roots, func(r []byte) bool { return string(r) == string(v.Identity.Root) }) {
+			roots = append(roots, v.Identity.Root)
+		}
+	}
+	return roots
+}
+
+func rootsPEM(roots [][]byte) []byte {
+	var out strings.Builder
+	for _, r := range roots {
+		writePEM(&out, r)
+	}
+	return []byte(out.String())
+}
+
+// sigstoreRoot returns the trusted_root.json of a Space and the logs of its feeds.
+func sigstoreRoot(roots [][]byte, states []*feed.State, tsaCerts string) ([]byte, error) {
+	doc := trustedRoot{MediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
+	for _, r := range roots {
+		doc.CertificateAuthorities = append(doc.CertificateAuthorities, trustedIssuer{trustedChain{[]trustedCert{{r}}}})
+	}
+	logs, err := trustedLogs(states)
+	if err != nil {
+		return nil, err
+	}
+	doc.TLogs = logs
+	if doc.TimestampAuthorities, err = trustedTimers(tsaCerts); err != nil {
+		return nil, err
+	}
+	b, err := json.MarshalIndent(doc, "", "  ")
+	return append(b, '\n'), err
 }
 
 // trustedTimers reads the roots of time authorities.
@@ -492,12 +510,8 @@ type trustedLogID struct {
 	KeyID string `json:"keyId"`
 }
 
-// trustedLogs lists the logs of the Space's feeds that were followed here.
-func (a *app) trustedLogs(history *trust.History) ([]trustedLog, error) {
-	states, err := a.followed(history)
-	if err != nil {
-		return nil, err
-	}
+// trustedLogs lists the logs of feeds.
+func trustedLogs(states []*feed.State) ([]trustedLog, error) {
 	var out []trustedLog
 	for _, s := range states {
 		origin := s.ID.Origin(s.Epoch)

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"airlock/feed"
+	"airlock/internal/home"
+	"airlock/receipts"
+	"airlock/signing"
+	"airlock/storage"
+)
+
+// evidence is a folder from which a stranger repeats the checks of an audit with
+// cosign and openssl:
+//
+//	check.sh             does it
+//	SHA256SUMS           of every other file
+//	report.json          what the audit said
+//	receipts.list        a line for each receipt: entry, manifest, publication,
+//	                     time of its stamp in seconds since 1970, issuer
+//	publications.list    a line for each publication: statement, Space
+//	trusted_root.json    the Space's roots, its log, the time authorities
+//	tsa-roots.pem        the time authorities again, for openssl
+//	identities/          identity documents, by Space and version
+//	roots/               the roots of each Space, for openssl
+//	receipts/<entry>     .sigstore.json with certificate, stamp and the log's
+//	                     proof; .sig and .tsr, signature and stamp of it
+//	subjects/<digest>    manifests that receipts speak of
+//	publications/<id>    .json, .sig, .pem: what was signed, by which certificate
+type evidence struct {
+	*auditor
+	dir  string
+	sums map[string][sha256.Size]byte
+}
+
+// checkEvidence refuses what can be refused before anything is read.
+func checkEvidence(o auditOptions) error {
+	if o.tsaCerts == "" {
+		return usage("--evidence without the time authorities", "say --tsa-certs FILE: strangers check the stamps by it")
+	}
+	entries, err := os.ReadDir(o.evidence)
+	if err == nil && len(entries) > 0 {
+		return usage("--evidence %s: is not empty", "name a new folder", o.evidence)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+func (r *auditor) writeEvidence(ctx context.Context, o auditOptions, how receipts.AuditOptions, report *receipts.Report) error {
+	e := &evidence{r, o.evidence, map[string][sha256.Size]byte{}}
+	if err := e.roots(o); err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := report.JSON(&out); err != nil {
+		return err
+	}
+	if err := e.write("report.json", out.Bytes()); err != nil {
+		return err
+	}
+	if err := e.receipts(ctx, how, report); err != nil {
+		return err
+	}
+	if err := e.publications(ctx, report); err != nil {
+		return err
+	}
+	if err := e.script(report); err != nil {
+		return err
+	}
+	r.note("wrote the evidence of %s; check it: sh %s", count(len(report.Receipts), "receipt", "receipts"), filepath.Join(o.evidence, "check.sh"))
+	return nil
+}
+
+// write writes a file of the folder, name slash-separated.
+func (e *evidence) write(name string, b []byte) error {
+	path := filepath.Join(e.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	e.sums[name] = sha256.Sum256(b)
+	return os.WriteFile(path, b, 0o644)
+}
+
+// roots writes by whom strangers believe what follows.
+func (e *evidence) roots(o auditOptions) error {
+	text, err := home.ReadFile(o.tsaCerts, 256<<10)
+	if err != nil {
+		return err
+	}
+	history := e.identities[e.back.state.ID.Space]
+	trusted, err := sigstoreRoot(rootsOf(history), []*feed.State{e.back.state}, o.tsaCerts)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(e.write("tsa-roots.pem", text), e.write("trusted_root.json", trusted))
+	for _, f := range e.all() {
+		// The view knows more than the file did: its feeds have told.
+		history := f.follower.View.History()
+		err = errors.Join(err, e.write("roots/"+spaceFile(f)+".pem", rootsPEM(rootsOf(history))))
+		for _, v := range history.Versions() {
+			err = errors.Join(err, e.write(fmt.Sprintf("identities/%s.%d.json", spaceFile(f), v.Identity.Version), v.Identity.Raw()))
+		}
+	}
+	return err
+}
+
+// all returns the feeds that were read.
+func (e *evidence) all() []*followedFeed {
+	out := []*followedFeed{e.back}
+	for _, f := range e.feeds {
+		out = append(out, f)
+	}
+	return out
+}
+
+func spaceFile(f *followedFeed) string {
+	return strings.ReplaceAll(f.state.ID.Space.String(), "/", ".")
+}
+
+// receipts writes the receipts of the report, and what they speak of.
+func (e *evidence) receipts(ctx context.Context, how receipts.AuditOptions, report *receipts.Report) error {
+	var list strings.Builder
+	var rows []feed.Row
+	at := map[int64]*receipts.Record{}
+	for i := range report.Receipts {
+		rec := &report.Receipts[i]
+		rows = append(rows, e.back.state.Index.Row(rec.Index))
+		at[rec.Index] = rec
+	}
+	err := e.back.follower.Attestations(ctx, e.back.state, rows, func(row feed.Row, att signing.Attestation) error {
+		rec, name := at[row.Index], fmt.Sprintf("receipts/%d", row.Index)
+		proved, err := e.back.withProof(ctx, row, att)
+		if err != nil {
+			return err
+		}
+		// One whose stamp does not hold is a finding, and fails in check.sh too.
+		stamp, _ := how.Authorities.Verify(att)
+		identity := e.back.follower.View.History().Version(e.back.identityAt(row.Index))
+		fmt.Fprintf(&list, "%d %s %s %d %s\n", row.Index, hexOf(rec.Manifest), hexOf(storage.Digest(rec.Publication.Statement)), stamp.Time.Unix(), identity.Issuer)
+		return errors.Join(e.write(name+".sigstore.json", proved), e.write(name+".sig", att.Signature()), e.write(name+".tsr", att.Timestamp()), e.subject(ctx, rec))
+	})
+	if err != nil {
+		return err
+	}
+	return e.write("receipts.list", []byte(list.String()))
+}
+
+func hexOf(d storage.Digest) string { return hex.EncodeToString(d[:]) }
+
+// source returns the feed that a receipt speaks of, nil where it was not read.
+func (e *evidence) source(rec *receipts.Record) *followedFeed {
+	return e.feeds[receipts.Wanted{ID: rec.Publication.Feed, Lineage: rec.Publication.Lineage, Epoch: rec.Publication.Epoch}]
+}
+
+// subject writes the manifest that a receipt is about. Without it check.sh goes
+// by its digest alone.
+func (e *evidence) subject(ctx context.Context, rec *receipts.Record) error {
+	name, f := "subjects/"+hexOf(rec.Manifest), e.source(rec)
+	if _, have := e.sums[name]; have || f == nil {
+		return nil
+	}
+	b, err := feed.ReadObject(ctx, f, f.state.ID, rec.Manifest, feed.MaxManifest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return e.write(name, b)
+}
+
+// publications writes the statements that receipts name.
+func (e *evidence) publications(ctx context.Context, report *receipts.Report) error {
+	rows, done := map[*followedFeed][]feed.Row{}, map[signing.ID]bool{}
+	for i := range report.Receipts {
+		rec := &report.Receipts[i]
+		if f := e.source(rec); f != nil && rec.PublicationEntry > 0 && !done[rec.Publication.Statement] {
+			rows[f] = append(rows[f], f.state.Index.Row(rec.PublicationEntry))
+			done[rec.Publication.Statement] = true
+		}
+	}
+	var list []string
+	for f, of := range rows {
+		slices.SortFunc(of, func(a, b feed.Row) int { return int(a.Index - b.Index) })
+		err := f.follower.Attestations(ctx, f.state, of, func(row feed.Row, att signing.Attestation) error {
+			id := hexOf(storage.Digest(att.ID()))
+			name := "publications/" + id
+			list = append(list, id+" "+spaceFile(f)+"\n")
+			var cert bytes.Buffer
+			writePEM(&cert, att.CertificateDER())
+			return errors.Join(e.write(name+".json", att.Payload()), e.write(name+".sig", att.Signature()), e.write(name+".pem", cert.Bytes()))
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.Sort(list)
+	return e.write("publications.list", []byte(strings.Join(list, "")))
+}
+
+//go:embed text/check.sh
+var checkScript string
+
+var checkTemplate = template.Must(template.New("check.sh").Parse(checkScript))
+
+// script writes SHA256SUMS, and check.sh, which knows its digest: there is no
+// file of which a byte can change unnoticed but check.sh itself.
+func (e *evidence) script(report *receipts.Report) error {
+	var sums []string
+	for name, sum := range e.sums {
+		sums = append(sums, hex.EncodeToString(sum[:])+"  "+name+"\n")
+	}
+	slices.SortFunc(sums, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
+	list := []byte(strings.Join(sums, ""))
+	if err := os.WriteFile(filepath.Join(e.dir, "SHA256SUMS"), list, 0o644); err != nil {
+		return err
+	}
+	var lineages strings.Builder
+	for _, f := range e.all() {
+		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", hexOf(storage.Digest(f.state.Lineage)), spaceFile(f))
+	}
+	var out bytes.Buffer
+	err := checkTemplate.Execute(&out, map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(e.back), "Sums": hexOf(storage.DigestOf(list)), "Files": len(sums),
+		"Lineages": strings.TrimSpace(lineages.String()), "Receipts": len(report.Receipts), "Made": receipts.Timestamp(report.Made)})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(e.dir, "check.sh"), out.Bytes(), 0o755)
+}
