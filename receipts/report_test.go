@@ -85,3 +85,35 @@ func TestReportCSV(t *testing.T) {
 		t.Errorf("%q", rows[3])
 	}
 }
+
+// The page is one file, and what others wrote stays text in it.
+func TestReportHTML(t *testing.T) {
+	var out bytes.Buffer
+	r := exampleReport(t)
+	r.Findings[1].Why = "</pre><img src=x onerror=alert(1)>"
+	if err := r.HTML(&out); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "audit.html", out.Bytes())
+	text := out.String()
+	for _, no := range []string{"<script>alert", "<img", "http://", "https://", "ZgotmplZ", "url("} {
+		if strings.Contains(text, no) {
+			t.Errorf("the page holds %s", no)
+		}
+	}
+	for _, yes := range []string{"&lt;script&gt;alert", "<svg", `class="bad marked"`, "2 findings", "Content-Security-Policy"} {
+		if !strings.Contains(text, yes) {
+			t.Errorf("the page lacks %s", yes)
+		}
+	}
+	for range 3000 {
+		r.Receipts = append(r.Receipts, r.Receipts[0])
+	}
+	out.Reset()
+	if err := r.HTML(&out); err != nil || !strings.Contains(out.String(), "the other 1002 are in the CSV") || out.Len() > 3<<20 {
+		t.Errorf("%d bytes, %v", out.Len(), err)
+	}
+	if err := (&Report{}).HTML(&out); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +17,8 @@ import (
 )
 
 type auditOptions struct {
-	from, identities                      []string
-	since, until, due, tsaCerts, evidence string
+	from, identities                            []string
+	since, until, due, tsaCerts, evidence, html string
 }
 
 func (a *app) auditCommand() *cobra.Command {
@@ -41,6 +43,7 @@ it was signed by who may not, 12 where a log was forked.`,
   airlock audit acme/production --from /media/stick --from /mnt/store --tsa-certs tsa-root.pem
   airlock audit acme/production --from store --identity production.id --identity dev-qa.id --tsa-certs tsa-root.pem
   airlock audit acme/production --tsa-certs tsa-root.pem --evidence out && sh out/check.sh
+  airlock audit acme/production --tsa-certs tsa-root.pem --html audit.html
   airlock audit acme/production --since 2026-01-01 --until 2026-03-31 -f csv > first-quarter.csv`,
 		Annotations:       map[string]string{otherForms: "table json csv"},
 		Args:              exactly(1, "one Space"),
@@ -53,6 +56,7 @@ it was signed by who may not, 12 where a log was forked.`,
 	f.StringVar(&o.since, "since", "", "first day that is reported, such as 2026-01-01")
 	f.StringVar(&o.until, "until", "", "last day that is reported")
 	f.StringVar(&o.due, "due", "7d", "how long a publication may be without a receipt, in days; 0 asks for none")
+	f.StringVar(&o.html, "html", "", "file to write the report to as one page with a time line")
 	f.StringVar(&o.evidence, "evidence", "", "new folder for the receipts with all that it takes to check them with cosign and openssl")
 	f.StringVar(&o.tsaCerts, "tsa-certs", "", "file with the certificates of the time authorities that are believed, in PEM")
 	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
@@ -82,6 +86,11 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 	}
 	if err := a.showReport(report); err != nil {
 		return err
+	}
+	if o.html != "" {
+		if err := writePage(o.html, report); err != nil {
+			return err
+		}
 	}
 	if o.evidence != "" {
 		if err := r.writeEvidence(ctx, o, how, report); err != nil {
@@ -148,6 +157,15 @@ func (a *app) showReport(r *receipts.Report) error {
 	c := feedSize(r.Note)
 	a.note("%s of %s, %s in %s: %s", count(len(r.Receipts), "receipt", "receipts"), r.Feed.Space, count(int(c), "entry", "entries"), r.Feed, count(len(r.Findings), "finding", "findings"))
 	return nil
+}
+
+// writePage writes the page of a report.
+func writePage(path string, r *receipts.Report) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.HTML(f), f.Close())
 }
 
 // feedSize is the size that a note names.
