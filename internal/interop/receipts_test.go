@@ -55,12 +55,6 @@ func pullWithReceipts(t *testing.T) *program {
 	return p
 }
 
-func (p *program) lineage(file string) string {
-	var id struct{ Lineage string }
-	must(p.t, json.Unmarshal([]byte(p.run("identity", "show", file, "-f", "json")), &id))
-	return id.Lineage
-}
-
 // receipt reads an exported receipt, and the digest of the package it is about.
 func (p *program) receipt(name string) (parts receiptParts, manifest string) {
 	b, err := os.ReadFile(p.file(name))
