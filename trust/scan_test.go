@@ -2,6 +2,7 @@ package trust_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,9 @@ func TestScan(t *testing.T) {
 			}
 			if errors.Is(err, trust.ErrUntrusted) {
 				t.Errorf("%v is for good", err)
+			}
+			if strings.Contains(err.Error(), "secret") { // reasons are told to others
+				t.Errorf("%v has the command line", err)
 			}
 		})
 	}

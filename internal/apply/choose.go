@@ -97,11 +97,11 @@ func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 // Pending returns the first of what was refused that somebody has to see to: it
 // may be let in once it is approved or scanned, or the source gives a sign of life
 // again, or the scanner refused it. Nil where there is none. What is installed
-// waits for nothing, it stays. What the policy keeps out for good is not meant:
-// that was asked for.
+// waits for nothing, it stays, but what the scanner refused is told all the same.
+// What the policy keeps out for good is not meant: that was asked for.
 func (c Choice) Pending(installed []Item) *Refused {
 	for _, r := range c.Refused {
-		if !errors.Is(r.Err, trust.ErrUntrusted) && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
+		if errors.Is(r.Err, trust.ErrUnclean) || !errors.Is(r.Err, trust.ErrUntrusted) && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
 			return &r
 		}
 	}

@@ -153,7 +153,7 @@ func TestChooseUnscanned(t *testing.T) {
 	expect("set/db@2", "set/db@1", "set/db@3")
 	said[rows["set/db@2"].Manifest] = true
 	expect("", "set/db@2", "set/db@3")
-	expect("", "set/db@2", "", Item{Ref: rows["set/db@3"].Ref, Statement: rows["set/db@3"].ID})
+	expect("", "set/db@2", "set/db@3", Item{Ref: rows["set/db@3"].Ref, Statement: rows["set/db@3"].ID})
 	said[rows["set/db@3"].Manifest] = true
 	expect("", "set/db@3", "")
 
