@@ -68,7 +68,12 @@ type exactReader struct {
 	end  error // sticky
 }
 
+// newExact checks a body that a store checks for the same digest in the place of
+// the store: what is read is hashed once.
 func newExact(ctx context.Context, ref Ref, body io.Reader) *exactReader {
+	if c, ok := body.(*checkedReader); ok && c.want == ref.Digest {
+		body = c.body
+	}
 	return &exactReader{ctx: ctx, body: body, ref: ref, hash: sha256.New()}
 }
 
