@@ -67,6 +67,7 @@ type writer struct {
 	state  writeState
 	blocks []storage.Digest
 	first  int // volume that is written first; those before are there
+	pieces [2][]byte
 }
 
 // data writes the areas of the volumes with data.
@@ -118,7 +119,7 @@ func (w *writer) part(run *runWriter, i int) error {
 		if _, err := run.Write(tarHeader(partName(i, s.number), s.size, w.modified())); err != nil {
 			return err
 		}
-		if n, err := io.CopyN(run, body, s.size); err != nil {
+		if n, err := w.copyAhead(run, body, s.size); err != nil {
 			return fmt.Errorf("after %d of %d bytes: %w", n, s.size, cutOff(err))
 		}
 		if _, err := run.Write(make([]byte, padded(s.size)-s.size)); err != nil {
@@ -130,6 +131,58 @@ func (w *writer) part(run *runWriter, i int) error {
 		return errors.Join(fmt.Errorf("is not the %d bytes that were planned", stored), err)
 	}
 	return nil
+}
+
+// pieceBytes is how much is read at once of what goes to the medium.
+const pieceBytes = 1 << 20
+
+type piece struct {
+	data []byte
+	err  error // behind data
+}
+
+// copyAhead copies size bytes. While one piece is hashed and written another
+// goroutine reads and checks the next; it ends before copyAhead returns.
+func (w *writer) copyAhead(to io.Writer, from io.Reader, size int64) (written int64, err error) {
+	full, free := make(chan piece), make(chan []byte, len(w.pieces))
+	for i := range w.pieces {
+		if w.pieces[i] == nil {
+			w.pieces[i] = make([]byte, pieceBytes)
+		}
+		free <- w.pieces[i]
+	}
+	go func() {
+		defer close(full)
+		for left := size; left > 0; {
+			buf, ok := <-free
+			if !ok {
+				return
+			}
+			n, err := io.ReadFull(from, buf[:min(int64(len(buf)), left)])
+			full <- piece{buf[:n], err}
+			if err != nil {
+				return
+			}
+			left -= int64(n)
+		}
+	}()
+	for p := range full {
+		if err != nil {
+			continue // the reader is told by free
+		}
+		n := 0
+		n, err = to.Write(p.data)
+		written += int64(n)
+		if err == nil {
+			err = p.err
+		}
+		if err != nil {
+			close(free)
+			continue
+		}
+		free <- p.data[:cap(p.data)]
+	}
+	return written, err
 }
 
 func cutOff(err error) error {
