@@ -1,7 +1,10 @@
 package receipts
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -358,5 +361,54 @@ func TestAuditRange(t *testing.T) {
 	w.options.Since, w.options.Until = told.AddDate(0, 0, 2), time.Time{}
 	if r := w.report(nil); len(r.Receipts) != 2 || r.Receipts[0].Number != 3 || len(r.Findings) != 2 {
 		t.Errorf("%d receipts, %v", len(r.Receipts), r.Findings)
+	}
+}
+
+// resigned is a source that shows another statement's signature once it was
+// read: what is handed out the second time was not verified.
+type resigned struct {
+	*feedtest.Tape
+	after int
+	with  []byte // the last entry, another time
+}
+
+func (r *resigned) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
+	return func(yield func(feed.Segment, error) bool) {
+		for s, err := range r.Tape.Segments(ctx, id, from, to) {
+			if r.after--; r.after < 0 && err == nil {
+				s.Statements = append(slices.Clone(s.Statements[:len(s.Statements)-1]), r.with)
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+func TestAuditReadsTheSameTwice(t *testing.T) {
+	w := newAudited(t)
+	s := w.receipt(0, nil)
+	w.receipts.Add(s)
+	st, err := signing.ParseStatement(s.Payload())
+	w.check(err)
+	again := w.back.Sign(w.back.Space.Publisher, st, nil) // ECDSA is randomised
+	f := w.back.Follower(&resigned{w.receipts, 1, again.Bytes()})
+	state, _, err := f.Sync(t.Context(), w.back.ID)
+	w.check(err)
+	if err := NewAudit(w.options).Receipts(t.Context(), f, state, nil); !errors.Is(err, feed.ErrRoot) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A receipt that does not name the one after which it is numbered bounds
+// nothing but itself.
+func TestBoundsBrokenChain(t *testing.T) {
+	w := newAudited(t)
+	w.stamp = nil
+	w.add(0, nil)
+	w.stamp = w.stampBy(w.tsa, nil)
+	w.add(1, func(r *Receipt) { r.Previous = id("elsewhere") })
+	if r := w.report(nil).Receipts[0]; !r.NotAfter.Time.IsZero() || !strings.Contains(r.NotAfter.Why, "neither it nor") {
+		t.Errorf("%v", r.NotAfter)
 	}
 }
