@@ -12,7 +12,7 @@ import (
 )
 
 // bases finds what the receiver holds that a payload may be like: the file at
-// the same path of the newest version of the package that it has.
+// the same path of the newest version of the package whose files lie there.
 type bases struct {
 	feed  Feed
 	held  map[string]feed.Row // by kind/name

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"testing"
 
 	"airlock/feed"
+	"airlock/feed/feedtest"
 	"airlock/storage"
 	"airlock/storage/storetest"
 )
@@ -107,5 +109,37 @@ func TestHeld(t *testing.T) {
 	}
 	if _, err := open(t, OpenOptions{}, dir).Object(t.Context(), s.ID, storage.DigestOf(old), 0); !as[*BaseError](err) {
 		t.Errorf("what should be held: %v", err)
+	}
+}
+
+// A package that the receiver took is named and not carried, in the feed where
+// it took it. Where no files lie there nothing is made from them.
+func TestHeldPackage(t *testing.T) {
+	s, have, old, _ := deltaSite(t)
+	s.publishLarge("file/big@3", old)
+	o := s.options()
+	for manifest := range have.Manifests {
+		have.Manifests[manifest] = false
+	}
+	o.Feeds[0].Have, o.Spool, o.EncryptTo = have, t.TempDir(), testRecipient
+	dir, _ := s.write(o)
+	b := open(t, OpenOptions{Keys: testKeys()}, dir)
+	for _, p := range b.Parts() {
+		if p.Kind == Delta || p.Kind == Held {
+			t.Errorf("%s of %s without files that lie there", p.Kind, p.Of)
+		}
+	}
+	for ref, held := range map[string]bool{"file/big@1": true, "file/big@2": false, "file/motd@2": false} {
+		row, _ := s.state().Index.State(feedtest.ParseRef(ref))
+		if got := b.ReceiverHas(s.ID, row.Manifest); got != held {
+			t.Errorf("the receiver has %s: %t", ref, got)
+		}
+		other := feed.ID{Space: s.ID.Space, Name: "other"}
+		if b.ReceiverHas(other, row.Manifest) {
+			t.Errorf("the receiver has %s of another feed", ref)
+		}
+		if _, err := readBody(b.Object(t.Context(), s.ID, row.Manifest, 0)); errors.Is(err, fs.ErrNotExist) != held {
+			t.Errorf("the manifest of %s: %v", ref, err)
+		}
 	}
 }

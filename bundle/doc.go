@@ -8,7 +8,8 @@
 // written; [Write] writes the volumes, and goes on where an earlier run ended.
 // What is carried of a feed is a [Slice]: all statements from what the receiver
 // has up to the newest checkpoint, and of the packages that they publish what is
-// live and what the receiver does not hold. Filters drop payloads only.
+// live and what the receiver does not hold; what it holds is named. Filters drop
+// payloads only.
 //
 // # What a volume is
 //

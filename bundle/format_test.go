@@ -27,6 +27,7 @@ func exampleTables() *Tables {
 			{Kind: Packed, Size: 20, Of: storage.Digest{2}},
 			{Kind: Delta, Size: 1, Of: storage.Digest{3}, Base: storage.Digest{4}},
 			{Kind: Held, Of: storage.Digest{5}},
+			{Kind: HeldPackage, Of: storage.Digest{8}},
 		},
 		Blocks: []storage.Digest{{6}, {7}},
 	}
@@ -102,6 +103,7 @@ func TestTableRules(t *testing.T) {
 		"pack at 7":             func(t *Tables) { t.Parts[1].First = 7 },
 		"bytes, want 1 to":      func(t *Tables) { t.Parts[2].Size = 1 << 62 },
 		"bytes, want 0 to 0":    func(t *Tables) { t.Parts[3].Size = 1 },
+		"held package of 1":     func(t *Tables) { t.Parts[4].Size = 1 },
 		"no known kind":         func(t *Tables) { t.Parts[3].Kind = 9 },
 		"what does not belong":  func(t *Tables) { t.Parts[1].Base = storage.Digest{1} },
 		"statements from 5 on":  func(t *Tables) { t.Parts = append(t.Parts, Part{Kind: Statements, First: 5, Count: 1, Size: 9}) },

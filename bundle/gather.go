@@ -152,10 +152,13 @@ func (pl *planner) object(number int, ref storage.Ref) {
 }
 
 // packages plans the payloads of a feed: small ones by the segment, large ones
-// each on its own.
+// each on its own. What the receiver took is named.
 func (pl *planner) packages(ctx context.Context, number int) error {
 	f := pl.Feeds[number]
-	rows := pl.rows(f)
+	rows, held := pl.rows(f)
+	for _, manifest := range held {
+		pl.add(Part{Kind: HeldPackage, Feed: number, Of: manifest}, nil)
+	}
 	pl.plan.Packages = append(pl.plan.Packages, rows)
 	bases := newBases(f)
 	var large []largeFile
@@ -203,26 +206,33 @@ type largeFile struct {
 
 // rows returns the publications whose payloads are carried: what is new and
 // live, and of what the receiver has seen the newest of each name that it says
-// it does not hold. So a base never makes too little of a bundle.
-func (pl *planner) rows(f Feed) []feed.Row {
+// it does not hold. So a base never makes too little of a bundle. It returns the
+// manifests of what is live and held, too.
+func (pl *planner) rows(f Feed) (carried []feed.Row, held []storage.Digest) {
 	newest := map[string]int64{}
 	for r := range f.State.Index.Rows(0) {
 		if isLive(f.State.Index, r) {
 			newest[r.Ref.Kind+"/"+r.Ref.Name] = r.Index
 		}
 	}
-	var out []feed.Row
 	for r := range f.State.Index.Rows(0) {
-		if !isLive(f.State.Index, r) || f.Have.Manifests[r.Manifest] || r.Index < f.Have.Size && newest[r.Ref.Kind+"/"+r.Ref.Name] != r.Index {
+		if !isLive(f.State.Index, r) {
+			continue
+		}
+		if _, took := f.Have.Manifests[r.Manifest]; took {
+			held = append(held, r.Manifest)
+			continue
+		}
+		if r.Index < f.Have.Size && newest[r.Ref.Kind+"/"+r.Ref.Name] != r.Index {
 			continue
 		}
 		if pl.Carry != nil && !pl.Carry(f.State.ID, r) {
 			pl.plan.LeftOut++
 			continue
 		}
-		out = append(out, r)
+		carried = append(carried, r)
 	}
-	return out
+	return carried, held
 }
 
 // isLive reports whether a row publishes a version that is not withdrawn.

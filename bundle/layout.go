@@ -86,9 +86,9 @@ func (l *layout) slices(i int) iter.Seq[slice] {
 	}
 }
 
-// stored is how many bytes of the medium a part takes.
+// stored is how many bytes of the medium a part takes; what is held takes none.
 func (l *layout) stored(i int) int64 {
-	if l.doc.Encryption == nil || l.parts[i].Kind == Held {
+	if l.doc.Encryption == nil || l.parts[i].Size == 0 {
 		return l.parts[i].Size
 	}
 	return l.doc.Encryption.size(l.parts[i].Size)

@@ -168,9 +168,13 @@ func (b *Bundle) index() {
 		if p.Kind == Statements {
 			continue
 		}
-		key := partKey{p.Kind, objectKey{b.manifest.doc.Feeds[p.Feed].Feed.Space, p.Of}}
-		if p.Kind == Packed {
-			key = packKey(b.manifest.doc.Feeds[p.Feed].Feed, p.First)
+		id := b.manifest.doc.Feeds[p.Feed].Feed
+		key := partKey{p.Kind, objectKey{id.Space, p.Of}}
+		switch p.Kind {
+		case Packed:
+			key = feedKey(Packed, id, p.First)
+		case HeldPackage:
+			key = feedKey(HeldPackage, id, p.Of)
 		}
 		if _, ok := b.parts[key]; !ok {
 			b.parts[key] = i
@@ -178,9 +182,10 @@ func (b *Bundle) index() {
 	}
 }
 
-// packKey is the key of a segment's pack: by the feed and where it begins.
-func packKey(id feed.ID, start int64) partKey {
-	return partKey{Packed, objectKey{id.Space, storage.DigestOf(fmt.Appendf(nil, "%s %d", id, start))}}
+// feedKey is the key of what belongs to one feed: a pack by where its segment
+// begins, a package that is held by its manifest.
+func feedKey(kind PartKind, id feed.ID, what any) partKey {
+	return partKey{kind, objectKey{id.Space, storage.DigestOf(fmt.Appendf(nil, "%s %v", id, what))}}
 }
 
 // find returns the part of a kind about an object.

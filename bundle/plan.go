@@ -59,7 +59,9 @@ type Feed struct {
 type Have struct {
 	Size int64     // entries that it accepted
 	Root tlog.Hash // of them
-	// Manifests names the packages whose payloads it holds.
+	// Manifests names the packages that it took, which are not carried. The value
+	// says whether their files lie there, for others to be made from: a program
+	// that was handed a package may have kept none.
 	Manifests map[storage.Digest]bool
 }
 

@@ -67,7 +67,7 @@ func (b *Bundle) segment(i int, p Part) (feed.Segment, error) {
 
 // Pack returns the small objects of a segment, as far as they are carried.
 func (b *Bundle) Pack(_ context.Context, id feed.ID, start int64, _ int) (*feed.Pack, error) {
-	i, ok := b.parts[packKey(id, start)]
+	i, ok := b.parts[feedKey(Packed, id, start)]
 	if !ok {
 		return nil, fmt.Errorf("pack at %d: %w", start, fs.ErrNotExist)
 	}
@@ -117,6 +117,14 @@ func (b *Bundle) Object(ctx context.Context, id feed.ID, d storage.Digest, off i
 		return b.held(d, off)
 	}
 	return b.packed(ctx, id, d, off)
+}
+
+// ReceiverHas reports whether a package of a feed was not carried because the
+// receiver had said that it holds it. Any other that is live and not carried was
+// left out by the maker, or is an older version than the receiver has seen.
+func (b *Bundle) ReceiverHas(id feed.ID, manifest storage.Digest) bool {
+	_, ok := b.parts[feedKey(HeldPackage, id, manifest)]
+	return ok
 }
 
 // from returns what r has from an offset on.

@@ -117,7 +117,7 @@ func (s *site) taken(src feed.Source, state *feed.State) (string, error) {
 	for r := range state.Index.Rows(0) {
 		fmt.Fprintf(&out, "%+v\n", r)
 	}
-	rows := (&planner{}).rows(Feed{State: state})
+	rows, _ := (&planner{}).rows(Feed{State: state})
 	err := (&feed.Follower{Source: src}).Fetch(s.t.Context(), state, rows, func(p *feed.Package) error {
 		for i, l := range p.Manifest.Layers {
 			text, err := feedtest.ReadAll(s.t.Context(), p, i)

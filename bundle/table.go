@@ -13,12 +13,13 @@ type PartKind byte
 
 // The kinds of part. Values are part of the format.
 const (
-	Statements PartKind = 1 + iota // entries First to First+Count, as feed.Segment has them
-	Packed                         // small objects that entries of the segment at First name, as a feed.Pack
-	Object                         // an object as it is: a payload, a document, or the frames of an index
-	Chunks                         // the storage.ChunkIndex of payload Of
-	Delta                          // payload Of as a delta from Base
-	Held                           // payload Of is not here: the receiver has it
+	Statements  PartKind = 1 + iota // entries First to First+Count, as feed.Segment has them
+	Packed                          // small objects that entries of the segment at First name, as a feed.Pack
+	Object                          // an object as it is: a payload, a document, or the frames of an index
+	Chunks                          // the storage.ChunkIndex of payload Of
+	Delta                           // payload Of as a delta from Base
+	Held                            // payload Of is not here: a file of the receiver has it
+	HeldPackage                     // the package with manifest Of is not here: the receiver took it
 )
 
 func (k PartKind) String() string {
@@ -35,6 +36,8 @@ func (k PartKind) String() string {
 		return "delta"
 	case Held:
 		return "held"
+	case HeldPackage:
+		return "held package"
 	}
 	return fmt.Sprintf("kind %d", byte(k))
 }
@@ -46,7 +49,7 @@ type Part struct {
 	First int64          // of statements and packs: the first entry
 	Count int            // of statements: how many
 	Size  int64          // bytes, before encryption; 0 for what is held
-	Of    storage.Digest // SHA-256 of the part; of chunks, deltas and what is held of the payload
+	Of    storage.Digest // SHA-256 of the part; of chunks, deltas and Held of the payload, of HeldPackage of the manifest
 	Base  storage.Digest // of a delta
 }
 
@@ -182,7 +185,7 @@ func (p Part) check() error {
 	case Object, Delta:
 	case Chunks:
 		limit = storage.MaxChunkIndex
-	case Held:
+	case Held, HeldPackage:
 		limit, least = 0, 0
 	default:
 		return fmt.Errorf("is of no known kind: %s", p.Kind)

@@ -159,7 +159,7 @@ func (c *bundleCheck) makerView() (*trust.View, error) {
 // payloads reads every file that is carried of a feed.
 func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*checkedFeed, *feed.Package) error) error {
 	var rows []feed.Row
-	left := 0
+	held, left := 0, 0
 	for row := range f.state.Index.Rows(0) {
 		if !isLive(f.state.Index, row) {
 			continue
@@ -172,6 +172,8 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 			c.bad("packages", tampered(fmt.Errorf("%s: manifest: %w", row.Ref, err)))
 		case carried:
 			rows = append(rows, row)
+		case c.ReceiverHas(f.state.ID, row.Manifest):
+			held++
 		case row.Index >= f.slice.From:
 			left++
 		}
@@ -199,8 +201,11 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 		return tampered(err)
 	}
 	c.ok("packages", "%s: %s, %s, %s, each as its manifest has it", f.state.ID, count(len(rows), "manifest", "manifests"), count(int(files), "file", "files"), size(bytes))
+	if held > 0 {
+		c.note("packages", "%s: the receiver said that it has %s, not carried here", f.state.ID, count(held, "package", "packages"))
+	}
 	if left > 0 {
-		c.note("packages", "%s: %s not carried", f.state.ID, count(left, "package is", "packages are"))
+		c.note("packages", "%s: %s left out by the maker", f.state.ID, count(left, "package was", "packages were"))
 	}
 	return nil
 }

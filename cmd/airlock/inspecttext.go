@@ -82,7 +82,7 @@ func (d itemDoc) notes() []string {
 		out = append(out, "reason: "+d.Reason)
 	}
 	if !d.Carried && d.Op != opWithdrawn {
-		out = append(out, "not carried: the receiver has it, or it was left out")
+		out = append(out, "not carried: the maker left it out")
 	}
 	var facts []string
 	for _, f := range d.Facts {

@@ -212,21 +212,6 @@ func (s *stick) Segments(ctx context.Context, id feed.ID, from, to int64) iter.S
 	}
 }
 
-// begins returns the first entry of a feed that a bundle has.
-func (s *stick) begins(id feed.ID) int64 {
-	newest, err := s.newest(id)
-	if err != nil {
-		return 0
-	}
-	first := newest.From
-	for _, b := range s.bundles {
-		if slice, ok := b.Document().Slice(id); ok && slice.Epoch == newest.Epoch {
-			first = min(first, slice.From)
-		}
-	}
-	return first
-}
-
 // carrier returns the bundle that has an entry and leads on furthest, nil for
 // none, and where it ends.
 func (s *stick) carrier(id feed.ID, epoch uint64, from int64) (best *bundle.Bundle, end int64) {

@@ -21,7 +21,8 @@ import (
 //	every byte of them is as it was written
 //	the feeds are followed, by the same checks as from any source
 //	who made the bundles is listed, by what is known now, their own feeds included
-//	the packages that are to be applied are on the medium
+//	what is to be applied is on the medium; what was left out since it is held
+//	here is here
 //
 // Then the feeds are applied. What was taken in is recorded by the bundle's
 // digest, so that the same medium may come again. Nothing is written to it.

@@ -101,8 +101,8 @@ func authenticate(b *bundle.Bundle, view *trust.View) (trust.Verified, error) {
 	return b.Authenticate(view)
 }
 
-// present takes out of a plan what the maker of a bundle left out. What was
-// published before the bundles begin should be here already.
+// present takes out of a plan what the maker of a bundle left out. What it left
+// out since it is held here must be here.
 func (in *intake) present(ctx context.Context, s *prepared) error {
 	kept := s.plan[:0]
 	for _, a := range s.plan {
@@ -111,7 +111,7 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", a.Ref, err)
 			}
-			if !ok && a.Row.Index < in.stick.begins(s.state.ID) {
+			if !ok && in.stick.leader(s.state.ID).ReceiverHas(s.state.ID, a.Row.Manifest) {
 				return &absentError{a.Ref, in.stick.name}
 			}
 			if !ok {
@@ -126,13 +126,13 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 	return nil
 }
 
-// absentError reports a package that bundles do not carry, since who received
-// what came before them should have it, and that is not here.
+// absentError reports a package that a bundle does not carry, since by the
+// holdings of this Space it is here, and that is not.
 type absentError struct {
 	ref   feed.Ref
 	stick string
 }
 
 func (e *absentError) Error() string {
-	return fmt.Sprintf("%s is not here and not on %s: it came before what is there", shownRef(e.ref), e.stick)
+	return fmt.Sprintf("%s is not here and not on %s, whose maker was told that it is held here", shownRef(e.ref), e.stick)
 }
