@@ -81,9 +81,14 @@ func writeExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	path := filepath.Join("testdata", "leaf.key")
-	_ = os.Remove(path)
-	if err := WriteKeyFile(path, key, &Passphrase{Text: "example", LogN: 10}); err != nil {
+	for _, name := range []string{"leaf.key", "encryption.key"} {
+		_ = os.Remove(filepath.Join("testdata", name))
+	}
+	example := &Passphrase{Text: "example", LogN: 10}
+	if err := WriteKeyFile(filepath.Join("testdata", "leaf.key"), key, example); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteEncryptionKey(filepath.Join("testdata", "encryption.key"), newEncryptionKey(t), example); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -48,7 +48,11 @@ func WriteKeyFile(path string, key *ecdsa.PrivateKey, p *Passphrase) error {
 	if err != nil {
 		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	return writeSecret(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), p)
+}
+
+// writeSecret creates path, mode 0600, with text as WriteKeyFile says.
+func writeSecret(path string, text []byte, p *Passphrase) (err error) {
 	if p != nil {
 		if text, err = encrypt(text, *p); err != nil {
 			return fmt.Errorf("encrypt key for %s: %w", path, err)
@@ -84,26 +88,32 @@ func encrypt(text []byte, p Passphrase) ([]byte, error) {
 // ReadKeyFile reads a file that WriteKeyFile wrote. The passphrase is asked
 // for only where the file needs one; ErrPassphrase where it does not fit.
 func ReadKeyFile(path string, passphrase func() (string, error)) (*ecdsa.PrivateKey, error) {
+	return readSecret(path, passphrase, parseKey)
+}
+
+// readSecret reads and parses a file that writeSecret wrote.
+func readSecret[K any](path string, passphrase func() (string, error), parse func([]byte) (K, error)) (K, error) {
+	var none K
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if len(text) > maxKeyFile {
-		return nil, fmt.Errorf("%s: more than %d bytes, not a key file", path, maxKeyFile)
+		return none, fmt.Errorf("%s: more than %d bytes, not a key file", path, maxKeyFile)
 	}
 	if strings.HasPrefix(string(text), armor.Header) {
 		if text, err = decrypt(text, passphrase); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return none, fmt.Errorf("%s: %w", path, err)
 		}
 	}
-	key, err := parseKey(text)
+	key, err := parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return none, fmt.Errorf("%s: %w", path, err)
 	}
 	return key, nil
 }
