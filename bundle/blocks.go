@@ -156,10 +156,14 @@ func (r *partReader) ReadAt(p []byte, off int64) (int, error) {
 // part returns the content of part i.
 func (b *Bundle) part(i int) (*io.SectionReader, error) {
 	r := b.stored(i)
-	if b.manifest.doc.Encryption == nil {
+	if b.key == nil {
 		return io.NewSectionReader(r, 0, r.size), nil
 	}
-	plain, err := decrypt(r, r.size, b.options.Keys)
+	key, err := b.key()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := decrypt(r, r.size, key)
 	if err == nil && plain.Size() != b.tables.Parts[i].Size {
 		err = malformed("bundle %s: part %d: %d bytes, want %d", b.id.Short(), i, plain.Size(), b.tables.Parts[i].Size)
 	}

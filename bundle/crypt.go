@@ -51,14 +51,23 @@ func (e *Encryption) check() error {
 func (e *Encryption) size(n int64) int64 { return e.Header + n + ageTag*max(1, ceil(n, ageChunk)) }
 
 // ErrKey reports a bundle that is encrypted to another key than those at hand.
-var ErrKey = errors.New("is encrypted to another key")
+var ErrKey = errors.New("is encrypted to a key that is not here")
+
+// key returns the key that opens the parts. ask is nil where there is none.
+func (e *Encryption) key(ask func(recipient string) (age.Identity, error)) (age.Identity, error) {
+	if ask == nil {
+		return nil, fmt.Errorf("the bundle %w", ErrKey)
+	}
+	key, err := ask(e.Recipient)
+	if err != nil {
+		return nil, fmt.Errorf("the bundle is encrypted: %w", err)
+	}
+	return key, nil
+}
 
 // decrypt returns the plaintext of a part.
-func decrypt(r io.ReaderAt, size int64, keys []age.Identity) (*io.SectionReader, error) {
-	if len(keys) == 0 {
-		return nil, fmt.Errorf("the bundle %w: no key was given", ErrKey)
-	}
-	plain, n, err := age.DecryptReaderAt(r, size, keys...)
+func decrypt(r io.ReaderAt, size int64, key age.Identity) (*io.SectionReader, error) {
+	plain, n, err := age.DecryptReaderAt(r, size, key)
 	if _, other := errors.AsType[*age.NoIdentityMatchError](err); other {
 		return nil, fmt.Errorf("the bundle %w", ErrKey)
 	}

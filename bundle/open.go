@@ -22,8 +22,10 @@ import (
 type OpenOptions struct {
 	// ID selects one of several bundles; zero where there must be but one.
 	ID ID
-	// Keys open an encrypted bundle.
-	Keys []age.Identity
+	// Key returns the key of an encrypted bundle's recipient. It is asked once,
+	// for the first part that is read, and not where the bundle is not
+	// encrypted. Its error is that of whatever is read.
+	Key func(recipient string) (age.Identity, error)
 	// Base, where set, opens a payload that the receiver holds, for deltas and
 	// for what was not carried since it is held.
 	Base func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
@@ -46,6 +48,7 @@ type Bundle struct {
 	files  []*os.File // nil where a volume is missing
 	blocks *blockCache
 	parts  map[partKey]int
+	key    func() (age.Identity, error) // nil where it is not encrypted
 	small  struct {
 		sync.Mutex
 		in     map[objectKey]int // part with the pack; nil until it is asked for
@@ -80,6 +83,9 @@ func Open(ctx context.Context, paths []string, o OpenOptions) (*Bundle, error) {
 		}
 	}
 	b.blocks = newBlockCache(b)
+	if e := set.Document.Encryption; e != nil {
+		b.key = sync.OnceValues(func() (age.Identity, error) { return e.key(o.Key) })
+	}
 	b.index()
 	return b, nil
 }

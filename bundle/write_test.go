@@ -151,7 +151,7 @@ func (s *site) goOn(o Options, n int, want *Written) {
 	if o.EncryptTo == "" && got.ID != want.ID && n > 3 { // the first steps note the time
 		s.t.Errorf("step %d: another bundle came out", n)
 	}
-	b := open(s.t, OpenOptions{Keys: testKeys()}, dir)
+	b := open(s.t, OpenOptions{Key: give(testKey)}, dir)
 	if h, err := b.Verify(s.t.Context(), nil); err != nil || !h.Whole() {
 		s.t.Errorf("step %d: what came out is not whole: %v", n, err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ import (
 type createOptions struct {
 	selection
 	to, out, from, base   string
+	encryptTo             string
 	maxVolume, parity     string
 	label, classification string
 	expires               string
@@ -46,12 +48,18 @@ What the receiver has is what it signed last: the files of airlock holdings -o
 in the folder of --base, or what came here in a feed of its own. Without either
 the bundle carries all, and says so.
 
+With --encrypt-to the contents are encrypted to the key that the newest identity
+known of the receiver lists (age, hybrid post-quantum). Who carries the medium
+still sees for whom it is, of which feeds, and how much; who repairs it needs no
+key.
+
 A run that was ended goes on where it stopped: say the same command again. Until
 all is there, nothing on the medium has a name that looks like a volume.`,
 		Example: `  airlock bundle create acme/dev-qa/shared --to acme/production -o /media/stick
   airlock bundle create shared tools --to acme/production -o /media/stick --dry-run
   airlock bundle create shared --to acme/production --base /media/stick -o /media/stick
   airlock bundle create shared --to acme/production -o volumes --max-volume-size dvd --parity 10%
+  airlock bundle create shared --to acme/production --encrypt-to acme/production -o /media/stick
   airlock bundle create shared --to acme/production -o /media/stick --kind variable-set --label 'weekly' --expires 2027-01-31`,
 		Args:              atLeast(1, "at least one feed"),
 		ValidArgsFunction: a.completeManyFeeds,
@@ -63,6 +71,9 @@ all is there, nothing on the medium has a name that looks like a volume.`,
 	f.StringVar(&o.to, "to", "", "the Space that receives it, such as acme/production")
 	f.StringVarP(&o.out, "output", "o", "", "folder to write the volumes to, such as that of the stick")
 	f.StringVar(&o.base, "base", "", "folder with what the receiver holds, as airlock holdings -o wrote it (default: as it came here in a feed)")
+	f.StringVar(&o.encryptTo, "encrypt-to", "", "encrypt the contents to the key of this Space, which is the receiver")
+	c.RegisterFlagCompletionFunc("to", a.completeSpaceFlag)
+	c.RegisterFlagCompletionFunc("encrypt-to", a.completeSpaceFlag)
 	fromFlag(c, &o.from)
 	o.selection.flags(f)
 	f.StringVar(&o.maxVolume, "max-volume-size", "fat32", "most bytes of a volume: fat32, dvd, bd25, or a number with K, M, G or T")
@@ -84,6 +95,8 @@ type maker struct {
 	sel     apply.Selection
 	bundle  bundle.Options
 	base    *baseDoc // nil where nothing is known of what the receiver holds
+	// keyVersion is that of the identity whose encryption key is used.
+	keyVersion int
 }
 
 func (a *app) bundleCreate(ctx context.Context, names []string, o createOptions) error {
@@ -217,6 +230,24 @@ func (m *maker) parties() (err error) {
 	m.to = view.History()
 	m.bundle.Creator = bundle.Party{Lineage: m.own.Lineage(), Space: m.own.Space().String()}
 	m.bundle.Audience = bundle.Party{Lineage: m.to.Lineage(), Space: space.String()}
+	return m.recipient()
+}
+
+// recipient looks up to which key the contents are encrypted.
+func (m *maker) recipient() error {
+	o := m.options
+	if o.encryptTo == "" {
+		return nil
+	}
+	if o.encryptTo != o.to {
+		return usage("--encrypt-to %.150q: the bundle is for %s, who could not open it", "say --encrypt-to "+o.to, o.encryptTo, o.to)
+	}
+	id := m.to.Current()
+	if id.Encryption == "" {
+		return &failure{code: exitFailed, what: fmt.Sprintf("%s: version %d of its identity, the newest known here, lists no encryption key", o.to, id.Version),
+			hint: "have its people run airlock identity renew; then pull a feed of theirs, or: airlock trust add FILE with their new identity file"}
+	}
+	m.bundle.EncryptTo, m.keyVersion = id.Encryption, id.Version
 	return nil
 }
 

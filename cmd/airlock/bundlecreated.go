@@ -13,7 +13,8 @@ type createdDoc struct {
 	For          string      `json:"for"`
 	Lineage      string      `json:"lineage"` // of the receiver
 	Expires      string      `json:"expires,omitempty"`
-	Base         *baseDoc    `json:"base,omitempty"` // absent where the receiver counts as new
+	KeyVersion   int         `json:"keyVersion,omitempty"` // of the receiver's identity, whose encryption key is used; absent where all is in clear
+	Base         *baseDoc    `json:"base,omitempty"`       // absent where the receiver counts as new
 	Feeds        []sliceDoc  `json:"feeds"`
 	LeftOut      int         `json:"leftOut"` // live packages that the filters left out
 	Volumes      []volumeDoc `json:"volumes"`
@@ -37,7 +38,7 @@ type volumeDoc struct {
 }
 
 func (m *maker) describe(plan *bundle.Plan) createdDoc {
-	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, Base: m.base, LeftOut: plan.LeftOut,
+	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, Base: m.base, LeftOut: plan.LeftOut,
 		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out}
 	for i, s := range plan.Document.Feeds {
 		doc := sliceDoc{Feed: s.Feed.String(), From: s.From, To: s.To, Packages: []string{}}
@@ -58,6 +59,9 @@ func (d createdDoc) table(w io.Writer) {
 		fmt.Fprintf(w, "in full: nothing is known here of what %s holds\n", d.For)
 	} else {
 		fmt.Fprintf(w, "on the base of what it held at %s, signed by %s (%s)\n", d.Base.Time, d.Base.Person, d.Base.From)
+	}
+	if d.KeyVersion > 0 {
+		fmt.Fprintf(w, "encrypted to the key that version %d of its identity lists\n", d.KeyVersion)
 	}
 	for _, s := range d.Feeds {
 		fmt.Fprintf(w, "%s: entries %d to %d, %s\n", s.Feed, s.From, s.To, count(len(s.Packages), "package", "packages"))

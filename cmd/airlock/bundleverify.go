@@ -63,7 +63,7 @@ type checkedFeed struct {
 }
 
 func (a *app) openChecked(ctx context.Context, paths []string) (*bundleCheck, error) {
-	b, err := bundle.Open(ctx, paths, bundle.OpenOptions{})
+	b, err := bundle.Open(ctx, paths, bundle.OpenOptions{Key: a.decryptionKey})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted(err, err.Error(), "name the folder in which the volumes ("+bundle.Extension+") lie, or the volumes")
 	}

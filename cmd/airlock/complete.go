@@ -105,6 +105,12 @@ func (a *app) completeTrusted(_ *cobra.Command, args []string, typed string) ([]
 	return withPrefix(out, typed), cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeSpaceFlag offers the Spaces that are trusted, whatever stands before
+// the flag.
+func (a *app) completeSpaceFlag(c *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	return a.completeTrusted(c, nil, typed)
+}
+
 // seenFeeds returns what was seen of feeds; none where there is no home.
 func (a *app) seenFeeds() []*feed.State {
 	if !a.hasHome() {

@@ -22,6 +22,7 @@ var (
 		"format":          {"table", "json", "yaml"},
 		"kind":            kind.Names(),
 		"type":            {string(signing.Publication), string(signing.Withdrawal), string(signing.Holdings)},
+		"encryption":      {"new", "keep", "drop"},
 		"role":            {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )

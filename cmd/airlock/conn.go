@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -91,15 +92,22 @@ func (a *app) dial(base string) (*conn, error) {
 	if err != nil || u.Host == "" {
 		return nil, usage("server %.200q is not a URL", "say --server http://HOST:PORT", base)
 	}
+	noToken := func(err error) error {
+		return usage("--token-file %s: %v", "name the file that holds the token which the operator gave", a.tokenFile, err)
+	}
 	token := ""
 	if a.tokenFile != "" {
-		if token, err = readSecretFile(a.tokenFile); err != nil {
+		token, err = readSecretFile(a.tokenFile)
+		if err != nil && !as[*fs.PathError](err) { // longer than any secret
+			return nil, noToken(err)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
 	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: u, Token: token, UserAgent: "airlock/" + version})
 	if err != nil && token != "" && !as[*feedhttp.BaseError](err) {
-		return nil, usage("--token-file %s: %v", "name the file that holds the token which the operator gave", a.tokenFile, err)
+		return nil, noToken(err)
 	}
 	if err != nil {
 		return nil, err

@@ -45,12 +45,12 @@ func (c *checkup) keys(h *home.Home) {
 			c.say(checkFail, "keys", "check who owns the file", "%v", err)
 		case bytes.HasPrefix(b, []byte("-----BEGIN AGE ENCRYPTED FILE-----")):
 			encrypted++
-		case bytes.HasPrefix(b, []byte("-----BEGIN PRIVATE KEY-----")):
+		case bytes.HasPrefix(b, []byte("-----BEGIN PRIVATE KEY-----")), bytes.HasPrefix(b, []byte("AGE-SECRET-KEY-")):
 			plain = append(plain, f.Name())
 		}
 	}
 	if len(plain) > 0 {
-		c.say(checkWarn, "keys", "whoever reads these files signs as this Space: keep the disk encrypted, or make Spaces without --plain-keys",
+		c.say(checkWarn, "keys", "whoever reads these files signs as this Space, or reads what is encrypted to it: keep the disk encrypted, or make Spaces without --plain-keys",
 			"not encrypted: %s", strings.Join(plain, ", "))
 	}
 	if encrypted > 0 {
@@ -97,6 +97,20 @@ func (c *checkup) identity(h *home.Home) {
 		c.findings = append(c.findings, leafDates(leaf, c.now()))
 	}
 	c.match(h)
+	c.encryption(h, own)
+}
+
+// encryption looks whether what others encrypt to the Space can be opened here.
+func (c *checkup) encryption(h *home.Home, own *trust.History) {
+	switch {
+	case own.Current().Encryption == "":
+		c.ok("encryption", "the identity lists no key to encrypt to; airlock identity renew makes one")
+	case h.HoldsEncryption(own):
+		c.ok("encryption", "the key that the identity lists is here")
+	default:
+		c.say(checkWarn, "encryption", "nothing, where another home of the Space takes bundles in; else restore it from the backup, or where it is lost: airlock identity renew --encryption new",
+			"the identity lists a key to encrypt to that is not in %s", filepath.Join(h.Path(), "keys"))
+	}
 }
 
 // leafDates looks at the dates of a leaf.

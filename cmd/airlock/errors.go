@@ -101,6 +101,7 @@ var outcomes = []struct {
 	{as[*earlierError], exitNoBase, "take in the bundle before, or give the maker what is held here for a new one: airlock holdings -o DIR"},
 	{as[*bundle.AheadError], exitNoBase, "the receiver knows more of the feed than is here: pull the feed first, or make the bundle from where it was published"},
 	{as[*bundle.AudienceError], exitUntrusted, "this medium is for another Space: take it there, or have one made for this one"},
+	{as[*home.DecryptionError], exitUntrusted, "the bundle is encrypted to another key than those of this home"},
 	{is(bundle.ErrKey), exitUntrusted, "the bundle is encrypted for another receiver: have one made for this Space (--encrypt-to)"},
 	{as[*bundle.ExpiredError], exitStale, "have a new bundle made"},
 	{as[*bundle.SeveralError], exitUsage, "name the volumes of one of them"},

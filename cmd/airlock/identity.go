@@ -71,7 +71,8 @@ func (a *app) showIdentity(args []string) error {
 	doc := describeIdentity(history)
 	return a.show(doc, func(w io.Writer) {
 		pairs(w, [2]string{"Space", doc.Space}, [2]string{"Lineage", doc.Lineage}, [2]string{"Version", fmt.Sprint(doc.Version)},
-			[2]string{"Issuer", doc.Issuer}, [2]string{"Root key", doc.RootKey}, [2]string{"Next root", doc.NextRoot})
+			[2]string{"Issuer", doc.Issuer}, [2]string{"Root key", doc.RootKey}, [2]string{"Next root", doc.NextRoot},
+			[2]string{"Encryption", dash(short(doc.Encryption))})
 		fmt.Fprintln(w)
 		var rows [][]string
 		for _, l := range doc.Leaves {
@@ -110,13 +111,24 @@ func badIdentity(path string, err error) error {
 }
 
 type identityDoc struct {
-	Space    string    `json:"space"`
-	Lineage  string    `json:"lineage"`
-	Version  int       `json:"version"`
-	Issuer   string    `json:"issuer"`
-	RootKey  string    `json:"rootKey"`
-	NextRoot string    `json:"nextRoot"`
-	Leaves   []leafDoc `json:"leaves"`
+	Space    string `json:"space"`
+	Lineage  string `json:"lineage"`
+	Version  int    `json:"version"`
+	Issuer   string `json:"issuer"`
+	RootKey  string `json:"rootKey"`
+	NextRoot string `json:"nextRoot"`
+	// Encryption is the age recipient to which bundles for the Space are encrypted.
+	Encryption string    `json:"encryption,omitempty"`
+	Leaves     []leafDoc `json:"leaves"`
+}
+
+// short returns the ends of a recipient, of which the post-quantum ones fill a
+// screen.
+func short(recipient string) string {
+	if len(recipient) <= 64 {
+		return recipient
+	}
+	return recipient[:20] + "…" + recipient[len(recipient)-20:]
 }
 
 type leafDoc struct {
@@ -129,7 +141,7 @@ type leafDoc struct {
 func describeIdentity(h *trust.History) identityDoc {
 	id := h.Current()
 	doc := identityDoc{Space: h.Space().String(), Lineage: h.Lineage().String(), Version: id.Version,
-		Issuer: id.Issuer, RootKey: id.RootKey().String(), NextRoot: id.Next.String()}
+		Issuer: id.Issuer, RootKey: id.RootKey().String(), NextRoot: id.Next.String(), Encryption: id.Encryption}
 	for _, l := range id.Leaves {
 		doc.Leaves = append(doc.Leaves, describeLeaf(l))
 	}

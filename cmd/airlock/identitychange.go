@@ -28,8 +28,11 @@ type identityChangeDoc struct {
 	NextRoot string       `json:"nextRoot,omitempty"` // unknown before it is made
 	Leaves   []changedDoc `json:"leaves"`             // those that change
 	Revoked  []string     `json:"revoked,omitempty"`  // keys
-	DryRun   bool         `json:"dryRun,omitempty"`
-	Feeds    []carriedDoc `json:"feeds"`
+	// Encryption is what became of the encryption key: "new" or "dropped", absent
+	// where it is as before.
+	Encryption string       `json:"encryption,omitempty"`
+	DryRun     bool         `json:"dryRun,omitempty"`
+	Feeds      []carriedDoc `json:"feeds"`
 }
 
 type changedDoc struct {
@@ -123,7 +126,19 @@ func describeChange(before *trust.Identity, history *trust.History) identityChan
 			doc.Revoked = append(doc.Revoked, r.Key.String())
 		}
 	}
+	doc.Encryption = changedEncryption(before.Encryption != after.Encryption, after.Encryption == "")
 	return doc
+}
+
+// changedEncryption says what became of the encryption key.
+func changedEncryption(changed, dropped bool) string {
+	switch {
+	case !changed:
+		return ""
+	case dropped:
+		return leafDropped
+	}
+	return leafNew
 }
 
 // showPlan shows what a change would do. No key is made, so what a new one
@@ -166,6 +181,8 @@ func (a *app) showPlan(feeds *ownFeeds, history *trust.History, c home.Change) e
 			doc.Leaves = append(doc.Leaves, changedDoc{leafDropped, describeLeaf(l)})
 		}
 	}
+	dropped := c.Encryption == home.DropEncryption
+	doc.Encryption = changedEncryption(c.Encryption == home.NewEncryption || dropped && id.Encryption != "", dropped)
 	return a.showChange(doc, nil)
 }
 
@@ -181,6 +198,9 @@ func (a *app) showChange(doc identityChangeDoc, made []string) error {
 		for _, key := range doc.Revoked {
 			fmt.Fprintf(w, "revoked %s\n", key)
 		}
+		if doc.Encryption != "" {
+			fmt.Fprintf(w, "encryption key: %s\n", doc.Encryption)
+		}
 		if len(doc.Feeds) > 0 {
 			fmt.Fprintln(w)
 			carriedTable(w, doc.Feeds)
@@ -193,6 +213,9 @@ func (a *app) showChange(doc identityChangeDoc, made []string) error {
 			fmt.Fprintf(w, "\nBack up %s, which is new.\n", file)
 		}
 		fmt.Fprintf(w, "\nWho follows a feed of this Space learns version %d from it. A key that was\ndropped signs nothing that counts once each feed carries it: delete its file then.\n", doc.Version)
+		if doc.Encryption != "" {
+			fmt.Fprintln(w, "Keep the old encryption key's file as long as bundles made to it are on their way.")
+		}
 	})
 }
 

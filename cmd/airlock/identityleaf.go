@@ -24,7 +24,8 @@ type leafOptions struct {
 	person string
 	roles  []string
 	valid  int // days, 0 for the usual time
-	drop   string
+	// Of a renewal.
+	drop, encryption string
 }
 
 // changeFlags are those of every command that changes the identity.
@@ -44,20 +45,28 @@ func (a *app) identityRenewCommand() *cobra.Command {
 	var o leafOptions
 	c := &cobra.Command{
 		Use:   "renew",
-		Short: "Put a new publisher key and leaf in the place of this home's",
+		Short: "Put new keys in the place of this home's",
 		Long: `Make the next identity version: a new publisher key with its leaf, in the place
 of the one that this home signs with. A leaf is good for a year; what was signed
 with it stays good, and from the new version on it signs nothing that counts.
+
+With it the Space gets a new encryption key, to which others encrypt bundles for
+it. A key that another home of the Space made is kept, since what is encrypted
+to a new one could not be opened there; --encryption new replaces that too, and
+--encryption drop lists none until the next renewal.
 
 The root signs it, so its key is needed: keys/root-1.key, or where --root-keys
 says. The new version goes into every feed of the Space that --server or --store
 keeps, at once, and into others with airlock identity publish or the next
 airlock publish there. Receivers learn it with the feed, bundles included.
 
-The old key file stays. Delete it once every feed carries the new version.`,
+The old key files stay. Delete that of the publisher once every feed carries the
+new version, and that of the encryption key once no bundle made to it is on its
+way: nothing else opens those.`,
 		Example: `  airlock identity renew
   airlock identity renew --root-keys /media/safe --valid 180
   airlock identity renew --drop sha256:63b7…      # in the place of a key that is lost
+  airlock identity renew --encryption keep
   airlock identity renew --dry-run`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +78,7 @@ The old key file stays. Delete it once every feed carries the new version.`,
 	leafFlags(c, &o)
 	c.Flags().StringVar(&o.drop, "drop", "", "thumbprint of the leaf's key to replace (default that of this home's publisher)")
 	c.RegisterFlagCompletionFunc("drop", a.completeLeaves)
+	c.Flags().StringVar(&o.encryption, "encryption", "", "what becomes of the encryption key: new, keep or drop (default new, unless another home made it)")
 	return c
 }
 
@@ -92,7 +102,31 @@ func (a *app) renewal(own *trust.History, o leafOptions) (home.Change, error) {
 		return c, usage("the new key would have no role publisher, and it is what this home publishes with", "airlock identity add-leaf FILE lists keys of other people")
 	}
 	c.Add = []home.NewLeaf{leaf}
-	return c, nil
+	c.Encryption, err = a.encryption(own, o.encryption)
+	return c, err
+}
+
+// encryption reads what --encryption says.
+func (a *app) encryption(own *trust.History, what string) (home.Encryption, error) {
+	switch what {
+	case "new":
+		return home.NewEncryption, nil
+	case "keep":
+		return home.KeepEncryption, nil
+	case "drop":
+		return home.DropEncryption, nil
+	case "":
+		h, err := a.home()
+		if err != nil {
+			return home.KeepEncryption, err
+		}
+		if own.Current().Encryption == "" || h.HoldsEncryption(own) {
+			return home.NewEncryption, nil
+		}
+		a.note("the encryption key is kept: another home of the Space made it, or it is lost; --encryption new replaces it")
+		return home.KeepEncryption, nil
+	}
+	return home.KeepEncryption, usage("--encryption %.40q: is not one of new, keep, drop", "say --encryption keep, for example", what)
 }
 
 // replaced returns the leaf that a renewal drops; the zero leaf where the

@@ -23,9 +23,10 @@ func (a *app) initCommand() *cobra.Command {
 	var o initOptions
 	c := &cobra.Command{
 		Use:   "init ORGANISATION/SPACE",
-		Short: "Make a Space: its root, its publisher key and its identity",
+		Short: "Make a Space: its keys and its identity",
 		Long: `Make a Space in the home folder: a root key, the next root's key, a publisher
-key with its certificate, and identity version 1, which names them all.
+key with its certificate, an encryption key, and identity version 1, which names
+them all.
 
 The private keys are encrypted with a passphrase, or left plain with
 --plain-keys. Nothing that exists is overwritten.`,
@@ -122,7 +123,8 @@ that they trust, such as the telephone.
 
 Back up %[1]s/keys. Take root-1.key and root-2.key off this machine: they are
 needed only to change who may sign, as airlock identity renew does once a year.
-What is signed from day to day is signed with publisher-1.key.
+What is signed from day to day is signed with publisher-1.key, and what others
+encrypt to this Space is opened with encryption-1.key.
 
 Next: airlock identity export -o %[2]s.id
 `, h.Path(), history.Space().Name)

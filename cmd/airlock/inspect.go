@@ -215,8 +215,8 @@ func (i *inspection) describe(ctx context.Context) error {
 	return i.policy(ctx)
 }
 
-// age is for people: how long ago something was said.
-func age(text string, now time.Time) string {
+// ago is for people: how long ago something was said.
+func ago(text string, now time.Time) string {
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
 		return text

@@ -89,7 +89,7 @@ func TestAge(t *testing.T) {
 		"2026-11-21T12:00:01Z": "2026-11-21T12:00:01Z (in the future, by the clock here)",
 		"yesterday":            "yesterday",
 	} {
-		if got := age(text, now); got != want {
+		if got := ago(text, now); got != want {
 			t.Errorf("%s: %s, want %s", text, got, want)
 		}
 	}

@@ -30,7 +30,7 @@ func (d inspectDoc) html(now time.Time) ([]byte, error) {
 	t, err := template.New("inspect.html").Funcs(template.FuncMap{
 		"policy": func() string { return pagePolicy(inspectPage) },
 		"made":   func() string { return now.UTC().Format(time.RFC3339) },
-		"age":    func(text string) string { return age(text, now) },
+		"age":    func(text string) string { return ago(text, now) },
 		"size":   size,
 		"mark":   func(op string) string { return itemMarks[op] + changeMarks[op] },
 		"values": changeValues,

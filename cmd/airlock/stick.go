@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"filippo.io/age"
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/bundle"
@@ -81,7 +82,7 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 	})
 	s := &stick{name: strings.Join(paths, ", "), paths: paths, broken: unread}
 	for _, set := range sets {
-		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base})
+		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base, Key: a.decryptionKey})
 		if err != nil {
 			s.broken = append(s.broken, bundle.Unread{Path: "bundle " + set.ID.Short(), Err: err})
 			continue
@@ -95,6 +96,15 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 		a.note("airlock: warning: %s: %s", u.Path, oneLine(u.Err.Error()))
 	}
 	return &conn{place: s, name: s.name, close: s.close, stick: s}, nil
+}
+
+// decryptionKey returns this home's key for what is encrypted to a recipient.
+func (a *app) decryptionKey(recipient string) (age.Identity, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	return h.DecryptionKey(recipient, a.passphrase)
 }
 
 // nothing says why there is no bundle that can be read.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"airlock/signing"
@@ -21,7 +22,8 @@ type Change struct {
 	Revoke []trust.Revocation // keys of any version; they are listed no more
 	// Rotate puts the next root in the place of the root. All leaves get new
 	// certificates for their keys, with their dates.
-	Rotate bool
+	Rotate     bool
+	Encryption Encryption
 	// Roots is the folder with the root keys, empty for the home's keys/.
 	Roots string
 	Ask   Ask
@@ -50,7 +52,7 @@ type Changed struct {
 // Check reports why a change cannot follow an identity.
 func (c *Change) Check(history *trust.History) error {
 	id := history.Current()
-	if len(c.Add)+len(c.Drop)+len(c.Revoke) == 0 && !c.Rotate {
+	if len(c.Add)+len(c.Drop)+len(c.Revoke) == 0 && !c.Rotate && c.Encryption == KeepEncryption {
 		return errors.New("changes nothing")
 	}
 	for _, key := range c.Drop {
@@ -122,13 +124,38 @@ func (h *Home) draft(history *trust.History, c Change, roots *roots) (*trust.Ide
 			return nil, err
 		}
 	}
+	// How new keys are protected: as the publisher's key is, where it is here.
+	like := sync.OnceValue(func() *signing.Passphrase {
+		if p, err := h.publisher(now, c.Ask); err == nil {
+			return p.passphrase
+		}
+		return roots.passphrase
+	})
 	for _, l := range c.Add {
-		if err := h.list(id, now, l, c, roots); err != nil {
+		if err := h.list(id, l, c, roots, like); err != nil {
 			return nil, err
 		}
 	}
+	if err := h.encryption(id, c, roots, like); err != nil {
+		return nil, err
+	}
 	_, err := id.Format()
 	return id, err
+}
+
+// encryption lists a new encryption key, or none.
+func (h *Home) encryption(id *trust.Identity, c Change, roots *roots, like func() *signing.Passphrase) error {
+	switch c.Encryption {
+	case DropEncryption:
+		id.Encryption = ""
+	case NewEncryption:
+		key, err := ensureNew(roots, encryptionKeys, h.file("keys", encryptionFile(id.Version)), like(), c.Ask)
+		if err != nil {
+			return err
+		}
+		id.Encryption = key.Recipient().String()
+	}
+	return nil
 }
 
 func unlist(id *trust.Identity, key storage.Digest) {
@@ -136,13 +163,9 @@ func unlist(id *trust.Identity, key storage.Digest) {
 }
 
 // list adds a leaf, and makes its key where it brings none.
-func (h *Home) list(id, now *trust.Identity, l NewLeaf, c Change, roots *roots) error {
+func (h *Home) list(id *trust.Identity, l NewLeaf, c Change, roots *roots, like func() *signing.Passphrase) error {
 	if l.Key == nil {
-		like := roots.passphrase
-		if p, err := h.publisher(now, c.Ask); err == nil {
-			like = p.passphrase
-		}
-		key, err := roots.ensureKey(h.file("keys", publisherFile(id.Version)), like, c.Ask)
+		key, err := ensureNew(roots, signingKeys, h.file("keys", publisherFile(id.Version)), like(), c.Ask)
 		if err != nil {
 			return err
 		}

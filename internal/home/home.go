@@ -6,6 +6,7 @@
 //	space.id             the Space's identity file
 //	keys/root-1.key      private keys, 0600; the highest number is the next root
 //	keys/publisher-1.key its number is that of the identity version that lists it
+//	keys/encryption-1.key  opens what is encrypted to the Space; numbered alike
 //	keys/log.key         signs checkpoints, where this home serves feeds or
 //	                     publishes into a store
 //	keys/tsa.pem         signs time stamps, where this home makes receipts or
@@ -26,8 +27,9 @@
 //
 // docs/formats.md has it file by file.
 //
-// An attacker who reads keys/ speaks as the Space; one who writes trust/ makes
-// it believe others; one who writes state/ makes it forget what it has seen.
+// An attacker who reads keys/ speaks as the Space and reads what was encrypted to
+// it; one who writes trust/ makes it believe others; one who writes state/ makes
+// it forget what it has seen.
 package home
 
 import (

@@ -49,8 +49,8 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := keys(t, h)
-	if len(before) != 3 {
-		t.Errorf("keys: %d, want 3", len(before))
+	if len(before) != 4 {
+		t.Errorf("keys: %d, want 4", len(before))
 	}
 	if _, err := h.Init(ctx, newSpace(nil)); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second Init: %v", err)

@@ -65,7 +65,7 @@ func (h *Home) publisher(id *trust.Identity, ask Ask) (held, error) {
 		return held{}, err
 	}
 	for _, file := range files {
-		key, passphrase, err := readKey(h.file("keys", file), ask)
+		key, passphrase, err := signingKeys.read(h.file("keys", file), ask)
 		if err != nil {
 			return held{}, err
 		}
@@ -124,10 +124,19 @@ func (h *Home) PublisherLeaf(ask Ask) (trust.Leaf, error) {
 	return p.leaf, err
 }
 
-// readKey reads a key file, and says with which passphrase: nil where it is plain.
-func readKey(path string, ask Ask) (*ecdsa.PrivateKey, *signing.Passphrase, error) {
+// keyKind is how keys of one kind are made and kept in files.
+type keyKind[K any] struct {
+	generate func() (K, error)
+	create   func(path string, key K, p *signing.Passphrase) error
+	open     func(path string, passphrase func() (string, error)) (K, error)
+}
+
+var signingKeys = keyKind[*ecdsa.PrivateKey]{signing.GenerateKey, signing.WriteKeyFile, signing.ReadKeyFile}
+
+// read reads a key file, and says with which passphrase: nil where it is plain.
+func (k keyKind[K]) read(path string, ask Ask) (K, *signing.Passphrase, error) {
 	var used *signing.Passphrase
-	key, err := signing.ReadKeyFile(path, func() (string, error) {
+	key, err := k.open(path, func() (string, error) {
 		text, err := ask()
 		used = &signing.Passphrase{Text: text}
 		return text, err
@@ -135,9 +144,27 @@ func readKey(path string, ask Ask) (*ecdsa.PrivateKey, *signing.Passphrase, erro
 	return key, used, err
 }
 
+// ensure makes a key file, protected as another one is, or returns the key that
+// a command left there that was cut off before any identity named it.
+func (k keyKind[K]) ensure(path string, like *signing.Passphrase, ask Ask) (K, error) {
+	key, used, err := k.read(path, ask)
+	if errors.Is(err, fs.ErrNotExist) {
+		if key, err = k.generate(); err == nil {
+			err = k.create(path, key, like)
+		}
+		return key, err
+	}
+	// Whoever can write here and does not know the passphrase could have put
+	// down a key of their own, to have it listed.
+	if err == nil && used == nil && like != nil {
+		err = fmt.Errorf("%s: is there already, and is not encrypted as the other keys are; move it away", path)
+	}
+	return key, err
+}
+
 // readListed reads a key file and wants the key with that thumbprint in it.
 func readListed(path string, want storage.Digest, ask Ask) (*ecdsa.PrivateKey, *signing.Passphrase, error) {
-	key, passphrase, err := readKey(path, ask)
+	key, passphrase, err := signingKeys.read(path, ask)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,22 +173,4 @@ func readListed(path string, want storage.Digest, ask Ask) (*ecdsa.PrivateKey, *
 		err = fmt.Errorf("%s: holds key %s, not %s, which the identity names", path, got, want)
 	}
 	return key, passphrase, err
-}
-
-// ensureKey makes a key file, protected as another one is, or returns the key
-// that a command left there that was cut off before any identity named it.
-func ensureKey(path string, like *signing.Passphrase, ask Ask) (*ecdsa.PrivateKey, error) {
-	key, used, err := readKey(path, ask)
-	if errors.Is(err, fs.ErrNotExist) {
-		if key, err = signing.GenerateKey(); err != nil {
-			return nil, err
-		}
-		return key, signing.WriteKeyFile(path, key, like)
-	}
-	// Whoever can write here and does not know the passphrase could have put
-	// down a key of their own, to have it listed.
-	if err == nil && used == nil && like != nil {
-		return nil, fmt.Errorf("%s: is there already, and is not encrypted as the other keys are; move it away", path)
-	}
-	return key, err
 }

@@ -39,12 +39,18 @@ func (h *Home) openRoots(history *trust.History, c Change) (*roots, error) {
 	if r.next, like, err = readListed(filepath.Join(dir, rootFile(r.number+1)), id.Next, c.Ask); err != nil {
 		return nil, &RootKeyError{Dir: dir, Err: err}
 	}
-	after, err := r.ensureKey(filepath.Join(dir, rootFile(r.number+2)), like, c.Ask)
+	after, err := ensureNew(r, signingKeys, filepath.Join(dir, rootFile(r.number+2)), like, c.Ask)
 	if err != nil {
 		return nil, err
 	}
 	r.commitment, err = signing.PublicThumbprint(&after.PublicKey)
 	return r, err
+}
+
+// ensureNew makes a key file for the new version, see keyKind.ensure.
+func ensureNew[K any](r *roots, kind keyKind[K], path string, like *signing.Passphrase, ask Ask) (K, error) {
+	r.made = append(r.made, path)
+	return kind.ensure(path, like, ask)
 }
 
 // RootKeyError reports a root key that could not be read.
@@ -66,11 +72,6 @@ func rootNumber(history *trust.History) int {
 		}
 	}
 	return n
-}
-
-func (r *roots) ensureKey(path string, like *signing.Passphrase, ask Ask) (*ecdsa.PrivateKey, error) {
-	r.made = append(r.made, path)
-	return ensureKey(path, like, ask)
 }
 
 // rotate puts the next root into a draft, and certifies its leaves anew.

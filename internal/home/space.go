@@ -43,8 +43,8 @@ type NewSpace struct {
 // The private keys of a new Space.
 var rootKey, nextRootKey, publisherKey = rootFile(1), rootFile(2), publisherFile(1)
 
-// Init makes identity version 1: a root, a publisher leaf, and the commitment
-// to the next root. Nothing that exists is overwritten: a home with a Space
+// Init makes identity version 1: a root, a publisher leaf, an encryption key, and
+// the commitment to the next root. Nothing that exists is overwritten: a home with a Space
 // gives fs.ErrExist.
 func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 	if _, err := h.Identity(); !errors.Is(err, ErrNoSpace) {
@@ -58,24 +58,36 @@ func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 		}
 		keys[name] = key
 	}
-	history, err := n.identity(ctx, keys)
+	encryption, err := encryptionKeys.generate()
+	if err != nil {
+		return nil, err
+	}
+	history, err := n.identity(ctx, keys, encryption.Recipient().String())
 	if err != nil {
 		return nil, err
 	}
 	for _, name := range []string{rootKey, nextRootKey, publisherKey} {
-		err := signing.WriteKeyFile(h.file("keys", name), keys[name], n.Passphrase)
-		if errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("%s is there without an identity, from an init that was cut off or undone; move it away: %w", h.file("keys", name), err)
-		}
-		if err != nil {
+		if err := createNew(signingKeys, h.file("keys", name), keys[name], n.Passphrase); err != nil {
 			return nil, err
 		}
+	}
+	if err := createNew(encryptionKeys, h.file("keys", encryptionFile(1)), encryption, n.Passphrase); err != nil {
+		return nil, err
 	}
 	// Last: a home with an identity has all its keys.
 	return history, storage.CreateFile(h.file("space.id"), trust.FormatFile(history), identityMode)
 }
 
-func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKey) (*trust.History, error) {
+// createNew creates a key file of a new Space.
+func createNew[K any](kind keyKind[K], path string, key K, p *signing.Passphrase) error {
+	err := kind.create(path, key, p)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s is there without an identity, from an init that was cut off or undone; move it away: %w", path, err)
+	}
+	return err
+}
+
+func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKey, encryption string) (*trust.History, error) {
 	root, err := newRoot(n.Space, n.Issuer, 1, n.Now, keys[rootKey])
 	if err != nil {
 		return nil, err
@@ -85,6 +97,7 @@ func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKe
 		return nil, err
 	}
 	id := trust.NewIdentity(n.Space, n.Issuer, root, next)
+	id.Encryption = encryption
 	own := &roots{key: keys[rootKey]}
 	first := NewLeaf{Key: &keys[publisherKey].PublicKey, Person: n.Person, Until: LeafUntil(n.Now)}
 	leaf, err := own.certify(id, first, n.Now.Add(-clockSkew))
