@@ -58,13 +58,13 @@ func TestExpiredBundle(t *testing.T) {
 			t.Fatalf("airlock %q: exit code %d, want %d\n%s", args, code, want, &text)
 		}
 	}
-	trusts := func(home, file, feed string) {
+	trusts := func(home, file, feed string, more ...string) {
 		t.Helper()
 		history, err := trust.ParseFile([]byte(readText(t, file)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		program(exitDone, home, "trust", "add", file, "--feed", feed, "--thumbprint", history.Lineage().String())
+		program(exitDone, home, append([]string{"trust", "add", file, "--feed", feed, "--thumbprint", history.Lineage().String()}, more...)...)
 	}
 	devID, prodID := filepath.Join(dir, "dev.id"), filepath.Join(dir, "prod.id")
 	program(exitDone, "dev", "init", "acme/dev-qa", "--plain-keys")
@@ -90,7 +90,13 @@ func TestExpiredBundle(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "conf")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("something was applied: %v", err)
 	}
+	// What lacks approvals besides is too late all the same.
+	key := filepath.Join(dir, "carol")
+	program(exitDone, "officer", "key", "new", key+".key", "--plain-keys")
+	trusts("officer", devID, "shared", "--approvals", "1", "--approver", "carol="+key+".pub")
+	program(exitStale, "officer", "inspect", stick)
 	now = last
+	program(exitUnapproved, "officer", "inspect", stick)
 	program(exitDone, "prod", pull...)
 	now = last.AddDate(0, 1, 0)
 	program(exitDone, "prod", pull...)

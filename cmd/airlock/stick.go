@@ -140,7 +140,7 @@ func (s *stick) close() error {
 
 func (s *stick) base(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
 	if s.held == nil {
-		return nil, 0, nil, errors.New("say --into with the folder that has it")
+		return nil, 0, nil, errors.New("airlock pull --into with the folder that has it reads it, and so does airlock bundle import")
 	}
 	return s.held(payload)
 }

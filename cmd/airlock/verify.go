@@ -134,8 +134,9 @@ func (v *verification) bad(check string, err error) {
 }
 
 // gravest orders what checks find by what it says of who made it: forged,
-// another history, a stranger; then what can be mended.
-var gravest = []int{exitBadSignature, exitRollback, exitUntrusted, exitNoBase, exitRepairable, exitUnapproved, exitStale, exitIncomplete}
+// another history, a stranger; then what can be mended. Nobody is sent to approve
+// what came too late.
+var gravest = []int{exitBadSignature, exitRollback, exitUntrusted, exitNoBase, exitRepairable, exitStale, exitUnapproved, exitIncomplete}
 
 func severity(err error) int {
 	code, _ := outcomeOf(err)
