@@ -123,7 +123,7 @@ func TestHeldPackage(t *testing.T) {
 	}
 	o.Feeds[0].Have, o.Spool, o.EncryptTo = have, t.TempDir(), testRecipient
 	dir, _ := s.write(o)
-	b := open(t, OpenOptions{Keys: testKeys()}, dir)
+	b := open(t, OpenOptions{Key: give(testKey)}, dir)
 	for _, p := range b.Parts() {
 		if p.Kind == Delta || p.Kind == Held {
 			t.Errorf("%s of %s without files that lie there", p.Kind, p.Of)

@@ -104,10 +104,10 @@ func (p *puller) withoutAbsent(s *prepared, choice apply.Choice, absent map[stor
 		case !absent[r.Row.Manifest] || !errors.Is(r.Err, trust.ErrUnscanned):
 			kept = append(kept, r)
 		case slices.ContainsFunc(s.installed, func(it apply.Item) bool { return it.Statement == r.Row.ID }):
-		case r.Row.Index < p.conn.stick.begins(s.state.ID):
-			return choice, &absentError{r.Row.Ref, p.conn.stick.name}
 		default:
-			s.doc.LeftOut = append(s.doc.LeftOut, r.Row.Ref.String())
+			if err := s.lacks(p.conn.stick, r.Row); err != nil {
+				return choice, err
+			}
 		}
 	}
 	choice.Refused = kept

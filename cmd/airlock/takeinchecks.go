@@ -101,8 +101,7 @@ func authenticate(b *bundle.Bundle, view *trust.View) (trust.Verified, error) {
 	return b.Authenticate(view)
 }
 
-// present takes out of a plan what the maker of a bundle left out. What it left
-// out since it is held here must be here.
+// present takes out of a plan what the maker of a bundle left out.
 func (in *intake) present(ctx context.Context, s *prepared) error {
 	kept := s.plan[:0]
 	for _, a := range s.plan {
@@ -111,11 +110,10 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", a.Ref, err)
 			}
-			if !ok && in.stick.leader(s.state.ID).ReceiverHas(s.state.ID, a.Row.Manifest) {
-				return &absentError{a.Ref, in.stick.name}
-			}
 			if !ok {
-				s.doc.LeftOut = append(s.doc.LeftOut, a.Ref.String())
+				if err := s.lacks(in.stick, a.Row); err != nil {
+					return err
+				}
 				continue
 			}
 		}
@@ -123,6 +121,16 @@ func (in *intake) present(ctx context.Context, s *prepared) error {
 	}
 	s.plan = kept
 	s.doc.Plan = apply.Describe(kept)
+	return nil
+}
+
+// lacks notes a package that is neither here nor on a medium: its maker left it
+// out. What it left out since it was told that it is here is an *absentError.
+func (s *prepared) lacks(medium *stick, row feed.Row) error {
+	if medium.leader(s.state.ID).ReceiverHas(s.state.ID, row.Manifest) {
+		return &absentError{row.Ref, medium.name}
+	}
+	s.doc.LeftOut = append(s.doc.LeftOut, row.Ref.String())
 	return nil
 }
 
