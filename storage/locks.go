@@ -49,6 +49,13 @@ func (fileLocks) Lock(ctx context.Context, name string, exclusive bool) (func(),
 	}
 }
 
+// Lock waits until it has the lock at path alone among the processes of this
+// machine, or ctx ends. The lock ends with release, or with the process; its
+// file is made where needed and stays.
+func Lock(ctx context.Context, path string) (release func(), err error) {
+	return fileLocks{}.Lock(ctx, path, true)
+}
+
 // openLock opens a lock's file and makes it where needed. A reader without the
 // right to write uses the one the writers made.
 func openLock(name string, exclusive bool) (*os.File, error) {

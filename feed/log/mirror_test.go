@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 
 	"airlock/feed"
@@ -137,10 +138,11 @@ func TestMirrorFaults(t *testing.T) {
 		store := storage.NewMem()
 		_, _, err := process(t, log.Config{Store: store}).Feed(tape.ID).Mirror(t.Context(), tape, headOf(t, tape.First(100)), 1)
 		must(t, err)
-		left := n
+		var left atomic.Int64 // objects are written together
+		left.Store(int64(n))
 		faulty := broken(store, func(_ context.Context, op, _ string) (before, after error) {
 			if op == "create" || op == "swap" || op == "put" {
-				if left--; left < 0 {
+				if left.Add(-1) < 0 {
 					return feedtest.ErrBroken, nil
 				}
 			}
@@ -154,7 +156,7 @@ func TestMirrorFaults(t *testing.T) {
 		if again != nil || now != 600 || len(entries(t, process(t, log.Config{Store: store}).Feed(tape.ID))) != 600 {
 			t.Fatalf("after an end at write %d: %d, %v", n, now, again)
 		}
-		if err == nil && left >= 0 {
+		if err == nil && left.Load() >= 0 {
 			if n < 5 {
 				t.Errorf("only %d writes", n)
 			}

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +25,11 @@ const MaxReceipts = 128 << 20
 
 func (h *Home) receiptsFile(instance string, first int64) string {
 	return h.file("receipts", instance, fmt.Sprintf("%016d", first))
+}
+
+// LockReceipts keeps other processes from numbering receipts until release.
+func (h *Home) LockReceipts(ctx context.Context) (release func(), err error) {
+	return storage.Lock(ctx, h.file("receipts.lock"))
 }
 
 // AddReceipts writes a file of receipts, durable. One that exists is

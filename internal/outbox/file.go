@@ -137,11 +137,13 @@ func (o *Outbox) each(ctx context.Context, do func(b *book, first int64, lines [
 	if err != nil || empty {
 		return err
 	}
-	b, err := o.load(ctx)
+	// Listed before the book is read, which takes in what lies in files: no file
+	// is removed whose numbers the book does not know.
+	files, err := o.home.Receipts()
 	if err != nil {
 		return err
 	}
-	files, err := o.home.Receipts()
+	b, err := o.load(ctx)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,9 @@
 //  1. Record numbers receipts and writes their statements to a file of the home,
 //     durable. Creating that file, which is named by the first number, is what
 //     gives the numbers out: it is created once, so no number is used twice.
-//     From then on the receipts are never lost.
+//     From then on the receipts are never lost. A lock goes with it, for a file
+//     that was sent is gone, and who read the book before that could create it
+//     again.
 //  2. Sign signs what is not signed, with a time stamp over each signature.
 //  3. Send appends them to the feed and then removes the file. A receipt that
 //     was appended and not removed is appended again, which changes nothing.
@@ -91,7 +93,16 @@ func (b *book) next(r *receipts.Receipt) (signing.Statement, error) {
 
 // load reads the book, and brings it up to what lies in files: numbers whose
 // file was written are given out, also where the book does not say so yet.
-func (o *Outbox) load(ctx context.Context) (b *book, err error) {
+func (o *Outbox) load(ctx context.Context) (*book, error) {
+	release, err := o.home.LockReceipts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return o.loadLocked(ctx)
+}
+
+func (o *Outbox) loadLocked(ctx context.Context) (b *book, err error) {
 	err = race(func() error {
 		b, err = o.loadOnce(ctx)
 		return err
@@ -221,18 +232,25 @@ const fileSize = 1000
 func (o *Outbox) Record(ctx context.Context, all []receipts.Receipt) error {
 	for len(all) > 0 {
 		n := min(len(all), fileSize)
-		if err := race(func() error {
-			b, err := o.load(ctx)
-			if err != nil {
-				return err
-			}
-			return o.add(ctx, b, all[:n])
-		}); err != nil {
+		if err := o.record(ctx, all[:n]); err != nil {
 			return fmt.Errorf("receipts: %w", err)
 		}
 		all = all[n:]
 	}
 	return nil
+}
+
+func (o *Outbox) record(ctx context.Context, all []receipts.Receipt) error {
+	release, err := o.home.LockReceipts(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	b, err := o.loadLocked(ctx)
+	if err != nil {
+		return err
+	}
+	return o.add(ctx, b, all)
 }
 
 // add writes receipts to a file and takes their numbers into the book. The file

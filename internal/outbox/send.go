@@ -149,7 +149,8 @@ func (o *Outbox) checkInstance(ctx context.Context, to Log) error {
 }
 
 // forgotten reads what is new in the feed: a receipt of this instance that the
-// book never numbered, or whose number it gave to another statement.
+// book never numbered, or whose number a waiting statement has, too. A lower
+// number that waits no more was sent, perhaps by another process a moment ago.
 func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to Log) (bool, error) {
 	rows := receipts.Rows(state.Index, b.Known)
 	if len(rows) == 0 {
@@ -159,10 +160,6 @@ func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to L
 	if err != nil {
 		return false, err
 	}
-	lowest := b.Number + 1
-	for n := range ours {
-		lowest = min(lowest, n)
-	}
 	found := false
 	err = to.Attestations(ctx, state, rows, func(_ feed.Row, a signing.Attestation) error {
 		st, err := signing.ParseStatement(a.Payload())
@@ -170,8 +167,9 @@ func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to L
 			return err
 		}
 		r, err := receipts.Parse(st)
-		if err == nil && r.Instance == b.Instance && r.Number >= lowest && ours[r.Number] != a.ID() {
-			found = true
+		if err == nil && r.Instance == b.Instance {
+			id, waits := ours[r.Number]
+			found = found || r.Number > b.Number || waits && id != a.ID()
 		}
 		return nil // what is no receipt is the ledger's to show
 	})
