@@ -91,7 +91,7 @@ func TestIdentityStolenRoot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, signer := range []*signing.Signer{a.Space.RootSigner(), thief.Space.RootSigner()} {
-		st, err := trust.IdentityStatement(id, a.Space.Lineage())
+		st, err := trust.IdentityStatement(id, a.Space.Lineage(), id)
 		s := a.Sign(signer, st, err)
 		s.Objects = [][]byte{id.Raw()}
 		tape.Add(s)

@@ -66,9 +66,9 @@ func (v *View) Judge(e Evidence) {
 // Evidence returns what the view was last given to judge by.
 func (v *View) Evidence() Evidence { return v.evidence }
 
-// maxAhead is how far a sign of life may be ahead of this machine's clock: one
+// MaxAhead is how far a sign of life may be ahead of this machine's clock: one
 // from further on would never grow old.
-const maxAhead = 24 * time.Hour
+const MaxAhead = 24 * time.Hour
 
 // Authorize asks the policy whether the item may come in now: nil, or a
 // *DeniedError that names the rule. Without a policy everything may, but for
@@ -135,7 +135,7 @@ func (p *Policy) stale(alive, now time.Time) string {
 	case age > time.Duration(p.MaxAge):
 		return fmt.Sprintf("the last sign of life of %s, its holdings of %s, is %s old, at most %s is allowed",
 			p.Space, stamp(alive), Duration(age.Round(time.Minute)), p.MaxAge)
-	case age < -maxAhead:
+	case age < -MaxAhead:
 		return fmt.Sprintf("the last sign of life of %s is of %s, and this machine's clock says %s", p.Space, stamp(alive), stamp(now))
 	}
 	return ""

@@ -22,7 +22,7 @@ func rootSigner(id *trust.Identity, key *ecdsa.PrivateKey) *signing.Signer {
 // unlike returns an attestation of another statement by the root.
 func unlike(t *testing.T, s *trusttest.Space, id *trust.Identity, change func(st *signing.Statement)) signing.Attestation {
 	t.Helper()
-	st, err := trust.IdentityStatement(id, s.Lineage())
+	st, err := trust.IdentityStatement(id, s.Lineage(), id)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 // The bytes are compared with the one form such a statement has, and verified
 // as they came.
 func statementBy(id *Identity, lineage Lineage, by *Identity, statements []signing.Attestation) (signing.Attestation, error) {
-	st, err := IdentityStatementBy(id, lineage, by)
+	st, err := IdentityStatement(id, lineage, by)
 	if err != nil {
 		return signing.Attestation{}, err
 	}
@@ -66,15 +66,9 @@ type IdentityPredicate struct {
 	Version int            `json:"version"`
 }
 
-// IdentityStatement returns the statement that puts id in force, for id's own
-// root to sign.
-func IdentityStatement(id *Identity, lineage Lineage) (signing.Statement, error) {
-	return IdentityStatementBy(id, lineage, id)
-}
-
-// IdentityStatementBy is IdentityStatement for the root of another version to
-// sign: the one before, where id has a new root.
-func IdentityStatementBy(id *Identity, lineage Lineage, by *Identity) (signing.Statement, error) {
+// IdentityStatement returns the statement that puts id in force, for the root of
+// by to sign: of id itself, and where id has a new root, of the version before.
+func IdentityStatement(id *Identity, lineage Lineage, by *Identity) (signing.Statement, error) {
 	p := IdentityPredicate{Root: storage.DigestOf(by.Root), Space: id.Space, Version: id.Version}
 	if id.Version > 1 {
 		d := storage.Digest(lineage)

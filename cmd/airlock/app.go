@@ -14,6 +14,7 @@ import (
 
 	"airlock/internal/home"
 	"airlock/signing"
+	"airlock/trust"
 )
 
 // streams are where a command reads and writes: data on out, everything for
@@ -75,6 +76,17 @@ func (a *app) home() (*home.Home, error) {
 	}
 	a.open = h
 	return h, nil
+}
+
+// space opens the home and reads who its own Space is; home.ErrNoSpace where it
+// holds none.
+func (a *app) space() (*home.Home, *trust.History, error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, nil, err
+	}
+	own, err := h.Identity()
+	return h, own, err
 }
 
 func (a *app) homeFolder() (string, error) {

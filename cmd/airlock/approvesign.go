@@ -150,11 +150,7 @@ func (a *app) approvalsPublisher(ctx context.Context, signer *signing.Signer, p 
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := a.home()
-	if err != nil {
-		return nil, nil, err
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -153,11 +153,7 @@ func (a *app) ownFeedNames(typed string) []string {
 	if !a.hasHome() {
 		return nil
 	}
-	h, err := a.home()
-	if err != nil {
-		return nil
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil
 	}

@@ -118,11 +118,7 @@ func (a *app) holdings(ctx context.Context, out string, dryRun bool) error {
 }
 
 func (a *app) teller(ctx context.Context, dryRun bool) (*teller, error) {
-	h, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil, err
 	}

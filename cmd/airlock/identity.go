@@ -36,11 +36,7 @@ func (a *app) identityCommand() *cobra.Command {
 }
 
 func (a *app) exportIdentity(out string) error {
-	h, err := a.home()
-	if err != nil {
-		return err
-	}
-	history, err := h.Identity()
+	_, history, err := a.space()
 	if err != nil {
 		return err
 	}
@@ -94,11 +90,8 @@ func (a *app) identityOf(args []string) (*trust.History, error) {
 		}
 		return history, nil
 	}
-	h, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	return h.Identity()
+	_, own, err := a.space()
+	return own, err
 }
 
 // badIdentity is about a file that is no identity file, or a bad one.

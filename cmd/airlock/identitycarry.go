@@ -39,11 +39,7 @@ func (a *app) publishIdentity(ctx context.Context) error {
 		return err
 	}
 	defer feeds.Close()
-	h, err := a.home()
-	if err != nil {
-		return err
-	}
-	own, err := h.Identity() // as the feeds have it
+	_, own, err := a.space() // as the feeds have it
 	if err != nil {
 		return err
 	}
@@ -110,11 +106,7 @@ func (f *ownFeeds) Close() {
 // and carries the newest version into them. A place that cannot be reached is no
 // error; one that shows another history is. Close what is returned.
 func (a *app) ownFeeds(ctx context.Context, reach bool) (*ownFeeds, error) {
-	h, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil, err
 	}

@@ -55,11 +55,7 @@ func (a *app) changeIdentity(ctx context.Context, o changeOptions, plan func(*ow
 		return err
 	}
 	defer feeds.Close()
-	h, err := a.home()
-	if err != nil {
-		return err
-	}
-	before, err := h.Identity() // as the feeds have it
+	h, before, err := a.space() // as the feeds have it
 	if err != nil {
 		return err
 	}

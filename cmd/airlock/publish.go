@@ -166,11 +166,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // publisher returns the end that commits to a feed of this home's own Space,
 // or, to plan, one that cannot sign and makes nothing.
 func (a *app) publisher(ctx context.Context, id feed.ID, plan bool) (*publish.Publisher, *conn, error) {
-	h, err := a.home()
-	if err != nil {
-		return nil, nil, err
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil, nil, err
 	}

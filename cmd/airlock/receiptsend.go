@@ -90,11 +90,7 @@ type post struct {
 
 // openPost opens the outbox; home.ErrNoSpace where the home has no Space.
 func (a *app) openPost(ctx context.Context) (*post, error) {
-	h, err := a.home()
-	if err != nil {
-		return nil, err
-	}
-	own, err := h.Identity()
+	h, own, err := a.space()
 	if err != nil {
 		return nil, err
 	}

@@ -13,9 +13,6 @@ import (
 	"airlock/trust"
 )
 
-// aliveAhead is how far before our clock a sign of life may be.
-const aliveAhead = 24 * time.Hour
-
 // aliveDoc is the value of cell alive/<lineage, hex>/<feed's own name>: the
 // newest sign of life that the Space gave in the feed, and the entry up to which
 // was looked. It is canonical JSON.
@@ -130,7 +127,7 @@ func newestAlive(ctx context.Context, f *feed.Follower, s *feed.State, known ali
 		if err != nil {
 			return nil, err
 		}
-		if said.When().After(now.Add(aliveAhead)) {
+		if said.When().After(now.Add(trust.MaxAhead)) {
 			if ahead++; ahead == maxAhead {
 				return nil, nil
 			}

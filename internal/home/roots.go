@@ -120,7 +120,7 @@ func (r *roots) introduce(ctx context.Context, id *trust.Identity, history *trus
 // introduction signs the statement by which the root of version by, whose key is
 // root, puts id in force.
 func introduction(ctx context.Context, id *trust.Identity, lineage trust.Lineage, by *trust.Identity, root *ecdsa.PrivateKey) (signing.Attestation, error) {
-	statement, err := trust.IdentityStatementBy(id, lineage, by)
+	statement, err := trust.IdentityStatement(id, lineage, by)
 	if err != nil {
 		return signing.Attestation{}, err
 	}

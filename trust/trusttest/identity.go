@@ -33,7 +33,7 @@ func (s *Space) Introduce(id, by *trust.Identity, root *signing.Signer) signing.
 	if id.Version > 1 {
 		lineage = s.Lineage()
 	}
-	st, err := trust.IdentityStatementBy(id, lineage, by)
+	st, err := trust.IdentityStatement(id, lineage, by)
 	check(s.tb, err)
 	return Sign(s.tb, root, st)
 }
