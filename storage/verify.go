@@ -69,9 +69,10 @@ type exactReader struct {
 }
 
 // newExact checks a body that a store checks for the same digest in the place of
-// the store: what is read is hashed once.
+// the store: what is read is hashed once. An object of another size is left to
+// the store, which says what it is instead.
 func newExact(ctx context.Context, ref Ref, body io.Reader) *exactReader {
-	if c, ok := body.(*checkedReader); ok && c.want == ref.Digest {
+	if c, ok := body.(*checkedReader); ok && ref == (Ref{Digest: c.want, Size: c.size}) {
 		body = c.body
 	}
 	return &exactReader{ctx: ctx, body: body, ref: ref, hash: sha256.New()}
