@@ -100,12 +100,16 @@ func NewAudit(o AuditOptions) *Audit {
 // found that does not count.
 func (a *Audit) Receipts(ctx context.Context, f *feed.Follower, s *feed.State, void map[int64]error) error {
 	a.feed = s
+	count := 0
 	for row := range s.Index.Rows(0) {
 		if row.Void != "" {
 			why := void[row.Index]
 			a.find(Finding{Kind: Void, Severity: severityOf(why), A: Place{s.ID, row.Index}, Why: "does not count: " + row.Void})
+		} else {
+			count++
 		}
 	}
+	a.records = make([]Record, 0, count)
 	err := walk(ctx, f, s, a.readReceipt, func(w *walked, _ *feed.Edge) error {
 		a.leaves = append(a.leaves, w.leaf)
 		if got, ok := w.read.(readReceipt); ok {

@@ -34,13 +34,13 @@ func (a *Audit) Report() *Report {
 	r := &Report{Feed: a.feed.ID, Lineage: a.feed.Lineage, Note: string(a.feed.Note), Made: a.options.Now.UTC(), Since: a.options.Since, Until: a.options.Until,
 		Sources: a.Wanted()}
 	outside := map[Place]bool{}
-	for _, rec := range a.records {
+	r.Receipts = slices.DeleteFunc(a.records, func(rec Record) bool {
 		if a.inRange(rec.NotBefore.Time, rec.NotAfter.Time) {
-			r.Receipts = append(r.Receipts, rec)
-		} else {
-			outside[rec.Place] = true
+			return false
 		}
-	}
+		outside[rec.Place] = true
+		return true
+	})
 	for _, f := range append(a.found, a.ledger.Findings()...) {
 		// What is wrong with the log or the numbers concerns every receipt.
 		if f.Kind == Gap || f.Kind == Twice || f.Kind == Chain || f.Kind == Fork || !outside[f.A] {

@@ -8,6 +8,7 @@ import (
 	"airlock/feed"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // author writes publications of small packages. All hold the same payload, so
@@ -78,14 +79,19 @@ func (a *author) publication(heads map[string]signing.ID, p pkg, manifest storag
 
 // opening is the batch that begins the feed.
 func (a *author) opening(ctx context.Context) (feed.Batch, error) {
-	o := feed.Opening{Epoch: 1, Feed: a.id, Identity: a.own.Current().Version, Lineage: a.own.Lineage(), LogKey: a.logKey, Origin: a.id.Origin(1)}
+	return openingOf(ctx, a.id, a.own, a.signer, a.logKey)
+}
+
+// openingOf is the batch that begins a feed of a Space.
+func openingOf(ctx context.Context, id feed.ID, own *trust.History, signer *signing.Signer, logKey []byte) (feed.Batch, error) {
+	o := feed.Opening{Epoch: 1, Feed: id, Identity: own.Current().Version, Lineage: own.Lineage(), LogKey: logKey, Origin: id.Origin(1)}
 	st, err := o.Statement()
 	if err != nil {
 		return feed.Batch{}, err
 	}
-	signed, err := a.signer.Sign(ctx, st)
-	b := feed.Batch{Feed: a.id, Epoch: 1, Statements: []signing.Attestation{signed}}
-	for _, v := range a.own.Versions() {
+	signed, err := signer.Sign(ctx, st)
+	b := feed.Batch{Feed: id, Epoch: 1, Statements: []signing.Attestation{signed}}
+	for _, v := range own.Versions() {
 		b.Statements = append(b.Statements, v.Statements...)
 		b.Objects = append(b.Objects, feed.ContentOf(v.Identity.Raw()))
 	}

@@ -18,6 +18,7 @@ type sizes struct {
 	rounds   int
 	entries  int64         // of the large feed
 	small    int64         // of the feed it is compared with
+	receipts int64         // that are audited
 	publish  int           // publishes for a p50
 	releases bool          // deltas between releases of Go too, which are downloaded
 	file     int64         // bytes of the large file
@@ -26,8 +27,8 @@ type sizes struct {
 }
 
 var (
-	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second}
-	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second}
+	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second}
+	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second}
 )
 
 // bench is one run.
@@ -89,6 +90,7 @@ var measurements = []measurement{
 	{[]string{"courier"}, nil, measureCourier},
 	{[]string{"parity"}, []string{"par2"}, measureParity},
 	{[]string{"delta"}, []string{"zstd", "restic", "go"}, measureDeltas},
+	{[]string{"audit"}, nil, measureAudit},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

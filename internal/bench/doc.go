@@ -14,6 +14,7 @@
 // Servers listen on 127.0.0.1 and end with the run, all files lie in one
 // temporary folder that is removed. The step templates that are published and
 // pulled are those of ../shared/data/step-templates, beside the checkout, unless
-// -templates names another folder. The one exception is -cache: the feed of a
-// million entries takes minutes to make and is kept there for the next run.
+// -templates names another folder. The one exception is -cache: what takes
+// minutes to make, the feed of a million entries and that of the receipts, is
+// kept there for the next run.
 package main

@@ -16,9 +16,10 @@ import (
 
 // helpers are what this program runs as a process of its own.
 var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writer) error{
-	"build":   buildHelper,
-	"crypto":  cryptoHelper,
-	"profile": profileHelper,
+	"build":    siteHelper(build),
+	"receipts": siteHelper(buildReceipts),
+	"crypto":   cryptoHelper,
+	"profile":  profileHelper,
 }
 
 // helperLimit bounds a helper process.
@@ -41,20 +42,22 @@ func help(ctx context.Context, stderr io.Writer, args ...string) ([]byte, error)
 	return out, err
 }
 
-// buildHelper is "build AIRLOCK DIR ENTRIES": a site with a feed of that size.
-func buildHelper(ctx context.Context, args []string, stderr io.Writer) error {
-	if len(args) != 3 {
-		return errors.New("build: want AIRLOCK DIR ENTRIES")
+// siteHelper is "NAME AIRLOCK DIR N": a new site, filled with n entries.
+func siteHelper(fill func(ctx context.Context, s *site, n int64, progress io.Writer) error) func(context.Context, []string, io.Writer) error {
+	return func(ctx context.Context, args []string, stderr io.Writer) error {
+		if len(args) != 3 {
+			return errors.New("want AIRLOCK DIR N")
+		}
+		n, err := strconv.ParseInt(args[2], 10, 64)
+		if err != nil {
+			return err
+		}
+		s, err := newSite(ctx, args[0], args[1])
+		if err != nil {
+			return err
+		}
+		return fill(ctx, s, n, stderr)
 	}
-	entries, err := strconv.ParseInt(args[2], 10, 64)
-	if err != nil {
-		return err
-	}
-	s, err := newSite(ctx, args[0], args[1])
-	if err != nil {
-		return err
-	}
-	return build(ctx, s, entries, stderr)
 }
 
 // cryptoHelper is "crypto BYTES PIECE SIGNATURES": the bare cost, on two

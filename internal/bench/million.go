@@ -11,7 +11,7 @@ import (
 )
 
 // formatVersion is part of the name of a cached feed. Raise it with any change
-// to the formats of store, home or statements, or to build.go.
+// to the formats of store, home or statements, or to build.go and receipts.go.
 const formatVersion = 2
 
 // grown is a site whose feed has many entries.
@@ -20,9 +20,10 @@ type grown struct {
 	size int64 // of the feed, as far as we know
 }
 
-// grow makes a site with a feed of that many entries in dir.
-func (b *bench) grow(ctx context.Context, dir string, entries int64) error {
-	b.say("building a feed of %d entries", entries)
+// grow has a helper make a site in dir: "build" one whose feed has n entries,
+// "receipts" one with n receipts.
+func (b *bench) grow(ctx context.Context, helper, dir string, n int64) error {
+	b.say("%s: %d entries", helper, n)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -30,7 +31,7 @@ func (b *bench) grow(ctx context.Context, dir string, entries int64) error {
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
-	if _, err := help(ctx, b.progress, "build", b.airlock, part, strconv.FormatInt(entries, 10)); err != nil {
+	if _, err := help(ctx, b.progress, helper, b.airlock, part, strconv.FormatInt(n, 10)); err != nil {
 		return err
 	}
 	return os.Rename(part, dir)
@@ -44,7 +45,7 @@ func (b *bench) largeFolder() string {
 func (b *bench) largeFeed(ctx context.Context) (*grown, error) {
 	dir := b.largeFolder()
 	if _, err := os.Stat(dir); err != nil {
-		if err := b.grow(ctx, dir, b.entries); err != nil {
+		if err := b.grow(ctx, "build", dir, b.entries); err != nil {
 			return nil, err
 		}
 	}
@@ -59,7 +60,7 @@ func (b *bench) largeFeed(ctx context.Context) (*grown, error) {
 }
 
 func (b *bench) smallFeed(ctx context.Context, dir string) (*grown, error) {
-	if err := b.grow(ctx, dir, b.small); err != nil {
+	if err := b.grow(ctx, "build", dir, b.small); err != nil {
 		return nil, err
 	}
 	return b.openGrown(ctx, dir)

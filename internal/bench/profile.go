@@ -25,13 +25,14 @@ var profiled = map[string]struct {
 	"publish":  {"Publishing the step templates, client and server in one process", profilePublish},
 	"pull":     {"Pulling them into a folder, client and server in one process", profilePull},
 	"object":   {"Serving the object of 2 KiB", profileObject},
+	"audit":    {"Auditing the receipts from their folder", profileAudit},
 	"newcomer": {"A newcomer reading the large feed from its folder", profileNewcomer},
 }
 
 // profile collects all profiles. One that fails says so in its place.
 func (b *bench) profile(ctx context.Context) []profile {
 	var out []profile
-	for _, name := range []string{"publish", "pull", "object", "newcomer"} {
+	for _, name := range []string{"publish", "pull", "object", "audit", "newcomer"} {
 		b.say("profile: %s", name)
 		text, err := b.profileOne(ctx, name)
 		if err != nil {

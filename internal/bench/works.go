@@ -68,7 +68,7 @@ func (b *bench) publishHere(ctx context.Context, s *site, addr string) error {
 	defer state.Close()
 	p := &publish.Publisher{Feed: s.id, To: client, Own: s.own, Sign: s.signer, State: state, Now: time.Now,
 		Sync: func(ctx context.Context) (*feed.State, error) {
-			f, err := s.follower(client, state, nil)
+			f, err := newFollower(s.own, client, state, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -79,9 +79,9 @@ func (b *bench) publishHere(ctx context.Context, s *site, addr string) error {
 	return err
 }
 
-// follower reads the site's feed with its own eyes, or under a policy.
-func (s *site) follower(from feed.Source, state *storage.Store, policy *trust.Policy) (*feed.Follower, error) {
-	view, err := trust.NewView(s.own, policy)
+// newFollower reads feeds of a Space with its own eyes, or under a policy.
+func newFollower(whose *trust.History, from feed.Source, state *storage.Store, policy *trust.Policy) (*feed.Follower, error) {
+	view, err := trust.NewView(whose, policy)
 	return &feed.Follower{Source: from, View: view, State: state, Now: time.Now}, err
 }
 
@@ -123,7 +123,7 @@ func (s *site) pullHere(ctx context.Context, addr, dir string) error {
 	if err != nil {
 		return err
 	}
-	f, err := s.follower(client, state, trusted.Policy)
+	f, err := newFollower(s.own, client, state, trusted.Policy)
 	if err != nil {
 		return err
 	}
@@ -176,7 +176,7 @@ func profileNewcomer(ctx context.Context, b *bench, dir string) error {
 		return err
 	}
 	defer state.Close()
-	f, err := s.follower(h.Local(), state, nil)
+	f, err := newFollower(s.own, h.Local(), state, nil)
 	if err != nil {
 		return err
 	}
