@@ -3,7 +3,7 @@
 # kept there between runs; a new version of a pin rebuilds that one tool.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit fuzz-short check fuzz bench interop mutate tools bench-peers clean
+.PHONY: help build demo test unit fuzz-short check fuzz faults bench interop mutate tools bench-peers clean
 SHELL := /bin/sh
 
 ROOT  := $(CURDIR)
@@ -55,6 +55,10 @@ fuzz-short:
 fuzz: ## every fuzz target for FUZZTIME each (30s)
 	$(call say,every fuzz target for $(FUZZTIME))
 	@sh internal/check/fuzz.sh $(FUZZTIME)
+
+faults: ## each byte of a bundle changed in turn, and the bundle taken in: a minute
+	$(call say,faults)
+	@go test -count=1 -timeout 15m -run 'TestEveryByte$$' ./bundle -every
 
 check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticcheck, imports, known vulnerabilities, modules
 	$(call say,gofmt)
