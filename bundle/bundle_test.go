@@ -125,9 +125,9 @@ func TestSlice(t *testing.T) {
 	f := s.Follower(s.source())
 	state, _, err := f.Sync(t.Context(), s.ID)
 	check(t, err)
-	have := Have{Size: state.Edge.Size(), Root: state.Edge.Root(), Manifests: map[storage.Digest]bool{}}
+	have := Have{Size: state.Edge.Size(), Root: state.Edge.Root(), Packages: map[HeldVersion]bool{}}
 	for r := range state.Index.Rows(0) {
-		have.Manifests[r.Manifest] = true
+		have.Packages[HeldVersion{r.Ref, r.Manifest}] = true
 	}
 	s.Publish("file/motd@3", feedtest.Text("motd.txt", "third"))
 	o := s.options()
@@ -185,6 +185,22 @@ func TestNeverTooLittle(t *testing.T) {
 	}
 	if want := "file/motd@2 file/tool@1"; strings.Join(got, " ") != want {
 		t.Errorf("carried: %v, want %s", got, want)
+	}
+}
+
+// One manifest under two names is two packages: who holds the one gets the other.
+func TestHeldByName(t *testing.T) {
+	s := newSite(t)
+	o := s.options()
+	row, _ := o.Feeds[0].State.Index.State(feedtest.ParseRef("file/tool@1"))
+	files := []feedtest.File{{Path: "tool.bin", Data: storetest.Random(1, 70_000)}, feedtest.Text("tool.txt", "a tool")}
+	s.Append(s.Draft(s.Space.Publisher, "file/tool@1", files, func(p *feed.Publication) { p.Name, p.Previous = "twin", nil }))
+	have := Have{Size: o.Feeds[0].State.Edge.Size(), Root: o.Feeds[0].State.Edge.Root(), Packages: map[HeldVersion]bool{{row.Ref, row.Manifest}: true}}
+	o = s.options()
+	o.Feeds[0].Have = have
+	dir, _ := s.write(o)
+	if raw, err := readBody(open(t, OpenOptions{}, dir).Object(t.Context(), s.ID, row.Manifest, 0)); err != nil || storage.DigestOf(raw) != row.Manifest {
+		t.Errorf("the package under its second name: %v", err)
 	}
 }
 

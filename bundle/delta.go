@@ -21,11 +21,11 @@ type bases struct {
 
 func newBases(f Feed) *bases {
 	b := &bases{feed: f, held: map[string]feed.Row{}, known: map[storage.Digest]feed.Manifest{}}
-	if len(f.Have.Manifests) == 0 {
+	if len(f.Have.Packages) == 0 {
 		return b
 	}
 	for r := range f.State.Index.Rows(0) {
-		if r.What == feed.IsPublication && r.Void == "" && f.Have.Manifests[r.Manifest] {
+		if files, _ := f.Have.took(r); files && r.What == feed.IsPublication && r.Void == "" {
 			b.held[r.Ref.Kind+"/"+r.Ref.Name] = r
 		}
 	}

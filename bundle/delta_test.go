@@ -33,7 +33,7 @@ func deltaSite(t *testing.T) (s *site, have Have, old, edited []byte) {
 	s.publishLarge("file/big@1", old)
 	state := s.state()
 	row, _ := state.Index.State(feed.Ref{Kind: "file", Name: "big", Version: "1"})
-	have = Have{Size: state.Edge.Size(), Root: state.Edge.Root(), Manifests: map[storage.Digest]bool{row.Manifest: true}}
+	have = Have{Size: state.Edge.Size(), Root: state.Edge.Root(), Packages: map[HeldVersion]bool{{row.Ref, row.Manifest}: true}}
 	edited = slices.Concat(old[:1<<20], []byte("an edit in the middle"), old[1<<20:])
 	s.publishLarge("file/big@2", edited)
 	return s, have, old, edited
@@ -118,8 +118,8 @@ func TestHeldPackage(t *testing.T) {
 	s, have, old, _ := deltaSite(t)
 	s.publishLarge("file/big@3", old)
 	o := s.options()
-	for manifest := range have.Manifests {
-		have.Manifests[manifest] = false
+	for version := range have.Packages {
+		have.Packages[version] = false
 	}
 	o.Feeds[0].Have, o.Spool, o.EncryptTo = have, t.TempDir(), testRecipient
 	dir, _ := s.write(o)

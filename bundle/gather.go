@@ -219,7 +219,7 @@ func (pl *planner) rows(f Feed) (carried []feed.Row, held []storage.Digest) {
 		if !isLive(f.State.Index, r) {
 			continue
 		}
-		if _, took := f.Have.Manifests[r.Manifest]; took {
+		if _, took := f.Have.took(r); took {
 			held = append(held, r.Manifest)
 			continue
 		}

@@ -59,10 +59,25 @@ type Feed struct {
 type Have struct {
 	Size int64     // entries that it accepted
 	Root tlog.Hash // of them
-	// Manifests names the packages that it took, which are not carried. The value
-	// says whether their files lie there, for others to be made from: a program
-	// that was handed a package may have kept none.
-	Manifests map[storage.Digest]bool
+	// Packages names what it took, which is not carried. The value says whether
+	// the files lie there, for others to be made from: a program that was handed a
+	// package may have kept none.
+	Packages map[HeldVersion]bool
+}
+
+// HeldVersion is a version of a package that the receiver took. Its manifest
+// alone would not do: one manifest may be published under several names, and
+// who took it under one has nothing under the others.
+type HeldVersion struct {
+	Ref      feed.Ref
+	Manifest storage.Digest
+}
+
+// took reports whether the receiver took the package of a publication, and
+// whether its files lie there.
+func (h Have) took(r feed.Row) (files, took bool) {
+	files, took = h.Packages[HeldVersion{r.Ref, r.Manifest}]
+	return files, took
 }
 
 // Plan is a bundle of which everything is known but the bytes.

@@ -76,10 +76,10 @@ func (m *maker) have(ctx context.Context, f *feed.Follower, s *feed.State, accou
 	if err != nil {
 		return bundle.Have{}, fmt.Errorf("what %s saw: %w", account.Space, err)
 	}
-	have := bundle.Have{Size: seen.Size, Root: seen.Root, Manifests: map[storage.Digest]bool{}}
+	have := bundle.Have{Size: seen.Size, Root: seen.Root, Packages: map[bundle.HeldVersion]bool{}}
 	for _, list := range [][]feed.Held{theirs.Live, theirs.Withdrawn} {
 		for _, h := range list {
-			have.Manifests[h.Manifest] = h.Files
+			have.Packages[bundle.HeldVersion{Ref: h.Ref(), Manifest: h.Manifest}] = h.Files
 		}
 	}
 	return have, nil
