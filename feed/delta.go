@@ -56,7 +56,7 @@ func (p *Package) OpenDelta(ctx context.Context, i int) io.ReadCloser {
 		_ = b.Close()
 		return nil
 	}
-	return storage.Checked(ctx, body, layer.Ref)
+	return p.counted(storage.Checked(ctx, body, layer.Ref))
 }
 
 // applying holds an element while a delta is applied: one at a time, for each

@@ -22,6 +22,8 @@ type Package struct {
 	source Source
 	id     ID
 	bases  func(Ref, string) (Base, bool)
+	// reading is Follower.Reading.
+	reading func(n int)
 }
 
 // Open returns the bytes of file i of the manifest. They are checked against
@@ -38,7 +40,27 @@ func (p *Package) Open(ctx context.Context, i int) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, p.errLayer(i, err)
 	}
-	return storage.Checked(ctx, r, layer.Ref), nil
+	return p.counted(storage.Checked(ctx, r, layer.Ref)), nil
+}
+
+// counted returns r, with who wants to know told of what is read.
+func (p *Package) counted(r io.ReadCloser) io.ReadCloser {
+	if p.reading == nil {
+		return r
+	}
+	return &counted{r, p.reading}
+}
+
+// counted tells of the bytes that are read.
+type counted struct {
+	io.ReadCloser
+	tell func(n int)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.tell(n)
+	return n, err
 }
 
 // fetchAhead is how many segments' packs are fetched at the same time.
@@ -144,7 +166,7 @@ func (f *Follower) fetchOne(ctx context.Context, s *State, row Row, pack *Pack) 
 	if m.Kind != row.Ref.Kind || m.Version != row.Ref.Version || int64(len(raw)) != row.ManifestSize {
 		return nil, fmt.Errorf("%s: %w: %s version %s, %d bytes", row.Ref, errOtherPackage, m.Kind, m.Version, len(raw))
 	}
-	p := &Package{Row: row, Manifest: m, source: f.Source, id: s.ID, bases: f.Bases, small: map[storage.Digest][]byte{}}
+	p := &Package{Row: row, Manifest: m, source: f.Source, id: s.ID, bases: f.Bases, reading: f.Reading, small: map[storage.Digest][]byte{}}
 	if pack != nil {
 		for _, l := range m.Layers {
 			if b, ok := pack.Object(l.Digest); ok && int64(len(b)) == l.Size {

@@ -40,6 +40,9 @@ type Follower struct {
 	// Progress, where set, is told how many entries were read and how many
 	// there are.
 	Progress func(done, total int64)
+	// Reading, where set, is told of the bytes of packages' files as they are
+	// read: how many more. Files may be read by several goroutines.
+	Reading func(n int)
 }
 
 // Report says what a Sync found.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -42,6 +43,7 @@ type app struct {
 	open   *home.Home
 	tookIn int    // approvals that were new
 	said   string // the passphrase, once it was typed
+	drawn  atomic.Pointer[bar]
 }
 
 // run is the program: it reads and writes only what it is given, and returns
@@ -164,6 +166,7 @@ func readSecretFile(path string) (string, error) {
 // note writes a line for people, unless --quiet.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
+		a.clearBar()
 		fmt.Fprintf(a.err, format+"\n", args...)
 	}
 }

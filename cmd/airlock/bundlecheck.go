@@ -181,6 +181,8 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 	var files, bytes int64
 	bar := c.progress("reading packages")
 	defer bar.end()
+	f.follower.Reading = bar.reading(len(rows))
+	done := int64(0)
 	err := f.follower.Fetch(ctx, f.state, rows, func(p *feed.Package) error {
 		for i, l := range p.Manifest.Layers {
 			n, err := readThrough(ctx, p, i)
@@ -195,6 +197,8 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 				files, bytes = files+1, bytes+n
 			}
 		}
+		done++
+		bar.set(done, int64(len(rows)))
 		return read(f, p)
 	})
 	if err != nil {

@@ -148,7 +148,10 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 	for _, f := range all {
 		doc := importedDoc{Feed: f.state.ID.String(), To: f.state.Edge.Size(), Root: f.state.Edge.Root().String(), DryRun: dryRun}
 		if !dryRun {
+			bar := m.progress("storing packages of " + f.state.ID.String())
+			f.follower.Reading = bar.reading(0)
 			got, err := m.server.Mirror(ctx, feedhttp.Caller{Address: "local", MayRead: true, Credential: true}, f.follower, f.state)
+			bar.end()
 			if err != nil {
 				return docs, err
 			}

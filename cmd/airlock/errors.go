@@ -221,6 +221,7 @@ func (a *app) report(err error) int {
 	}
 	code, hint := outcomeOf(err)
 	if what := err.Error(); what != "" {
+		a.clearBar()
 		fmt.Fprintf(a.err, "airlock: error: %s\n", oneLine(what))
 		if hint != "" {
 			fmt.Fprintf(a.err, "airlock: hint: %s\n", hint)

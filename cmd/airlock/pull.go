@@ -365,6 +365,7 @@ func (p *puller) carryOut(ctx context.Context, s *prepared) error {
 	defer bar.end()
 	var done int64
 	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		s.follower.Reading = bar.reading(len(rows))
 		return s.follower.Fetch(ctx, state, rows, func(pkg *feed.Package) error {
 			done++
 			bar.set(done, int64(len(rows)))

@@ -107,6 +107,7 @@ func (v *verification) line(result, check, format string, args ...any) {
 	d := checkDoc{check, result, oneLine(fmt.Sprintf(format, args...))}
 	v.doc.Checks = append(v.doc.Checks, d)
 	if v.format == "table" {
+		v.clearBar()
 		fmt.Fprintf(v.out, "%-4s  %-12s  %s\n", d.Result, d.Check, d.Detail)
 	}
 }

@@ -34,6 +34,9 @@ func (v *verification) folder(ctx context.Context, dir string) error {
 	}
 	files, packages := 0, 0
 	different := 0
+	bar := v.progress("reading files")
+	defer bar.end()
+	reading := readings(bar.reading(0))
 	for _, id := range ids {
 		items, err := target.Installed(ctx, id)
 		if err != nil {
@@ -44,11 +47,12 @@ func (v *verification) folder(ctx context.Context, dir string) error {
 				return ctx.Err()
 			}
 			packages++
-			n, off := v.item(dir, it)
+			n, off := v.item(dir, it, reading)
 			files += n
 			different += off
 		}
 	}
+	bar.end()
 	v.ok("files", "%s of %s as the index has them", count(files, "file", "files"), count(packages, "package", "packages"))
 	v.note("files", "the index was not signed: airlock verify FEED checks what the feed holds")
 	if v.first == nil && different > 0 {
@@ -83,13 +87,13 @@ func feedsIn(dir string) ([]feed.ID, error) {
 
 // item checks the files of one package. It returns how many are as they
 // should be, and how many are missing or do not belong.
-func (v *verification) item(dir string, it apply.Item) (good, different int) {
+func (v *verification) item(dir string, it apply.Item, reading readings) (good, different int) {
 	known := map[string]bool{}
 	base := path.Join(it.Ref.Kind, it.Ref.Name)
 	for _, f := range it.Files {
 		name := path.Join(base, f.Path)
 		known[name] = true
-		got, err := fileRef(filepath.Join(dir, filepath.FromSlash(name)))
+		got, err := fileRef(filepath.Join(dir, filepath.FromSlash(name)), reading)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			different++
@@ -117,8 +121,18 @@ func (v *verification) item(dir string, it apply.Item) (good, different int) {
 	return good, different
 }
 
+// readings tells a bar of what is written to it; nil tells nobody.
+type readings func(n int)
+
+func (r readings) Write(p []byte) (int, error) {
+	if r != nil {
+		r(len(p))
+	}
+	return len(p), nil
+}
+
 // fileRef is the digest and size of a regular file.
-func fileRef(name string) (storage.Ref, error) {
+func fileRef(name string, reading readings) (storage.Ref, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return storage.Ref{}, err
@@ -132,6 +146,6 @@ func fileRef(name string) (storage.Ref, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, f)
+	n, err := io.Copy(io.MultiWriter(h, reading), f)
 	return storage.Ref{Digest: storage.Digest(h.Sum(nil)), Size: n}, err
 }

@@ -154,6 +154,7 @@ func (v *verification) packages(ctx context.Context, at *opened, rows []feed.Row
 	var packages, files, bytes, done int64
 	bar := v.progress("reading packages")
 	defer bar.end()
+	at.follower.Reading = bar.reading(len(rows))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(verifyAtOnce)
 	for _, row := range rows {
