@@ -132,6 +132,7 @@ func (x *Index) pack() {
 
 func (x *Index) addFull(p *page) {
 	p.buildFilters()
+	p.keepRepeated()
 	x.pages = append(x.pages, p)
 	x.first += PageSize
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -234,6 +235,48 @@ func wantBigRow(t *testing.T, name string, x *Index, i int64) {
 	folded := Ref{want.Ref.Kind, want.Ref.Name, strings.ToLower(want.Ref.Version)}
 	if got, ok := x.State(folded); !ok || got.Index != i {
 		t.Errorf("%s: state of %s is %v, %v", name, folded, got, ok)
+	}
+}
+
+// TestIndexRepeated fills pages with void statements that are repeated, a few of
+// which hold at last: a look-up goes through few rows, wherever it looks.
+func TestIndexRepeated(t *testing.T) {
+	x := NewIndex()
+	want := map[signing.ID]int64{}
+	for i := range int64(2 * PageSize) {
+		r := Row{Index: i, ID: signing.ID{byte(i % 3)}, What: IsPublication, Ref: Ref{"file", "a", "1"}, Void: "is void"}
+		switch i {
+		case PageSize - 2: // the last of its id in the first page
+			r.Link = true
+		case 2*PageSize - 1:
+			r.Void = ""
+		case 500:
+			r.ID = signing.ID{9} // once only
+		}
+		x.Add(r)
+		if have, ok := want[r.ID]; !ok || r.holds() && !x.Row(have).holds() {
+			want[r.ID] = i
+		}
+	}
+	loaded := NewIndex()
+	for n := range x.FullPages() {
+		if err := loaded.AddPage(x.Page(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, x := range map[string]*Index{"grown": x, "loaded": loaded} {
+		for id, index := range want {
+			if got, ok := x.ByID(id); !ok || got != index {
+				t.Errorf("%s: statement %d is found at %d, %v; want %d", name, id[0], got, ok, index)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			x.ByID(id)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > 8<<10 {
+				t.Errorf("%s: to find statement %d takes %d bytes", name, id[0], n)
+			}
+		}
 	}
 }
 

@@ -37,8 +37,9 @@ type page struct {
 	first          int64
 	count          int
 	rowBytes, heap []byte
-	lists          [3][]byte // row numbers: by id, by head, by version
-	filters        [3]filter // for the lists of a full page
+	lists          [3][]byte          // row numbers: by id, by head, by version
+	filters        [3]filter          // for the lists of a full page
+	repeated       map[signing.ID]int // answers of byID; see maxRun
 	sum            storage.Digest
 }
 
@@ -232,6 +233,9 @@ func (p *page) counts(i int) bool { return p.isPackage(i) && len(p.text(i, 3)) =
 
 // links reports whether row i is a link of its name's chain.
 func (p *page) links(i int) bool { return p.rowBytes[i*pageRowSize+69] == 1 || p.counts(i) }
+
+// holds reports whether row i is the place of its statement, as Row.holds does.
+func (p *page) holds(i int) bool { return len(p.text(i, 3)) == 0 || p.links(i) }
 
 // text returns string k of row i.
 func (p *page) text(i, k int) []byte {

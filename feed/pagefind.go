@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"hash/maphash"
 	"sort"
+
+	"airlock/signing"
 )
 
 // appendKey appends the key of row i in a list.
@@ -21,11 +23,23 @@ func (p *page) appendKey(to []byte, list, i int) []byte {
 	return append(to, p.rowBytes[i*pageRowSize:][:32]...)
 }
 
+// maxRun is how many rows with one id a look-up goes through. A log may repeat a
+// void statement as often as it likes: of more rows the answer is kept.
+const maxRun = 16
+
 // byID returns the row that holds a statement, else the first with its id.
 func (p *page) byID(id []byte, hash uint64) (int, bool) {
-	rows := p.all(byID, id, hash)
+	if i, ok := p.repeated[signing.ID(id)]; ok {
+		return i, true
+	}
+	return p.holder(p.all(byID, id, hash))
+}
+
+// holder returns the row that holds its statement, of those with one id, else
+// the first; false for none.
+func (p *page) holder(rows []int) (int, bool) {
 	for _, i := range rows {
-		if p.row(i).holds() {
+		if p.holds(i) {
 			return i, true
 		}
 	}
@@ -33,6 +47,28 @@ func (p *page) byID(id []byte, hash uint64) (int, bool) {
 		return 0, false
 	}
 	return rows[0], true
+}
+
+// keepRepeated looks up the ids that more than maxRun rows have.
+func (p *page) keepRepeated() {
+	list := p.lists[byID]
+	row := func(at int) int { return int(binary.BigEndian.Uint16(list[at*2:])) }
+	id := func(at int) signing.ID { return signing.ID(p.rowBytes[row(at)*pageRowSize:]) }
+	for at, end := 0, 0; at < p.count; at = end {
+		for end = at + 1; end < p.count && id(end) == id(at); end++ {
+		}
+		if end-at <= maxRun {
+			continue
+		}
+		var run []int
+		for k := at; k < end; k++ {
+			run = append(run, row(k))
+		}
+		if p.repeated == nil {
+			p.repeated = map[signing.ID]int{}
+		}
+		p.repeated[id(at)], _ = p.holder(run)
+	}
 }
 
 // all returns the rows of a list whose key is want, in order.
