@@ -182,6 +182,12 @@ func (f *Follower) extend(ctx context.Context, id ID, state *State, got Checkpoi
 	if w.missed {
 		return nil, report, f.keepEvidence(ctx, &RollbackError{ID: id, Seen: state.Checkpoint(), Got: opened, Fork: true})
 	}
+	// The Space itself may, or it could never carry its identity there.
+	if state == nil && f.View.Policy() != nil {
+		if err := w.signers.CheckOpener(); err != nil {
+			return nil, report, err
+		}
+	}
 	next := &State{ID: id, Lineage: f.View.History().Lineage(), Epoch: w.epoch, LogKey: w.logKey, Edge: w.edge, Note: opened.Note,
 		InForce: w.signers.inForce, Identity: f.View.History().Current().Version, SeenAt: f.Now(), Index: w.index, pending: w.signers.pending}
 	if state != nil {

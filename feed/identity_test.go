@@ -168,6 +168,47 @@ func TestOpeningRefused(t *testing.T) {
 	}
 }
 
+// TestDroppedOpener has a feed that a dropped leaf opened: who knows of that, by
+// another feed, takes it once it carries the identity that drops the leaf, and
+// who took it before goes on (rule opening).
+func TestDroppedOpener(t *testing.T) {
+	a, tape := example(t)
+	known := a.Space.History()
+	alice, carol := a.Space.Publisher, a.Space.Leaf("carol", trust.Publisher)
+	a.Space.Next(listing(a, carol))
+	a.Space.Next(func(id *trust.Identity) { a.Space.Drop(id, alice) })
+	follower := func(h *trust.History) *feed.Follower {
+		f := a.Follower(tape)
+		view, err := trust.NewView(h, trust.NewPolicy(a.Space.Name, a.Space.Lineage()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.View = view
+		return f
+	}
+	wantOpening := func(src feed.Source) {
+		t.Helper()
+		f := follower(a.Space.History())
+		f.Source = src
+		err := wantRefused(t, f, a.ID, trust.ErrUntrusted)
+		if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "opening" {
+			t.Errorf("got %v, want a refusal by rule opening", err)
+		}
+	}
+	wantOpening(tape)
+	wantOpening(tape.Clone().Add(a.Identity(2)...))
+	early := follower(known)
+	sync(t, early, a.ID)
+	early.View = a.Space.View(early.View.Policy()) // learned by another feed
+	early.Source = tape.Clone().Add(a.Publish("file/late@1"))
+	sync(t, early, a.ID)
+	own := follower(a.Space.History())
+	own.View = a.Space.View(nil)
+	sync(t, own, a.ID)
+	tape.Add(a.Identity(2)...).Add(a.Identity(3)...)
+	sync(t, follower(a.Space.History()), a.ID)
+}
+
 // TestMissingIdentityDocument has a source that lost the document of an
 // identity that a root signed: that stops the follower, for what comes after
 // could not be judged.

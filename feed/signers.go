@@ -25,6 +25,7 @@ type Signers struct {
 	document Document
 
 	opening   Opening                            // zero where a follower goes on from a state
+	opener    []byte                             // certificate that signed it
 	pending   []signing.Attestation              // about identities that more statements must put in force
 	documents map[storage.Digest]*trust.Identity // of pending ones
 	inForce   []InForce
@@ -38,6 +39,15 @@ type Document func(ctx context.Context, d storage.Digest, limit int64) ([]byte, 
 type InForce struct {
 	From    int64 `json:"from"`
 	Version int   `json:"version"`
+}
+
+// Carried returns the newest version of a list, 0 for none.
+func Carried(list []InForce) int {
+	newest := 0
+	for _, f := range list {
+		newest = max(newest, f.Version)
+	}
+	return newest
 }
 
 // ErrDocument reports an identity document that could not be had: that is no
@@ -79,6 +89,7 @@ func (s *Signers) Open(a signing.Attestation) error {
 	if s.opening, err = parseOpening(st, s.id, s.epoch); err != nil {
 		return err
 	}
+	s.opener = a.CertificateDER()
 	if s.Opened() == nil {
 		s.putInForce(s.opening.Identity, 0)
 	}
@@ -92,6 +103,26 @@ func (s *Signers) Opened() error {
 	if s.view == nil || s.view.History().Version(s.opening.Identity) == nil {
 		return &trust.DeniedError{Reason: trust.Malformed, Rule: "form", Thing: s.id.String(),
 			Why: fmt.Sprintf("identity version %d, under which it was opened, does not stand right behind entry 0", s.opening.Identity)}
+	}
+	return nil
+}
+
+// CheckOpener refuses a feed of which nothing was accepted yet, where the Space
+// has dropped the leaf that opened it by an identity version which is known and
+// which the feed does not carry: rule opening. Every feed of a Space carries its
+// identities, so either its people have not carried that one here, or somebody
+// else opened the feed with an old key.
+func (s *Signers) CheckOpener() error {
+	cert, err := signing.ParseCertificate(s.opener)
+	if err != nil {
+		return err
+	}
+	history, carried := s.view.History(), Carried(s.inForce)
+	for n := carried + 1; n <= history.Current().Version; n++ {
+		if _, listed := history.Version(n).Leaf(signing.KeyThumbprint(cert)); !listed {
+			return &trust.DeniedError{Reason: trust.Untrusted, Rule: "opening", Thing: s.id.String(),
+				Why: fmt.Sprintf("was opened by a key that identity version %d dropped, and carries the identity up to version %d only", n, carried)}
+		}
 	}
 	return nil
 }

@@ -12,7 +12,6 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/home"
-	"airlock/internal/publish"
 	"airlock/trust"
 )
 
@@ -197,7 +196,7 @@ func (f *ownFeeds) known(ctx context.Context) ([]carriedDoc, error) {
 		s, err := feed.LoadState(ctx, state, f.lineage, id)
 		switch {
 		case err == nil:
-			d.Version = publish.Carried(s)
+			d.Version = feed.Carried(s.InForce)
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, err
 		}

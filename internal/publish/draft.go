@@ -45,7 +45,7 @@ func (p *Publisher) draft(ctx context.Context, state *feed.State) (*draft, error
 	d := &draft{feed: p.Feed, epoch: 1, lineage: p.Own.Lineage(), state: state, seen: map[storage.Digest]bool{}}
 	carried := 0
 	if state != nil {
-		d.epoch, d.logKey, carried = state.Epoch, state.LogKey, Carried(state)
+		d.epoch, d.logKey, carried = state.Epoch, state.LogKey, feed.Carried(state.InForce)
 	} else {
 		if err := d.open(ctx, p); err != nil {
 			return nil, err
@@ -58,15 +58,6 @@ func (p *Publisher) draft(ctx context.Context, state *feed.State) (*draft, error
 		}
 	}
 	return d, nil
-}
-
-// Carried returns the newest identity version that is in force in a feed.
-func Carried(state *feed.State) int {
-	newest := 0
-	for _, f := range state.InForce {
-		newest = max(newest, f.Version)
-	}
-	return newest
 }
 
 func (d *draft) open(ctx context.Context, p *Publisher) error {

@@ -316,8 +316,8 @@ func TestCarry(t *testing.T) {
 		if err := p.Carry(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if state := s.state(); Carried(state) != 3 || state.Edge.Size() != 3+3 {
-			t.Errorf("carries version %d, %d entries", Carried(state), state.Edge.Size())
+		if state := s.state(); feed.Carried(state.InForce) != 3 || state.Edge.Size() != 3+3 {
+			t.Errorf("carries version %d, %d entries", feed.Carried(state.InForce), state.Edge.Size())
 		}
 	}
 	mustPublish(t, s.publisher(), pkg(t, "b", "1", "two"))

@@ -109,6 +109,36 @@ func (s *Server) remember(id feed.ID, v *feedView, create bool) {
 	}
 }
 
+// checkOpening refuses to open a feed under an older identity version than one
+// that the Space brought here, by its admission or in any feed: a leaf which that
+// one dropped would count again in the new feed, since position goes by feed.
+func (s *Server) checkOpening(ctx context.Context, id feed.ID, version int) error {
+	_, err := s.logs.Feed(id).Head(ctx)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err // the log says whether this is the same opening again
+	}
+	history, err := s.admitted(ctx, id.Space)
+	if err != nil {
+		return err
+	}
+	newest := history.Current().Version
+	for key, err := range s.config.Store.Files.List(ctx, "identity/"+id.Space.String()+"/", "") {
+		if err != nil {
+			return err
+		}
+		carried, err := strconv.Atoi(key[strings.LastIndexByte(key, '/')+1:])
+		if err != nil {
+			return fmt.Errorf("store: key %q: %w", key, err)
+		}
+		newest = max(newest, carried)
+	}
+	if version < newest {
+		return &trust.DeniedError{Reason: trust.Untrusted, Rule: "opening", Thing: id.String(),
+			Why: fmt.Sprintf("would be opened under identity version %d, and the Space is at version %d", version, newest)}
+	}
+	return nil
+}
+
 // learnIdentities takes in the identity statements of a batch, with the
 // documents that came along or are stored.
 func (in *incoming) learnIdentities(ctx context.Context, b feed.Batch) error {

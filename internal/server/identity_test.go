@@ -56,6 +56,52 @@ func TestLeafRenewed(t *testing.T) {
 	}
 }
 
+// openedUnder is what opens a feed under an identity version, signed by a leaf.
+func openedUnder(a *feedtest.Author, by *signing.Signer, version int) (out []feedtest.Signed) {
+	o := feed.Opening{Epoch: 1, Feed: a.ID, Identity: version, Lineage: a.Space.Lineage(), LogKey: a.Key.Public(), Origin: a.ID.Origin(1)}
+	st, err := o.Statement()
+	out = append(out, a.Sign(by, st, err))
+	for n := range version {
+		out = append(out, a.Identity(n+1)...)
+	}
+	return out
+}
+
+// A leaf that was dropped opens no feed of another name, on any server that has
+// taken the identity which drops it: there it would count again.
+func TestDroppedOpensNothing(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	tools := feedtest.AuthorOf(t, w.Space, "tools")
+	early := openedUnder(tools, w.Space.Publisher, 1)
+	alice, carol := renew(w)
+	late := feedtest.AuthorOf(t, w.Space, "late")
+	send := func(s *server.Server, a *feedtest.Author, statements ...feedtest.Signed) error {
+		_, err := s.Publish(context.Background(), reader, batch(a.ID, statements...))
+		return err
+	}
+	if err := send(w.srv, tools, early...); err != nil {
+		t.Fatalf("before the server knows of version 2: %v", err)
+	}
+	w.mustSend(w.Identity(2)...)
+	for name, srv := range map[string]*server.Server{"same": w.srv, "other": w.server(server.Config{})} {
+		wantDenied(t, send(srv, late, openedUnder(late, alice, 1)...), "opening")
+		wantDenied(t, send(srv, late, openedUnder(late, alice, 2)...), "position")
+		if err := send(srv, tools, early...); err != nil {
+			t.Errorf("%s server: what was taken before, again: %v", name, err)
+		}
+	}
+	if err := send(w.srv, late, openedUnder(late, carol, 2)...); err != nil {
+		t.Error(err)
+	}
+
+	// Who is admitted by version 2 does not begin with version 1 either.
+	w.store = storage.NewMem()
+	w.srv = w.server(server.Config{})
+	w.admit(w.Author)
+	wantDenied(t, send(w.srv, late, openedUnder(late, alice, 1)...), "opening")
+}
+
 // What another server of the store has just taken decides too, though this one
 // has not heard of it: the log asks who may sign as it stands at the commit, and
 // what it takes counts for readers.

@@ -89,6 +89,11 @@ func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
 	for _, o := range b.Objects {
 		in.given[o.Digest] = o
 	}
+	if opening := openingVersion(b); opening > 0 {
+		if err := s.checkOpening(ctx, b.Feed, opening); err != nil {
+			return nil, err
+		}
+	}
 	// Identities first: they decide who may sign the rest.
 	if err := in.learnIdentities(ctx, b); err != nil {
 		return nil, err
