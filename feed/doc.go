@@ -19,7 +19,7 @@
 //  1. The checkpoint is held against what was seen. A smaller one is a rollback;
 //     another root at the same size, or a longer tree that does not begin with
 //     what was seen, is a fork. Both are a [RollbackError], and both signed notes
-//     are kept as evidence.
+//     are kept as evidence. A medium may come late: see Follower.Late.
 //  2. Segments are read from where the state ends. Entry 0 opens the feed and
 //     names the log key; the identities right behind it say who may sign.
 //  3. Each statement is verified at its place by a trust.View, and its leaf hash

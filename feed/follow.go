@@ -37,6 +37,10 @@ type Follower struct {
 	// FromSnapshot lets a newcomer to another Space's feed begin at the newest
 	// snapshot that the Space signed in it, instead of at its first entry.
 	FromSnapshot bool
+	// Late is set for a source that stays as it is, such as a medium: it may come
+	// after a newer one. Where it has but the beginning of what was accepted, that
+	// is no rollback: Sync returns what was accepted, and Report.Late.
+	Late bool
 	// Progress, where set, is told how many entries were read and how many
 	// there are.
 	Progress func(done, total int64)
@@ -54,6 +58,9 @@ type Report struct {
 	// Snapshot is the number of entries that were taken from a snapshot of the
 	// Space and not read: see Follower.FromSnapshot.
 	Snapshot int64
+	// Late is the number of entries that a late source has, where more were
+	// accepted before: see Follower.Late. Else it is 0.
+	Late int64
 }
 
 // Sync brings the state of a feed up to the source's newest checkpoint. On any
@@ -97,6 +104,13 @@ func (f *Follower) sync(ctx context.Context, id ID) (*State, Report, error) {
 			return nil, report, err
 		}
 		again = !f.restore(state)
+		if got.Size < state.Edge.Size() {
+			if again {
+				// All must be read again, and is not there.
+				return nil, report, &GapError{ID: id, From: got.Size, To: state.Edge.Size()}
+			}
+			report.Late = got.Size
+		}
 		if current && !again {
 			report.To = state.Edge.Size()
 			return state, report, nil
@@ -140,6 +154,8 @@ func (f *Follower) compare(ctx context.Context, s *State, got Checkpoint) (curre
 	}
 	root := s.Edge.Root()
 	switch {
+	case opened.Size < s.Edge.Size() && f.Late:
+		return true, f.begins(ctx, s, opened)
 	case opened.Size < s.Edge.Size():
 		return false, f.keepEvidence(ctx, &RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: opened})
 	case opened.Size == s.Edge.Size() && opened.Root != root:

@@ -30,6 +30,48 @@ func (e *RollbackError) Is(target error) bool { return e.Fork && target == ErrFo
 // ErrRoot reports entries that do not add up to the signed root.
 var ErrRoot = errors.New("the entries do not give the signed root")
 
+// begins holds what a source shows of the first entries against those that were
+// accepted, by their statements; of a medium that begins later, what it has. One
+// that shows others is a *RollbackError. What is the same is not read any
+// further, so nothing that it shows beside them is believed.
+func (f *Follower) begins(ctx context.Context, s *State, c Checkpoint) error {
+	same, whole := true, true
+	var edge Edge
+	for next := int64(0); next < c.Size; {
+		before := next
+		for p, err := range f.ahead(ctx, s.ID, next, c.Size) {
+			if gap, ok := errors.AsType[*GapError](err); ok {
+				next, whole = max(next, gap.To), false
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("feed %s: %w", s.ID, err)
+			}
+			for _, it := range p.items {
+				whole = whole && it.index == next
+				same = same && it.unread == nil && it.att.ID() == s.Index.Row(it.index).ID
+				edge.Append(it.leaf)
+				next = it.index + 1
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("feed %s: %w", s.ID, err)
+		}
+		if next == before {
+			whole = false
+			break
+		}
+	}
+	switch {
+	case whole && edge.Root() != c.Root:
+		return fmt.Errorf("feed %s: %w: %s at size %d, computed %s", s.ID, ErrRoot, c.Root, c.Size, edge.Root())
+	case !same:
+		// Entries that are all there prove to anybody what the head stands for.
+		return f.keepEvidence(ctx, &RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: c, Fork: whole})
+	}
+	return nil
+}
+
 // wrongRoot tells a fork from a damaged source: if the tree that was signed
 // does not begin with what was seen, the key signed two histories.
 func (f *Follower) wrongRoot(ctx context.Context, w *fold, state *State, opened Checkpoint) error {

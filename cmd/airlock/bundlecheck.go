@@ -74,7 +74,8 @@ func (c *bundleCheck) destination() error {
 }
 
 // follow reads a feed as far as the bundle leads, from where this home stands.
-// What is seen on the way is forgotten again.
+// What is seen on the way is forgotten again. It returns nil where more of the
+// feed was accepted here already: then nothing of it would be taken in.
 func (c *bundleCheck) follow(ctx context.Context, s bundle.Slice) (*checkedFeed, error) {
 	f, err := c.follower(ctx, c.Bundle, s.Feed)
 	if err != nil {
@@ -91,6 +92,11 @@ func (c *bundleCheck) follow(ctx context.Context, s bundle.Slice) (*checkedFeed,
 	bar.end()
 	if err != nil {
 		return nil, c.notFollowed(s, before, err)
+	}
+	if report.Late > 0 {
+		c.note("position", "%s: older than what was accepted here on %s: it has the first %d of %s, and nothing that is new", s.Feed,
+			before.SeenAt.UTC().Format(time.DateOnly), report.Late, count(int(report.To), "entry", "entries"))
+		return nil, nil
 	}
 	for i, why := range report.Void {
 		c.note("statements", "%s: entry %d does not count: %v", s.Feed, i, why)
@@ -112,16 +118,10 @@ func (c *bundleCheck) notFollowed(s bundle.Slice, before *feed.State, err error)
 	if before != nil {
 		have = before.Edge.Size()
 	}
-	back, isBack := errors.AsType[*feed.RollbackError](err)
-	switch {
-	case as[*feed.GapError](err) && have < s.From:
+	if as[*feed.GapError](err) && have < s.From {
 		return &failure{code: exitNoBase, cause: err,
 			what: fmt.Sprintf("feed %s: the bundle begins behind entry %d, and %s accepted here", s.Feed, s.From, count(int(have), "entry is", "entries are")),
 			hint: "take in the bundle before it, or have a full one made: airlock bundle create without --base"}
-	case isBack && !back.Fork:
-		return &failure{code: exitRollback, cause: err,
-			what: fmt.Sprintf("feed %s: the bundle ends with entry %d, and %d were accepted here on %s: it is an old one", s.Feed, s.To-1, have, before.SeenAt.UTC().Format(time.DateOnly)),
-			hint: "there is nothing in it to take in; if nobody made a newer one, do not go on and ask the publisher"}
 	}
 	return tampered(err)
 }

@@ -83,7 +83,7 @@ func (a *app) bundleImport(ctx context.Context, from string, names []string, dry
 	if err != nil {
 		return err
 	}
-	in := &intake{puller: &puller{app: a, conn: c}, home: h, stick: c.stick, feeds: ids, taken: map[bundle.ID]home.Taken{}}
+	in := &intake{puller: &puller{app: a, conn: c}, home: h, stick: c.stick, feeds: ids, taken: map[bundle.ID]home.Taken{}, late: map[feed.ID]bool{}}
 	err = a.keepOnly(c.stick, func(b *bundle.Bundle) error { return b.Document().CheckExpiry(a.now()) })
 	if err != nil {
 		return err
@@ -135,10 +135,11 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 	var all []followed
 	for _, id := range in.feeds {
 		place := behind{in.stick, m.server.Local()}
-		f, state, _, err := m.sync(ctx, &conn{place: place, name: in.conn.name, stick: in.stick}, id)
+		f, state, report, err := m.sync(ctx, &conn{place: place, name: in.conn.name, stick: in.stick}, id)
 		if err != nil {
 			return nil, err
 		}
+		in.late[id] = report.Late > 0
 		all = append(all, followed{f, state})
 	}
 	if err := in.authenticate(ctx); err != nil {

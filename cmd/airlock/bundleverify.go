@@ -93,7 +93,9 @@ func (c *bundleCheck) all(ctx context.Context, read func(*checkedFeed, *feed.Pac
 			c.bad("statements", err)
 			continue
 		}
-		c.feeds = append(c.feeds, f)
+		if f != nil {
+			c.feeds = append(c.feeds, f)
+		}
 	}
 	c.authenticity()
 	for _, f := range c.feeds {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"airlock/bundle"
 	"airlock/feed"
 	"airlock/internal/home"
 	"airlock/trust"
@@ -91,9 +92,18 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 	if err != nil {
 		return nil, err
 	}
-	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}
+	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn, Late: isMedium(src)}
 	f.Accepted = a.takeFromFeed(f)
 	return f, nil
+}
+
+// isMedium reports whether a source was written once and stays so.
+func isMedium(src feed.Source) bool {
+	if c, ok := src.(*conn); ok {
+		return c.stick != nil
+	}
+	_, ok := src.(*bundle.Bundle)
+	return ok
 }
 
 // view returns what this home believes of a Space, of which it is to trust a
@@ -123,6 +133,9 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	bar.end()
 	if report.Snapshot > 0 {
 		a.note("%s: the first %d entries were taken as the Space's holdings have them; airlock verify reads them all", id, report.Snapshot)
+	}
+	if report.Late > 0 {
+		a.note("%s: %s is older than what was accepted here: it has the first %d of %s", id, src.name, report.Late, count(int(report.To), "entry", "entries"))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		err = a.noFeed(ctx, f, src, id, err)

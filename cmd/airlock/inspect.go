@@ -186,6 +186,9 @@ func (i *inspection) judge(err error) error {
 
 // next is the command that takes in what was found to be good.
 func (i *inspection) next() string {
+	if len(i.doc.Feeds) == 0 {
+		return "set it aside: all that it brings was accepted here before"
+	}
 	if len(i.doc.Feeds) == 1 {
 		return "airlock pull " + i.doc.Feeds[0].Feed + " --from STICK --into DIR"
 	}

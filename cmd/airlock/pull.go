@@ -210,7 +210,7 @@ type pulledDoc struct {
 	DryRun  bool       `json:"dryRun,omitempty"`
 	Failed  bool       `json:"failed,omitempty"` // the plan was not carried out
 
-	superseded bool // by what was taken in since
+	superseded bool // by what was accepted since
 }
 
 type takenDoc struct {
@@ -433,8 +433,12 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		for _, ref := range d.LeftOut {
 			fmt.Fprintf(w, "  x %s is not on the medium: its maker left it out\n", ref)
 		}
-		if d.superseded {
+		switch {
+		case d.superseded && len(d.TakenIn) > 0:
 			fmt.Fprintf(w, "  nothing to do: more of it was taken in since\n")
+			continue
+		case d.superseded:
+			fmt.Fprintf(w, "  nothing to do: the medium is older than what was accepted here\n")
 			continue
 		}
 		if d.Failed {

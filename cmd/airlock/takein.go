@@ -79,6 +79,7 @@ type intake struct {
 	stick *stick
 	feeds []feed.ID
 	taken map[bundle.ID]home.Taken
+	late  map[feed.ID]bool // of which the medium has but what was accepted before
 }
 
 // takeIn pulls from a medium.
@@ -90,7 +91,7 @@ func (p *puller) takeIn(ctx context.Context, feeds []feed.ID) error {
 	if err != nil {
 		return err
 	}
-	in := &intake{puller: p, home: h, stick: p.conn.stick, feeds: feeds, taken: map[bundle.ID]home.Taken{}}
+	in := &intake{puller: p, home: h, stick: p.conn.stick, feeds: feeds, taken: map[bundle.ID]home.Taken{}, late: map[feed.ID]bool{}}
 	if err := in.recall(ctx); err != nil {
 		return err
 	}
@@ -135,11 +136,12 @@ func (in *intake) recall(ctx context.Context) error {
 	})
 }
 
-// done reports whether all that is asked of a bundle was taken in before.
+// done reports whether all that is asked of a bundle was taken in before, or is
+// older than what was.
 func (in *intake) done(b *bundle.Bundle) bool {
 	return !slices.ContainsFunc(in.carried(b), func(id feed.ID) bool {
 		_, ok := in.taken[b.ID()].Of(id)
-		return !ok
+		return !ok && !in.late[id]
 	})
 }
 

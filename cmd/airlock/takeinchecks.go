@@ -14,12 +14,9 @@ import (
 )
 
 // superseded describes a feed of which more was accepted here than the medium
-// has, where all that it has was taken in; nil where it is to be followed.
+// has, where that is the beginning of it; nil where it is to be followed.
 func (in *intake) superseded(ctx context.Context, id feed.ID) (*pulledDoc, error) {
 	taken := in.before(id)
-	if len(taken) == 0 {
-		return nil, nil
-	}
 	slice, err := in.stick.newest(id)
 	if err != nil {
 		return nil, nil //nolint:nilerr // following it says so
@@ -34,6 +31,13 @@ func (in *intake) superseded(ctx context.Context, id feed.ID) (*pulledDoc, error
 	}
 	if err != nil || state.Epoch == slice.Epoch && state.Edge.Size() <= slice.To {
 		return nil, err
+	}
+	if len(taken) == 0 {
+		_, _, report, err := in.sync(ctx, in.conn, id)
+		if err != nil || report.Late == 0 {
+			return nil, err
+		}
+		in.late[id] = true
 	}
 	n := state.Edge.Size()
 	return &pulledDoc{superseded: true, Feed: id.String(), From: n, To: n, Root: state.Edge.Root().String(), TakenIn: taken, Plan: []apply.Line{}, DryRun: in.options.dryRun}, nil
