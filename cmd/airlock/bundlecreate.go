@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -260,9 +259,6 @@ func (m *maker) follow(ctx context.Context, c *conn, ids []feed.ID) error {
 	}
 	m.base = base
 	for _, id := range ids {
-		if slices.ContainsFunc(m.bundle.Feeds, func(f bundle.Feed) bool { return f.State.ID == id }) {
-			return usage("feed %s was named twice", "name it once", id)
-		}
 		f, state, _, err := m.sync(ctx, c, id)
 		if err != nil {
 			return err

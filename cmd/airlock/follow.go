@@ -45,13 +45,16 @@ func (a *app) feedID(name string) (feed.ID, error) {
 }
 
 // feedsOf reads feed names; none stands for all that the place has of Spaces
-// with one of the standings.
+// with one of the standings. A feed is named once.
 func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ...string) ([]feed.ID, error) {
 	var out []feed.ID
 	for _, n := range names {
 		id, err := a.feedID(n)
 		if err != nil {
 			return nil, err
+		}
+		if slices.Contains(out, id) {
+			return nil, usage("feed %s was named twice", "name it once", id)
 		}
 		out = append(out, id)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,6 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
-	"airlock/internal/home"
 	"airlock/receipts"
 	"airlock/storage"
 	"airlock/trust"
@@ -50,6 +47,7 @@ such changes.
 --from also names a medium with bundles: folders or volumes, with commas between.
 Then nothing is applied before every byte is verified and all of it is answered
 for: that it was made for this Space, by whom, and that what it rests on is here.
+Into a folder all of its feeds are applied, or none.
 Approvals in a folder approvals beside the volumes count as with --approvals.
 
 Where the policy asks for approvals, they come in feeds, or in files that
@@ -131,51 +129,6 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	}
 	_, err = p.round(ctx, feeds, true)
 	return err
-}
-
-// target opens what packages are applied to; nil where nothing is to be.
-func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
-	switch {
-	case o.into != "":
-		if info, err := os.Stat(o.into); err == nil && !info.IsDir() {
-			return nil, usage("--into %s: is no folder", "name a folder of its own for the files", o.into)
-		}
-		if isAirlocks(o.into) {
-			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
-		}
-		d, err := apply.OpenDir(o.into, a.now)
-		if err != nil {
-			return nil, err
-		}
-		d.Force = o.force
-		return d, nil
-	case o.exec != "":
-		h, err := a.home()
-		if err != nil {
-			return nil, err
-		}
-		state, err := h.State(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return &apply.Exec{Program: a.program(o.exec, o.timeout), State: state, Key: o.exec, Now: a.now}, nil
-	}
-	return nil, nil
-}
-
-// noteTarget lists the target among those that hold something of a feed.
-func (p *puller) noteTarget(s *feed.State) error {
-	h, err := p.home()
-	if err != nil {
-		return err
-	}
-	t := home.Target{Record: apply.RecordName(p.options.exec)}
-	if p.options.into != "" {
-		if t.Into, err = filepath.Abs(p.options.into); err != nil {
-			return err
-		}
-	}
-	return h.NoteTarget(s.Lineage, s.ID, t)
 }
 
 // puller carries out one pull command.
@@ -280,7 +233,7 @@ func (p *puller) one(ctx context.Context, id feed.ID) *prepared {
 	before := p.conn.bytes()
 	s := p.prepare(ctx, id)
 	if s.err == nil {
-		s.err = p.carryOut(ctx, s)
+		p.carryOut(ctx, s)
 	}
 	s.doc.Received = p.conn.bytes() - before
 	return s
@@ -348,36 +301,6 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
 	}
 	return nil
-}
-
-// carryOut applies what was planned.
-func (p *puller) carryOut(ctx context.Context, s *prepared) error {
-	if p.target == nil || p.options.dryRun {
-		return s.waiting
-	}
-	state, id := s.state, s.state.ID
-	err := p.noteTarget(state)
-	if err != nil {
-		return err
-	}
-	head := apply.Head{Epoch: state.Epoch, Size: state.Edge.Size(), Root: storage.Digest(state.Edge.Root()), Lineage: state.Lineage}
-	bar := p.progress("applying " + id.String())
-	defer bar.end()
-	var done int64
-	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
-		s.follower.Reading = bar.reading(len(rows))
-		return s.follower.Fetch(ctx, state, rows, func(pkg *feed.Package) error {
-			done++
-			bar.set(done, int64(len(rows)))
-			return each(pkg)
-		})
-	}
-	s.started = p.now()
-	s.outcomes, err = p.target.Apply(ctx, id, head, s.plan, fetch)
-	s.doc.Failed = err != nil && !as[*apply.IncompleteError](err)
-	made, unrecorded := p.receipts(ctx, s.synced)
-	s.doc.Made = made
-	return cmp.Or(err, unrecorded, s.waiting)
 }
 
 // watch pulls again and again until ctx ends: when the source says that a

@@ -24,8 +24,12 @@ import (
 //	what is to be applied is on the medium; what was left out since it is held
 //	here is here
 //
-// Then the feeds are applied. What was taken in is recorded by the bundle's
-// digest, so that the same medium may come again. Nothing is written to it.
+// Then the feeds are applied, into a folder all of them or none. What was taken
+// in is recorded by the bundle's digest, so that the same medium may come again.
+// Nothing is written to it.
+//
+// What was seen of a feed is kept as soon as it is verified, whatever becomes of
+// the rest: by it a later step back or a fork is known, and nothing is applied.
 
 // forUs leaves on a medium the bundles that were made for this Space. Without
 // any, the first says for whom it was made.
@@ -214,11 +218,9 @@ func (in *intake) all(ctx context.Context) ([]pulledDoc, error) {
 	if err := in.authenticate(ctx); err != nil {
 		return docs, err
 	}
+	in.carryOut(ctx, ready...)
 	var first error
 	for _, s := range ready {
-		if s.err == nil {
-			s.err = in.carryOut(ctx, s)
-		}
 		first = cmp.Or(first, s.err)
 		docs = append(docs, s.doc)
 	}

@@ -3,13 +3,14 @@
 // where they go, and carries the plan out.
 //
 // There are two targets. A Dir writes payloads as files and keeps an index of
-// them; one sync changes all of it or nothing. An Exec hands each update to a
-// program and keeps in the home what the program took.
+// them; one Apply, of however many feeds, changes all of it or nothing. An Exec
+// hands each update to a program and keeps in the home what the program took.
 package apply
 
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -88,11 +89,31 @@ type Head struct {
 type Target interface {
 	// Installed returns what the target has of a feed, by kind and name.
 	Installed(ctx context.Context, id feed.ID) ([]Item, error)
-	// Apply carries out a plan made from what Installed returned; what changed
-	// since then ends in a *ChangedError. A target that has seen more of the
-	// feed than to, or another history or Space under its name, refuses with a
-	// *HeadError.
-	Apply(ctx context.Context, id feed.ID, to Head, plan []Action, fetch Fetch) ([]Outcome, error)
+	// Apply carries out the plans of feeds, each feed once, and returns what
+	// became of each, in their order. What changed since a plan was made ends in
+	// a *ChangedError. A target that has seen more of a feed than Sync.To, or
+	// another history or Space under its name, refuses with a *HeadError.
+	Apply(ctx context.Context, syncs ...Sync) []Result
+}
+
+// Sync is what is to be done with a feed.
+type Sync struct {
+	ID    feed.ID
+	To    Head     // how far it was followed
+	Plan  []Action // made from what Installed returned
+	Fetch Fetch
+}
+
+// idle reports whether a target that has doc of the feed has all of s.
+func (s Sync) idle(doc feedDoc) bool {
+	return doc.head() == s.To && !slices.ContainsFunc(s.Plan, Action.changes)
+}
+
+// Result is what became of a Sync. With an error the outcomes are those until
+// then.
+type Result struct {
+	Outcomes []Outcome
+	Err      error
 }
 
 // Fetch gets the packages of rows, in their order, and hands each to a

@@ -68,11 +68,10 @@ func (l *largeShelf) pullLarge(d *Dir) error {
 	installed, err := d.Installed(ctx, l.id)
 	ok(l.tb, err)
 	plan := Plan(l.id, Choose(l.state(), anyone(), Selection{}, testNow), installed, Consent{Force: d.Force})
-	_, err = d.Apply(ctx, l.id, l.head(), plan, func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+	return d.Apply(ctx, Sync{l.id, l.head(), plan, func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 		f := &feed.Follower{Source: l, Bases: d.Bases(installed)}
 		return f.Fetch(ctx, &feed.State{ID: l.id}, rows, each)
-	})
-	return err
+	}})[0].Err
 }
 
 // A new version comes as a delta to the file that is there. Where the delta or

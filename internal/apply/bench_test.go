@@ -24,9 +24,7 @@ func BenchmarkDir(b *testing.B) {
 		for b.Loop() {
 			n++
 			d := openDir(b, filepath.Join(base, fmt.Sprint(n)))
-			if _, err := d.Apply(b.Context(), s.id, s.head(), plan, s.fetch); err != nil {
-				b.Fatal(err)
-			}
+			ok(b, d.Apply(b.Context(), s.sync(plan))[0].Err)
 		}
 	})
 	b.Run("fetch", func(b *testing.B) {

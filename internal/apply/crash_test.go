@@ -40,23 +40,26 @@ func (k *killer) step(op, name string) error {
 	return nil
 }
 
-// before and after are the states on both sides of the sync that is killed: it
-// adds, replaces and removes files and packages, swaps files with folders and
-// leaves some as they are.
+// before and after are the states on both sides of the sync of two feeds that
+// is killed: it adds, replaces and removes files and packages, swaps files with
+// folders, gives packages of the one feed to the other and leaves some as they
+// are.
 var (
 	before = files{
 		"file/a/x": "1", "file/a/same": "same", "file/a/gone": "g", "file/a/sub/z": "z", "file/a/flat": "f",
 		"file/b/x": "b", "kept/k/x": "k", "old/c/deep/er/x": "c", "file/README": "of the user",
+		"file/two/x": "1", "file/given/x": "1", "file/given/same": "same", "file/taken/x": "1",
 	}
 	after = files{
 		"file/a/x": "2", "file/a/same": "same", "file/a/sub": "a file now", "file/a/flat/y": "a folder now", "file/a/new": "n",
 		"file/d/x": "d", "kept/k/x": "k", "new/e/deep/er/x": "e", "file/README": "of the user",
+		"file/two/x": "2", "file/given/x": "2", "file/given/same": "same", "file/taken/x": "1", "file/taken/more": "2",
 	}
 )
 
-// halfway returns a folder in the state before, and the feed with all that
+// halfway returns a folder in the state before, and the feeds with all that
 // leads to the state after.
-func halfway(t *testing.T) (string, *shelf) {
+func halfway(t *testing.T) (string, shelves) {
 	dir := filepath.Join(t.TempDir(), "conf")
 	write(t, dir+"/file/README", "of the user")
 	s := newShelf(t, "acme/dev/shared")
@@ -64,22 +67,49 @@ func halfway(t *testing.T) (string, *shelf) {
 	s.publish("file/b@1", files{"x": "b"})
 	s.publish("kept/k@1", files{"x": "k"})
 	s.publish("old/c@1", files{"deep/er/x": "c"})
-	s.mustPull(openDir(t, dir), false)
+	s.publish("file/given@1", files{"x": "1", "same": "same"})
+	two := newShelf(t, "acme/dev/two")
+	two.publish("file/two@1", files{"x": "1"})
+	two.publish("file/taken@1", files{"x": "1"})
+	all := shelves{s, two}
+	ok(t, all.pull(t.Context(), openDir(t, dir), false))
 	s.publish("file/a@2", files{"x": "2", "same": "same", "sub": "a file now", "flat/y": "a folder now", "new": "n"})
 	s.withdraw("file/b@1")
 	s.withdraw("old/c@1")
 	s.publish("file/d@1", files{"x": "d"})
 	s.publish("new/e@1", files{"deep/er/x": "e"})
-	return dir, s
+	s.withdraw("file/given@1")
+	s.publish("file/taken@1", files{"x": "1", "more": "2"})
+	two.publish("file/two@2", files{"x": "2"})
+	two.publish("file/given@1", files{"x": "2", "same": "same"})
+	two.withdraw("file/taken@1")
+	return dir, all
 }
 
 // killAt applies with a process that dies at a step, and reports whether it
 // got that far.
-func killAt(t *testing.T, dir string, s *shelf, k *killer) error {
+func killAt(t *testing.T, dir string, s shelves, k *killer) error {
 	t.Helper()
 	d := &Dir{path: dir, now: testClock, step: k.step}
-	_, _, err := s.pull(t.Context(), d, true)
-	return err
+	return s.pull(t.Context(), d, true)
+}
+
+// sides returns on which side of the sync the folder has each feed.
+func sides(t *testing.T, dir string, all shelves) (out []string) {
+	d := openDir(t, dir)
+	k, err := d.open()
+	ok(t, err)
+	defer k.root.Close()
+	x, err := d.readIndex(k)
+	ok(t, err)
+	for _, s := range all {
+		side := "before"
+		if x.of(s.id).head() == s.head() {
+			side = "after"
+		}
+		out = append(out, side)
+	}
+	return out
 }
 
 func TestDirKilledAtEachStep(t *testing.T) {
@@ -102,14 +132,14 @@ func TestDirKilledAtEachStep(t *testing.T) {
 			_ = (&Dir{path: dir, now: testClock, step: again.step}).resume()
 
 			openDir(t, dir)
-			got := plainTree(t, dir)
+			got, side := plainTree(t, dir), sides(t, dir, s)
 			switch {
-			case cmp.Equal(got, after):
+			case cmp.Equal(got, after) && cmp.Equal(side, []string{"after", "after"}):
 				seen["after"]++
-			case cmp.Equal(got, before) && !journal:
+			case cmp.Equal(got, before) && cmp.Equal(side, []string{"before", "before"}) && !journal:
 				seen["before"]++
 			default:
-				t.Errorf("neither before nor after (-after +got):\n%s", cmp.Diff(after, got))
+				t.Errorf("neither before nor after: the feeds are %v (-after +got):\n%s", side, cmp.Diff(after, got))
 			}
 			if exists(dir, journalName) {
 				t.Error("the journal is there still")
@@ -117,7 +147,7 @@ func TestDirKilledAtEachStep(t *testing.T) {
 			if left, _ := os.ReadDir(filepath.Join(dir, stageFolder)); len(left) > 0 {
 				t.Errorf("the stage holds %v", left)
 			}
-			s.mustPull(openDir(t, dir), true)
+			ok(t, s.pull(t.Context(), openDir(t, dir), true))
 			if diff := cmp.Diff(after, plainTree(t, dir)); diff != "" {
 				t.Errorf("pulled again (-want +got):\n%s", diff)
 			}

@@ -16,10 +16,10 @@ import (
 // <kind>/<name>/<path in the package>. What is Airlock's there is known from
 // .airlock/index.json; nothing else is ever touched.
 //
-// A sync changes all or nothing. New files are staged under .airlock/stage,
-// checked while they are written and made durable; then .airlock/journal.json
-// names every rename and removal, and from then on the sync is carried to its
-// end, by the next process if this one dies. Then the index is swapped. A
+// An Apply changes all or nothing, of all its feeds. New files are staged under
+// .airlock/stage, checked while they are written and made durable; then
+// .airlock/journal.json names every rename and removal, and from then on it is
+// carried to its end, by the next process if this one dies. Then the index is swapped. A
 // reader that looks meanwhile may see some files new and some old; one that
 // must not waits for index.json.
 //
@@ -221,56 +221,6 @@ func (d *Dir) knownDate(name string, f File) int64 {
 		return read.Modified
 	}
 	return f.Modified
-}
-
-// Apply carries out a plan: all of it, or nothing and an error.
-func (d *Dir) Apply(ctx context.Context, id feed.ID, to Head, plan []Action, fetch Fetch) ([]Outcome, error) {
-	k, err := d.openOrMake()
-	if err != nil {
-		return nil, err
-	}
-	defer k.root.Close()
-	release, err := d.lock(ctx, k)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	if err := d.recover(k); err != nil {
-		return nil, err
-	}
-	x, err := d.readIndex(k)
-	if err != nil {
-		return nil, err
-	}
-	if err := d.admit(x, id, to, plan); err != nil {
-		return nil, err
-	}
-	if err := d.sync(ctx, k, x, id, to, plan, fetch); err != nil {
-		return nil, err
-	}
-	outcomes := make([]Outcome, len(plan))
-	for i, a := range plan {
-		outcomes[i].Action = a
-	}
-	return outcomes, nil
-}
-
-// admit holds a plan against what is there.
-func (d *Dir) admit(x *dirIndex, id feed.ID, to Head, plan []Action) error {
-	doc := x.of(id)
-	if err := checkHead(id, doc.head(), to); err != nil {
-		return err
-	}
-	if err := checkPlan(id, plan, doc.items()); err != nil {
-		return err
-	}
-	owners := x.owners(id)
-	for _, a := range plan {
-		if other, ok := owners[nameOf(a.Ref)]; ok {
-			return &OwnedError{Dir: d.path, Ref: a.Ref, Feed: id, Other: other}
-		}
-	}
-	return nil
 }
 
 func (d *Dir) readIndex(k *disk) (*dirIndex, error) {

@@ -379,9 +379,19 @@ func TestDirTwoFeeds(t *testing.T) {
 	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
 		t.Error(diff)
 	}
+	// Also where neither has it yet: nothing of both comes.
+	three, four := newShelf(t, "acme/dev/three"), newShelf(t, "acme/dev/four")
+	three.publish("file/c@1", files{"x": "1"})
+	four.publish("file/c@1", files{"x": "2"})
+	err = shelves{three, four}.pull(t.Context(), d, false)
+	if !errors.As(err, &owned) || owned.Feed != four.id || owned.Other != three.id {
+		t.Fatalf("got %v", err)
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Error(diff)
+	}
 	one.withdraw("file/a@1")
-	one.mustPull(d, true)
-	two.mustPull(d, false)
+	ok(t, shelves{two, one}.pull(t.Context(), d, true))
 	if diff := cmp.Diff(files{"file/a/y": "3", "file/b/x": "2"}, plainTree(t, dir)); diff != "" {
 		t.Error(diff)
 	}
@@ -407,7 +417,7 @@ func TestDirHead(t *testing.T) {
 			if c.to.Lineage == (trust.Lineage{}) {
 				c.to.Lineage = s.lineage
 			}
-			_, err := d.Apply(t.Context(), s.id, c.to, nil, s.fetch)
+			err := d.Apply(t.Context(), Sync{ID: s.id, To: c.to})[0].Err
 			var head *HeadError
 			if !errors.As(err, &head) || c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("got %v", err)
@@ -423,7 +433,7 @@ func TestDirPlanOfBefore(t *testing.T) {
 	s.publish("file/a@1", files{"x": "1"})
 	late := Plan(s.id, Choose(s.state(), anyone(), Selection{}, testNow), nil, Consent{})
 	s.mustPull(d, false)
-	_, err := d.Apply(t.Context(), s.id, s.head(), late, s.fetch)
+	err := d.Apply(t.Context(), s.sync(late))[0].Err
 	var changed *ChangedError
 	if !errors.As(err, &changed) {
 		t.Errorf("got %v, want a *ChangedError", err)

@@ -67,30 +67,28 @@ func (x *dirIndex) of(id feed.ID) feedDoc {
 	return feedDoc{Feed: id}
 }
 
-// owners returns the feeds of all packages but those of id, by kind and name.
-func (x *dirIndex) owners(id feed.ID) map[string]feed.ID {
+// owners returns the feeds of all packages, by kind and name.
+func (x *dirIndex) owners() map[string]feed.ID {
 	m := map[string]feed.ID{}
 	for _, d := range x.Feeds {
 		for _, it := range d.Items {
-			if d.Feed != id {
-				m[nameOf(it.ref())] = d.Feed
-			}
+			m[nameOf(it.ref())] = d.Feed
 		}
 	}
 	return m
 }
 
-// with returns an index in which a feed has doc. made lists folders made for
-// it. gone lists the folders that are Airlock's and no longer needed, each
+// with returns an index in which feeds have docs. made lists folders made for
+// them. gone lists the folders that are Airlock's and no longer needed, each
 // before the one it is in.
-func (x *dirIndex) with(doc feedDoc, made map[string]bool) (next *dirIndex, gone []string) {
+func (x *dirIndex) with(docs []feedDoc, made map[string]bool) (next *dirIndex, gone []string) {
 	next = newDirIndex()
+	next.Feeds = slices.Clone(docs)
 	for _, d := range x.Feeds {
-		if d.Feed != doc.Feed {
+		if !slices.ContainsFunc(docs, func(doc feedDoc) bool { return doc.Feed == d.Feed }) {
 			next.Feeds = append(next.Feeds, d)
 		}
 	}
-	next.Feeds = append(next.Feeds, doc)
 	slices.SortFunc(next.Feeds, func(a, b feedDoc) int { return strings.Compare(a.Feed.String(), b.Feed.String()) })
 	needed := map[string]bool{}
 	for _, d := range next.Feeds {

@@ -52,35 +52,44 @@ func (e *Exec) Installed(ctx context.Context, id feed.ID) ([]Item, error) {
 	return Taken(ctx, e.State, id, RecordName(e.Key))
 }
 
-// Apply hands over a plan. Where the program did not take all of it the error
-// is an *IncompleteError, and the outcomes say more. Any other error ends the
-// sync before its end; the outcomes are those until then.
-func (e *Exec) Apply(ctx context.Context, id feed.ID, to Head, plan []Action, fetch Fetch) ([]Outcome, error) {
-	r, err := e.load(ctx, id)
+// Apply hands over the plans, one feed after the other, whatever became of the
+// one before. Where the program did not take all of a feed its error is an
+// *IncompleteError, and the outcomes say more. Any other error ends the sync of
+// a feed before its end.
+func (e *Exec) Apply(ctx context.Context, syncs ...Sync) []Result {
+	results := make([]Result, len(syncs))
+	for i, s := range syncs {
+		results[i].Outcomes, results[i].Err = e.apply(ctx, s)
+	}
+	return results
+}
+
+func (e *Exec) apply(ctx context.Context, s Sync) ([]Outcome, error) {
+	r, err := e.load(ctx, s.ID)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkHead(id, r.doc.head(), to); err != nil {
+	if err := checkHead(s.ID, r.doc.head(), s.To); err != nil {
 		return nil, err
 	}
-	if err := checkPlan(id, plan, r.doc.items()); err != nil {
+	if err := checkPlan(s.ID, s.Plan, r.doc.items()); err != nil {
 		return nil, err
 	}
 	if len(e.Command) == 0 {
 		return nil, errors.New("no program to hand updates to")
 	}
-	r.doc.Lineage = to.Lineage // from the first update on, see checkHead
-	u := &updater{Exec: e, id: id, record: r, plan: plan, kept: e.Now()}
-	err = u.run(ctx, fetch)
+	r.doc.Lineage = s.To.Lineage // from the first update on, see checkHead
+	u := &updater{Exec: e, id: s.ID, record: r, plan: s.Plan, kept: e.Now()}
+	err = u.run(ctx, s.Fetch)
 	if err == nil && u.failed == 0 {
-		r.reached(to)
+		r.reached(s.To)
 	}
 	// What was done is kept even if people have interrupted us by now.
 	if keeping := r.keep(context.WithoutCancel(ctx), e.Now()); keeping != nil {
 		return u.outcomes, errors.Join(err, keeping)
 	}
 	if err == nil && u.failed > 0 {
-		err = &IncompleteError{ID: id, Failed: u.failed, Total: u.tried, First: u.first}
+		err = &IncompleteError{ID: s.ID, Failed: u.failed, Total: u.tried, First: u.first}
 	}
 	return u.outcomes, err
 }

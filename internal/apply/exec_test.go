@@ -293,7 +293,7 @@ func TestExecHead(t *testing.T) {
 	s.mustPull(e, false)
 	older := s.head()
 	older.Size--
-	if _, err := e.Apply(t.Context(), s.id, older, nil, s.fetch); !errors.As(err, &head) {
+	if err := e.Apply(t.Context(), Sync{ID: s.id, To: older})[0].Err; !errors.As(err, &head) {
 		t.Errorf("older: got %v", err)
 	}
 }

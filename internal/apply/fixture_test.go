@@ -132,6 +132,9 @@ func (s *shelf) fetch(ctx context.Context, rows []feed.Row, each func(*feed.Pack
 	return f.Fetch(ctx, &feed.State{ID: s.id}, rows, each)
 }
 
+// sync is what is to be done for a plan.
+func (s *shelf) sync(plan []Action) Sync { return Sync{s.id, s.head(), plan, s.fetch} }
+
 // anyone is a view that lets in everything.
 func anyone() *trust.View { return new(trust.View) }
 
@@ -141,17 +144,40 @@ func (s *shelf) pull(ctx context.Context, to Target, prune bool) ([]Action, []Ou
 }
 
 func (s *shelf) pullSelected(ctx context.Context, to Target, sel Selection, prune bool) ([]Action, []Outcome, error) {
-	installed, err := to.Installed(ctx, s.id)
+	plan, err := s.plan(ctx, to, sel, prune)
 	if err != nil {
 		return nil, nil, err
+	}
+	done := to.Apply(ctx, s.sync(plan))[0]
+	return plan, done.Outcomes, done.Err
+}
+
+func (s *shelf) plan(ctx context.Context, to Target, sel Selection, prune bool) ([]Action, error) {
+	installed, err := to.Installed(ctx, s.id)
+	if err != nil {
+		return nil, err
 	}
 	may := Consent{Prune: prune}
 	if d, ok := to.(*Dir); ok {
 		may.Force = d.Force
 	}
-	plan := Plan(s.id, Choose(s.state(), anyone(), sel, testNow), installed, may)
-	out, err := to.Apply(ctx, s.id, s.head(), plan, s.fetch)
-	return plan, out, err
+	return Plan(s.id, Choose(s.state(), anyone(), sel, testNow), installed, may), nil
+}
+
+// shelves are feeds that are applied as one.
+type shelves []*shelf
+
+// pull chooses everything of all feeds, plans, and applies it at once.
+func (all shelves) pull(ctx context.Context, to Target, prune bool) error {
+	var syncs []Sync
+	for _, s := range all {
+		plan, err := s.plan(ctx, to, Selection{}, prune)
+		if err != nil {
+			return err
+		}
+		syncs = append(syncs, s.sync(plan))
+	}
+	return to.Apply(ctx, syncs...)[0].Err
 }
 
 func (s *shelf) mustPull(to Target, prune bool) []string {

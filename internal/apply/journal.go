@@ -12,11 +12,11 @@ import (
 	"airlock/storage"
 )
 
-// journal names all that a sync changes: .airlock/journal.json, in canonical
-// JSON. While it is there, the sync has to be carried to its end: removals,
-// folders, moves, index, in that order. Each step may be done already.
+// journal names all that an Apply changes, of all its feeds:
+// .airlock/journal.json, in canonical JSON. While it is there, it has to be
+// carried to its end: removals, folders, moves, index, in that order. Each step
+// may be done already.
 type journal struct {
-	Feed feed.ID `json:"feed"`
 	// Folders are removed where they are empty, each before the one it is in.
 	Folders []string `json:"folders,omitempty"`
 	Format  string   `json:"format"`
@@ -37,7 +37,7 @@ type moveDoc struct {
 	Size   int64          `json:"size"`
 }
 
-const journalFormat = "airlock-journal 1"
+const journalFormat = "airlock-journal 2"
 
 func (j *journal) files() string { return j.Stage + "/files" }
 func (j *journal) index() string { return j.Stage + "/index.json" }

@@ -20,17 +20,16 @@ import (
 // holds one buffer, so memory does not grow with the payload.
 const stageWorkers = 8
 
-// stager prepares a sync of one feed: it writes new files to the stage, each
-// where it will lie from the folder on, and looks what is in the way.
+// stager prepares syncs of feeds: it writes new files to the stage, each where
+// it will lie from the folder on, and looks what is in the way.
 type stager struct {
 	dir    *Dir
 	disk   *disk // the folder
 	out    *disk // files in the stage
 	folder string
 	index  *dirIndex
-	items  map[string]Item // what the feed will have, by kind and name
-	had    map[string]Item // what it has
-	// owned holds the files that the plan may replace or remove, by path.
+	parts  []*part
+	// owned holds the files that the plans may replace or remove, by path.
 	owned map[string]storage.Ref
 
 	staged sync.Map // folder in the stage → func() error that makes it once
@@ -42,22 +41,6 @@ type stager struct {
 	dates    map[string]int64 // of files that are as they should be, by path; see File
 	occupied []*OccupiedError
 	unsynced []string // files that settle has to make durable
-}
-
-func (d *Dir) newStager(k *disk, x *dirIndex, id feed.ID, plan []Action) *stager {
-	s := &stager{dir: d, disk: k, folder: newStage(), index: x, owned: map[string]storage.Ref{}, dates: map[string]int64{}}
-	s.had = byName(x.of(id).items())
-	s.items = byName(x.of(id).items())
-	for _, a := range plan {
-		if !a.changes() {
-			continue
-		}
-		it := s.had[nameOf(a.Ref)]
-		for _, f := range it.Files {
-			s.owned[filePath(it.Ref, f.Path)] = f.Ref
-		}
-	}
-	return s
 }
 
 // begin makes the folders of the stage.
@@ -87,54 +70,20 @@ func (s *stager) close() {
 // files is the folder of the stage that mirrors the folder pulled into.
 func (s *stager) files() string { return s.folder + "/files" }
 
-// plan prepares the removals of packages.
-func (s *stager) plan(plan []Action) error {
-	for _, a := range plan {
-		if a.Op != Remove {
-			continue
-		}
-		if err := s.retire(s.had[nameOf(a.Ref)], nil); err != nil {
-			return err
-		}
-		delete(s.items, nameOf(a.Ref))
-	}
-	return nil
+// stageJob is a file to be staged.
+type stageJob struct {
+	pkg   *feed.Package
+	layer int
 }
 
-// retire prepares the removal of those files of an item that are not kept.
-func (s *stager) retire(it Item, kept map[string]bool) error {
-	for _, f := range it.Files {
-		if kept[f.Path] {
-			continue
-		}
-		name := filePath(it.Ref, f.Path)
-		found, err := s.look(name, storage.Ref{})
-		if err != nil {
-			return err
-		}
-		if found.over != nil {
-			s.removals = append(s.removals, fileDoc{Digest: found.over.Digest, Path: name, Size: found.over.Size})
-		}
-	}
-	return nil
-}
-
-// fetch stages the packages that a plan adds or changes.
-func (s *stager) fetch(ctx context.Context, plan []Action, fetch Fetch) error {
-	rows := rowsToFetch(plan)
-	if len(rows) == 0 {
-		return nil
-	}
-	type job struct {
-		p     *feed.Package
-		layer int
-	}
-	jobs := make(chan job, stageWorkers)
+// fetch stages the packages that the plans add or change.
+func (s *stager) fetch(ctx context.Context) error {
+	jobs := make(chan stageJob, stageWorkers)
 	g, ctx := errgroup.WithContext(ctx)
 	for range stageWorkers {
 		g.Go(func() error {
 			for j := range jobs {
-				if err := s.file(ctx, j.p, j.layer); err != nil {
+				if err := s.file(ctx, j.pkg, j.layer); err != nil {
 					return err
 				}
 			}
@@ -143,44 +92,14 @@ func (s *stager) fetch(ctx context.Context, plan []Action, fetch Fetch) error {
 	}
 	g.Go(func() error {
 		defer close(jobs)
-		got := 0
-		err := fetch(ctx, rows, func(p *feed.Package) error {
-			if got == len(rows) || p.Row != rows[got] {
-				return fmt.Errorf("%s: came instead of what was asked for", p.Row.Ref)
-			}
-			got++
-			if err := s.accept(p); err != nil {
+		for _, p := range s.parts {
+			if err := s.receive(ctx, p, jobs); err != nil {
 				return err
 			}
-			for i := range p.Manifest.Layers {
-				select {
-				case jobs <- job{p, i}:
-				case <-ctx.Done():
-					return ctx.Err()
-				}
-			}
-			return nil
-		})
-		if err == nil && got < len(rows) {
-			err = fmt.Errorf("%s: did not come", rows[got].Ref)
 		}
-		return err
+		return nil
 	})
 	return g.Wait()
-}
-
-// accept notes a package, and what of the version before goes with it.
-func (s *stager) accept(p *feed.Package) error {
-	if err := checkPackage(p); err != nil {
-		return err
-	}
-	kept := map[string]bool{}
-	for _, l := range p.Manifest.Layers {
-		kept[l.Path] = true
-	}
-	name := nameOf(p.Row.Ref)
-	s.items[name] = itemOf(p)
-	return s.retire(s.had[name], kept)
 }
 
 // file stages one file of a package, unless it is there already.
@@ -217,21 +136,6 @@ func (s *stager) setDate(name string, date int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dates[name] = date
-}
-
-// dated returns the items that the feed will have, with the dates of files.
-func (s *stager) dated() map[string]Item {
-	for _, it := range s.items {
-		for i, f := range it.Files {
-			name := filePath(it.Ref, f.Path)
-			if date, ok := s.dates[name]; ok {
-				it.Files[i].Modified = date
-			} else {
-				it.Files[i].Modified = s.dir.knownDate(name, f)
-			}
-		}
-	}
-	return s.items
 }
 
 // write writes a file to the stage and returns its date. Large ones are synced
@@ -312,8 +216,13 @@ func (s *stager) settle(more ...string) error {
 }
 
 // inTheWay returns what was found in the way, and puts the lists of the
-// journal into an order that does not depend on the workers.
+// journal into an order that does not depend on the workers. What one feed has
+// no more stays where another has it now.
 func (s *stager) inTheWay() error {
+	s.removals = slices.DeleteFunc(s.removals, func(r fileDoc) bool {
+		_, stays := s.dates[r.Path]
+		return stays
+	})
 	slices.SortFunc(s.moves, func(a, b moveDoc) int { return strings.Compare(a.Path, b.Path) })
 	slices.SortFunc(s.removals, func(a, b fileDoc) int { return strings.Compare(a.Path, b.Path) })
 	if len(s.occupied) == 0 {

@@ -140,8 +140,7 @@ func (s *site) pullHere(ctx context.Context, addr, dir string) error {
 	fetch := func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 		return f.Fetch(ctx, seen, rows, each)
 	}
-	_, err = target.Apply(ctx, s.id, head, plan, fetch)
-	return err
+	return target.Apply(ctx, apply.Sync{ID: s.id, To: head, Plan: plan, Fetch: fetch})[0].Err
 }
 
 // profileObject serves the small object to a load of another process.

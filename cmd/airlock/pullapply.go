@@ -1,0 +1,106 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/internal/home"
+	"airlock/storage"
+)
+
+// target opens what packages are applied to; nil where nothing is to be.
+func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
+	switch {
+	case o.into != "":
+		if info, err := os.Stat(o.into); err == nil && !info.IsDir() {
+			return nil, usage("--into %s: is no folder", "name a folder of its own for the files", o.into)
+		}
+		if isAirlocks(o.into) {
+			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
+		}
+		d, err := apply.OpenDir(o.into, a.now)
+		if err != nil {
+			return nil, err
+		}
+		d.Force = o.force
+		return d, nil
+	case o.exec != "":
+		h, err := a.home()
+		if err != nil {
+			return nil, err
+		}
+		state, err := h.State(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return &apply.Exec{Program: a.program(o.exec, o.timeout), State: state, Key: o.exec, Now: a.now}, nil
+	}
+	return nil, nil
+}
+
+// noteTarget lists the target among those that hold something of a feed.
+func (p *puller) noteTarget(s *feed.State) error {
+	h, err := p.home()
+	if err != nil {
+		return err
+	}
+	t := home.Target{Record: apply.RecordName(p.options.exec)}
+	if p.options.into != "" {
+		if t.Into, err = filepath.Abs(p.options.into); err != nil {
+			return err
+		}
+	}
+	return h.NoteTarget(s.Lineage, s.ID, t)
+}
+
+// carryOut applies what was planned of feeds: into a folder all of it or nothing.
+func (p *puller) carryOut(ctx context.Context, all ...*prepared) {
+	if p.target == nil || p.options.dryRun {
+		for _, s := range all {
+			s.err = s.waiting
+		}
+		return
+	}
+	for i, done := range p.apply(ctx, all) {
+		s := all[i]
+		s.outcomes = done.Outcomes
+		s.doc.Failed = done.Err != nil && !as[*apply.IncompleteError](done.Err)
+		made, unrecorded := p.receipts(ctx, s.synced)
+		s.doc.Made = made
+		s.err = cmp.Or(done.Err, unrecorded, s.waiting)
+	}
+}
+
+// apply hands the plans to the target.
+func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
+	syncs := make([]apply.Sync, len(all))
+	for i, s := range all {
+		if err := p.noteTarget(s.state); err != nil {
+			return slices.Repeat([]apply.Result{{Err: err}}, len(all))
+		}
+		head := apply.Head{Epoch: s.state.Epoch, Size: s.state.Edge.Size(), Root: storage.Digest(s.state.Edge.Root()), Lineage: s.state.Lineage}
+		syncs[i] = apply.Sync{ID: s.state.ID, To: head, Plan: s.plan, Fetch: p.fetch(s)}
+		s.started = p.now()
+	}
+	return p.target.Apply(ctx, syncs...)
+}
+
+// fetch gets the packages of a feed, with a progress bar.
+func (p *puller) fetch(s *prepared) apply.Fetch {
+	return func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		bar := p.progress("applying " + s.state.ID.String())
+		defer bar.end()
+		var done int64
+		s.follower.Reading = bar.reading(len(rows))
+		return s.follower.Fetch(ctx, s.state, rows, func(pkg *feed.Package) error {
+			done++
+			bar.set(done, int64(len(rows)))
+			return each(pkg)
+		})
+	}
+}
