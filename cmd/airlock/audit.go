@@ -51,7 +51,7 @@ it was signed by who may not, 12 where a log was forked.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.audit(cmd.Context(), args[0], o) },
 	}
 	f := c.Flags()
-	f.StringArrayVar(&o.from, "from", nil, "where to read, may be given several times: URL, store folder, s3://bucket/prefix or medium")
+	fromFlags(c, &o.from)
 	f.StringArrayVar(&o.identities, "identity", nil, "identity file of a Space, may be given several times")
 	f.StringVar(&o.since, "since", "", "first day that is reported, such as 2026-01-01")
 	f.StringVar(&o.until, "until", "", "last day that is reported")
@@ -79,7 +79,7 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 	if err != nil {
 		return err
 	}
-	defer r.close()
+	defer r.places.Close()
 	report, err := r.run(ctx, id)
 	if err != nil {
 		return err
@@ -220,5 +220,5 @@ func verdict(r *receipts.Report) error {
 	case receipts.Difference:
 		return exitWith(exitDifferent, "", "")
 	}
-	return exitWith(exitIncomplete, what, "say --from with what is missing, --identity for its Space, --tsa-certs for its time authority")
+	return exitWith(exitIncomplete, what, "say --from with what is missing, --token-file for a server that asks for a token, --identity for a Space, --tsa-certs for a time authority")
 }

@@ -55,6 +55,11 @@ func fromFlag(c *cobra.Command, from *string) {
 	c.Flags().StringVar(from, "from", "", "where to read: URL, store folder, s3://bucket/prefix, or a medium with bundles")
 }
 
+// fromFlags adds --from as commands have it that read feeds of several Spaces.
+func fromFlags(c *cobra.Command, from *[]string) {
+	c.Flags().StringArrayVar(from, "from", nil, "where to read, may be given several times: URL, store folder, s3://bucket/prefix, or a medium with bundles")
+}
+
 func atMost(n int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n {

@@ -13,21 +13,22 @@ import (
 )
 
 func (a *app) receiptStatusCommand() *cobra.Command {
-	var from string
+	var from []string
 	c := &cobra.Command{
 		Use:   "status FEED ORGANISATION/SPACE",
 		Short: "Show which packages of a feed a Space gave a receipt of",
 		Long: `Show, for each live version of a feed, what a Space said last of it in its
 receipts. The exit code is 4 where it said nothing of some.`,
 		Example: `  airlock receipt status shared acme/production
-  airlock receipt status acme/dev-qa/shared acme/production --from /mnt/store -f json`,
+  airlock receipt status acme/dev-qa/shared acme/production --from /mnt/store -f json
+  airlock receipt status shared acme/production --from /mnt/store --from /media/stick`,
 		Args:              exactly(2, "a feed and a Space"),
 		ValidArgsFunction: a.completeFeeds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.receiptStatus(cmd.Context(), args[0], args[1], from)
 		},
 	}
-	fromFlag(c, &from)
+	fromFlags(c, &from)
 	return c
 }
 
@@ -42,7 +43,7 @@ type answeredDoc struct {
 	Reason  string           `json:"reason,omitempty"`
 }
 
-func (a *app) receiptStatus(ctx context.Context, name, space, from string) error {
+func (a *app) receiptStatus(ctx context.Context, name, space string, from []string) error {
 	id, err := a.feedID(name)
 	if err != nil {
 		return err
@@ -51,15 +52,19 @@ func (a *app) receiptStatus(ctx context.Context, name, space, from string) error
 	if err != nil {
 		return err
 	}
-	said, err := a.saidLast(ctx, back, from)
+	where, err := a.places(ctx, from)
 	if err != nil {
 		return err
 	}
-	o, err := a.openFeed(ctx, id, from)
+	defer where.Close()
+	said, err := a.saidLast(ctx, back, where)
 	if err != nil {
 		return err
 	}
-	defer o.Close()
+	o, err := a.openAt(ctx, id, where)
+	if err != nil {
+		return err
+	}
 	docs, silent := []answeredDoc{}, 0
 	for row := range o.state.Index.Rows(0) {
 		if !isLive(o.state.Index, row) {
@@ -84,12 +89,11 @@ func (a *app) receiptStatus(ctx context.Context, name, space, from string) error
 }
 
 // saidLast returns the newest receipt of each publication.
-func (a *app) saidLast(ctx context.Context, id feed.ID, from string) (map[signing.ID]receipts.Receipt, error) {
-	o, err := a.openFeed(ctx, id, from)
+func (a *app) saidLast(ctx context.Context, id feed.ID, where places) (map[signing.ID]receipts.Receipt, error) {
+	o, err := a.openAt(ctx, id, where)
 	if err != nil {
 		return nil, err
 	}
-	defer o.Close()
 	said := map[signing.ID]receipts.Receipt{}
 	err = receipts.NewLedger().Read(ctx, o.follower, o.state, func(e receipts.Entry, _ signing.Attestation) error {
 		said[e.Publication.Statement] = e.Receipt

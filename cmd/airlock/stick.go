@@ -12,10 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"filippo.io/age"
-	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/bundle"
 	"airlock/feed"
@@ -37,11 +35,7 @@ type stick struct {
 	// bundle.OpenOptions.Base.
 	held func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
 
-	tree struct { // of the feed that tiles were asked of last
-		sync.Mutex
-		id    feed.ID
-		above [][]tlog.Hash // by level, the leaves first
-	}
+	tree entryTree
 }
 
 var _ place = (*stick)(nil)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -16,18 +17,18 @@ import (
 
 // Object returns an object from whichever bundle has it.
 func (s *stick) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	return fromAny(s, func(b *bundle.Bundle) (io.ReadCloser, error) { return b.Object(ctx, id, d, off) })
+	return fromAny(s.bundles, func(b *bundle.Bundle) (io.ReadCloser, error) { return b.Object(ctx, id, d, off) })
 }
 
 // Pack returns the pack of a segment from the newest bundle that has one. What
 // an older one has of it comes by Object.
 func (s *stick) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	return fromAny(s, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, start, width) })
+	return fromAny(s.bundles, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, start, width) })
 }
 
 // Chunks returns how a payload is cut.
 func (s *stick) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
-	return fromAny(s, func(b *bundle.Bundle) (*storage.ChunkIndex, error) { return b.Chunks(ctx, id, d) })
+	return fromAny(s.bundles, func(b *bundle.Bundle) (*storage.ChunkIndex, error) { return b.Chunks(ctx, id, d) })
 }
 
 // Delta implements place: where a payload lies in a bundle as a delta, Object
@@ -36,21 +37,27 @@ func (s *stick) Delta(_ context.Context, _ feed.ID, _, target storage.Digest) (s
 	return storage.Ref{}, fmt.Errorf("delta to %s: %w", target, fs.ErrNotExist)
 }
 
-// fromAny asks the bundles in turn. An error that tells of more than absence is
-// kept for the end: another bundle may have what one of them lacks.
-func fromAny[T any](s *stick, ask func(*bundle.Bundle) (T, error)) (T, error) {
+// fromAny asks the parts of a place, or several places, in turn.
+func fromAny[P, T any](parts []P, ask func(P) (T, error)) (T, error) {
 	var none T
 	first := error(nil)
-	for _, b := range s.bundles {
-		got, err := ask(b)
+	for _, p := range parts {
+		got, err := ask(p)
 		if err == nil {
 			return got, nil
 		}
-		if first == nil || errors.Is(first, fs.ErrNotExist) && !errors.Is(err, fs.ErrNotExist) {
-			first = err
-		}
+		first = telling(first, err)
 	}
 	return none, first
+}
+
+// telling returns the error to report of two: the first that tells of more than
+// absence, since another part may have what one of them lacks.
+func telling(first, next error) error {
+	if first == nil || errors.Is(first, fs.ErrNotExist) && !errors.Is(next, fs.ErrNotExist) {
+		return next
+	}
+	return first
 }
 
 // carries reports whether a bundle has the payloads of a publication.
@@ -68,23 +75,36 @@ func carries(ctx context.Context, src feed.Source, id feed.ID, row feed.Row) (bo
 // Tile computes a hash tile from the entries, which must be there from the
 // first on.
 func (s *stick) Tile(ctx context.Context, id feed.ID, level int, n int64, width int) ([]byte, error) {
-	s.tree.Lock()
-	defer s.tree.Unlock()
-	if s.tree.id != id {
-		newest, err := s.newest(id)
+	return s.tree.tile(ctx, s, id, level, n, width)
+}
+
+// entryTree computes the hash tiles of a feed from its entries. It keeps those
+// of the feed that was asked for last.
+type entryTree struct {
+	sync.Mutex
+	id    feed.ID
+	above [][]tlog.Hash // by level, the leaves first
+}
+
+// tile returns a tile of the tree over all entries that the source shows.
+func (t *entryTree) tile(ctx context.Context, src feed.Source, id feed.ID, level int, n int64, width int) ([]byte, error) {
+	t.Lock()
+	defer t.Unlock()
+	if t.id != id {
+		newest, err := src.Checkpoint(ctx, id)
 		if err != nil {
 			return nil, err
 		}
-		leaves, err := leavesOf(ctx, s, id, newest.To)
+		leaves, err := leavesOf(ctx, src, id, newest.Size)
 		if err != nil {
 			return nil, err
 		}
-		s.tree.id, s.tree.above = id, [][]tlog.Hash{leaves}
+		t.id, t.above = id, [][]tlog.Hash{leaves}
 	}
-	for len(s.tree.above) <= level {
-		s.tree.above = append(s.tree.above, subtrees(s.tree.above[len(s.tree.above)-1]))
+	for len(t.above) <= level {
+		t.above = append(t.above, subtrees(t.above[len(t.above)-1]))
 	}
-	hashes, from := s.tree.above[level], n<<tileHeight
+	hashes, from := t.above[level], n<<tileHeight
 	if n < 0 || from+int64(width) > int64(len(hashes)) {
 		return nil, fmt.Errorf("tile %d/%d of %s: %w", level, n, id, fs.ErrNotExist)
 	}
