@@ -167,7 +167,7 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 		carried, err := carries(ctx, c.Bundle, f.state.ID, row)
 		switch {
 		case as[*bundle.BaseError](err):
-			c.note("packages", "%s: what its manifest is made from is not here, so it was not read", row.Ref)
+			c.unread(f, row, "its manifest", err)
 		case err != nil:
 			c.bad("packages", tampered(fmt.Errorf("%s: manifest: %w", row.Ref, err)))
 		case carried:
@@ -188,7 +188,7 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 			n, err := readThrough(ctx, p, i)
 			switch {
 			case as[*bundle.BaseError](err):
-				c.note("packages", "%s: %s: what it is made from is not here, so it was not read", p.Row.Ref, l.Path)
+				c.unread(f, p.Row, l.Path, err)
 			case ctx.Err() != nil:
 				return ctx.Err()
 			case err != nil:
@@ -212,4 +212,11 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 		c.note("packages", "%s: %s left out by the maker", f.state.ID, count(left, "package was", "packages were"))
 	}
 	return nil
+}
+
+// unread notes what is sent as a difference to what the receiver has, and is not
+// here.
+func (c *bundleCheck) unread(f *checkedFeed, row feed.Row, what string, err error) {
+	c.lacks[packageKey{f.state.ID, row.Index}] = err
+	c.note("packages", "%s: %s: what it is made from is not here, so it was not read", row.Ref, what)
 }

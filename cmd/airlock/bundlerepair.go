@@ -61,7 +61,7 @@ func (a *app) bundleRepair(ctx context.Context, paths []string, out string, dryR
 			out = filepath.Dir(out)
 		}
 	}
-	c, err := a.openChecked(ctx, paths)
+	c, err := a.openChecked(ctx, paths, nil)
 	if err != nil {
 		return err
 	}

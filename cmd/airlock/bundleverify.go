@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"airlock/bundle"
 	"airlock/feed"
+	"airlock/internal/apply"
+	"airlock/storage"
 )
 
 func (a *app) bundleVerifyCommand() *cobra.Command {
@@ -37,7 +40,7 @@ func completeVolumes(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 }
 
 func (a *app) bundleVerify(ctx context.Context, paths []string) error {
-	c, err := a.openChecked(ctx, paths)
+	c, err := a.openChecked(ctx, paths, nil)
 	if err != nil {
 		return err
 	}
@@ -53,6 +56,11 @@ type bundleCheck struct {
 	health *bundle.Health
 	signer *signerDoc // nil where it was not who the bundle says
 	feeds  []*checkedFeed
+	// into is the receiver's folder, nil where it is not known. held opens what it
+	// has, and lacks says why a package could not be read without it.
+	into  *apply.Dir
+	held  func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
+	lacks map[packageKey]error
 }
 
 // checkedFeed is a feed of a bundle, followed as far as the bundle leads.
@@ -62,16 +70,32 @@ type checkedFeed struct {
 	seen  int64 // entries that were accepted here before
 }
 
-func (a *app) openChecked(ctx context.Context, paths []string) (*bundleCheck, error) {
-	b, err := bundle.Open(ctx, paths, bundle.OpenOptions{Key: a.decryptionKey})
+func (a *app) openChecked(ctx context.Context, paths []string, into *apply.Dir) (*bundleCheck, error) {
+	c := &bundleCheck{into: into, lacks: map[packageKey]error{}}
+	o := bundle.OpenOptions{Key: a.decryptionKey}
+	if into != nil {
+		o.Base = func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) { return c.held(payload) }
+	}
+	b, err := bundle.Open(ctx, paths, o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, hinted(err, err.Error(), "name the folder in which the volumes ("+bundle.Extension+") lie, or the volumes")
 	}
 	if err != nil {
 		return nil, err
 	}
-	v := &verification{app: a, doc: verifyDoc{Target: "bundle " + b.ID().String(), Checks: []checkDoc{}}, found: map[string]bool{}}
-	return &bundleCheck{verification: v, Bundle: b}, nil
+	c.Bundle = b
+	c.verification = &verification{app: a, doc: verifyDoc{Target: "bundle " + b.ID().String(), Checks: []checkDoc{}}, found: map[string]bool{}}
+	if into != nil {
+		var feeds []feed.ID
+		for _, s := range b.Document().Feeds {
+			feeds = append(feeds, s.Feed)
+		}
+		c.held, err = into.Holding(ctx, feeds)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return c, nil
 }
 
 // all runs all checks; read is told of each package that is carried. Where

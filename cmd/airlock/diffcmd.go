@@ -111,28 +111,57 @@ func (o *opened) diff(ctx context.Context, before, after feed.Row) (diffDoc, err
 	if err != nil {
 		return doc, err
 	}
-	doc.Changes, err = diffPackages(ctx, packages[before.Index], packages[after.Index])
+	doc.Changes, err = diffPackages(ctx, contentsOf(packages[before.Index]), contentsOf(packages[after.Index]))
 	return doc, err
+}
+
+// contents is a version of a package as it is read, out of a feed or out of the
+// folder that it was applied to.
+type contents struct {
+	ref      feed.Ref
+	manifest feed.Manifest
+	open     func(ctx context.Context, i int) (io.ReadCloser, error)
+	// applied is set for a folder's: it keeps no title, and a file may have been
+	// changed there since.
+	applied bool
+}
+
+func contentsOf(p *feed.Package) contents {
+	return contents{ref: p.Row.Ref, manifest: p.Manifest, open: p.Open}
+}
+
+// read reads file i, checked; the caller has looked at its size.
+func (c contents) read(ctx context.Context, i int) ([]byte, error) {
+	r, err := c.open(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", c.ref, c.manifest.Layers[i].Path, err)
+	}
+	return b, nil
 }
 
 // diffPackages compares titles and files. The first file is the package's
 // document, the others are its attachments.
-func diffPackages(ctx context.Context, before, after *feed.Package) ([]changeDoc, error) {
+func diffPackages(ctx context.Context, before, after contents) ([]changeDoc, error) {
 	out := []changeDoc{}
-	if before.Manifest.Title != after.Manifest.Title {
-		out = append(out, changeDoc{Op: string(kind.Changed), What: "title", Old: before.Manifest.Title, New: after.Manifest.Title})
+	if !before.applied && before.manifest.Title != after.manifest.Title {
+		out = append(out, changeDoc{Op: string(kind.Changed), What: "title", Old: before.manifest.Title, New: after.manifest.Title})
 	}
 	old := map[string]int{}
-	for i, l := range before.Manifest.Layers {
+	for i, l := range before.manifest.Layers {
 		old[l.Path] = i
 	}
-	for i, l := range after.Manifest.Layers {
+	for i, l := range after.manifest.Layers {
 		j, ok := old[l.Path]
 		delete(old, l.Path)
 		switch {
 		case !ok:
 			out = append(out, changeDoc{File: l.Path, Op: string(kind.Added), What: "file", New: layerText(l)})
-		case before.Manifest.Layers[j].Digest != l.Digest:
+		case before.manifest.Layers[j].Digest != l.Digest:
 			changes, err := diffFile(ctx, before, j, after, i)
 			if err != nil {
 				return nil, err
@@ -140,7 +169,7 @@ func diffPackages(ctx context.Context, before, after *feed.Package) ([]changeDoc
 			out = append(out, changes...)
 		}
 	}
-	for i, l := range before.Manifest.Layers {
+	for i, l := range before.manifest.Layers {
 		if j, gone := old[l.Path]; gone && i == j {
 			out = append(out, changeDoc{File: l.Path, Op: string(kind.Removed), What: "file", Old: layerText(l)})
 		}
@@ -152,21 +181,25 @@ func layerText(l feed.Layer) string { return fmt.Sprintf("%d bytes, %s", l.Size,
 
 // diffFile compares two contents of one file: by their meaning where they are
 // documents, otherwise as text or by digest.
-func diffFile(ctx context.Context, before *feed.Package, i int, after *feed.Package, j int) ([]changeDoc, error) {
-	was, is := before.Manifest.Layers[i], after.Manifest.Layers[j]
+func diffFile(ctx context.Context, before contents, i int, after contents, j int) ([]changeDoc, error) {
+	was, is := before.manifest.Layers[i], after.manifest.Layers[j]
 	opaque := []changeDoc{{File: is.Path, Op: string(kind.Changed), What: "content", Old: layerText(was), New: layerText(is)}}
 	if max(was.Size, is.Size) > kind.MaxDocument {
 		return opaque, nil
 	}
-	old, err := readLayer(ctx, before, i)
+	old, err := before.read(ctx, i)
+	if err != nil && before.applied && ctx.Err() == nil {
+		opaque[0].What = "content, not compared: it was changed in the folder, or is gone"
+		return opaque, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	content, err := readLayer(ctx, after, j)
+	content, err := after.read(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	how := before.Manifest.Kind
+	how := before.manifest.Kind
 	if i > 0 || j > 0 {
 		how = "file"
 	}

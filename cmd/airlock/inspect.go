@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -8,11 +9,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
+	"airlock/internal/apply"
 )
 
+type inspectOptions struct {
+	html, into string
+	approvals  []string
+}
+
 func (a *app) inspectCommand() *cobra.Command {
-	var html string
-	var approvals []string
+	var o inspectOptions
 	c := &cobra.Command{
 		Use:   "inspect STICK…",
 		Short: "Show what a bundle would bring in, before anybody takes it in",
@@ -23,21 +29,27 @@ are counted and never shown. The last line is the verdict, and so is the exit co
 
 Nothing is taken in: what was accepted here stays as it was. Changes are against
 what this home accepted; a home that never followed the feeds sees all as new.
+With --into they are against what lies in the folder that packages are pulled
+into, or a copy of it. A bundle that carries differences alone is read with it,
+and the verdict is that of a pull into that folder.
 
 --html writes the same as one file that any browser opens and prints. It loads
 nothing and runs nothing.`,
 		Example: `  airlock inspect /mnt/stick
   airlock inspect /mnt/stick --html report.html
+  airlock inspect /mnt/stick --into conf
   airlock inspect /mnt/stick --approvals approvals
   airlock inspect /mnt/first /mnt/second -f json`,
 		Args:              atLeast(1, "a folder or volumes"),
 		ValidArgsFunction: completeVolumes,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.inspect(cmd.Context(), args, html, approvals)
+			return a.inspect(cmd.Context(), args, o)
 		},
 	}
-	c.Flags().StringSliceVar(&approvals, "approvals", nil, "files and folders with approvals to count, beside those known here and on the medium")
-	c.Flags().StringVar(&html, "html", "", "write the report to this file")
+	f := c.Flags()
+	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to count, beside those known here and on the medium")
+	f.StringVar(&o.html, "html", "", "write the report to this file")
+	f.StringVar(&o.into, "into", "", "folder that packages are pulled into, to compare with")
 	return c
 }
 
@@ -50,6 +62,7 @@ type inspectDoc struct {
 	Origin         inspectParty     `json:"origin"`
 	Destination    inspectParty     `json:"destination"`
 	Encrypted      bool             `json:"encrypted"`
+	Into           string           `json:"into,omitempty"` // folder that changes are against
 	Volumes        inspectVolumes   `json:"volumes"`
 	MadeBy         *signerDoc       `json:"madeBy,omitempty"` // absent where that is not proven
 	Feeds          []inspectFeedDoc `json:"feeds"`
@@ -99,14 +112,21 @@ type verdictDoc struct {
 	Next string `json:"next"`
 }
 
-func (a *app) inspect(ctx context.Context, paths []string, html string, approvals []string) error {
-	c, err := a.openChecked(ctx, paths)
+func (a *app) inspect(ctx context.Context, paths []string, o inspectOptions) error {
+	var into *apply.Dir
+	if o.into != "" {
+		var err error
+		if into, err = a.intoFolder(o.into); err != nil {
+			return err
+		}
+	}
+	c, err := a.openChecked(ctx, paths, into)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	i := &inspection{bundleCheck: c, packages: map[packageKey]*itemDoc{}}
-	i.approvals = append(approvals, approvalsBeside(paths)...)
+	i := &inspection{bundleCheck: c, options: o, packages: map[packageKey]*itemDoc{}}
+	i.options.approvals = append(o.approvals, approvalsBeside(paths)...)
 	i.begin()
 	if a.format == "table" {
 		i.doc.head(a.out)
@@ -119,11 +139,11 @@ func (a *app) inspect(ctx context.Context, paths []string, html string, approval
 		checkErr = i.describe(ctx)
 	}
 	verdict := i.judge(checkErr)
-	if html != "" {
-		if err := i.doc.writeHTML(html, a.now()); err != nil {
+	if o.html != "" {
+		if err := i.doc.writeHTML(o.html, a.now()); err != nil {
 			return err
 		}
-		a.note("wrote %s", html)
+		a.note("wrote %s", o.html)
 	}
 	if err := a.show(i.doc, i.doc.table); err != nil {
 		return err
@@ -134,9 +154,9 @@ func (a *app) inspect(ctx context.Context, paths []string, html string, approval
 // inspection gathers what is worth knowing of a bundle while it is checked.
 type inspection struct {
 	*bundleCheck
-	doc       inspectDoc
-	packages  map[packageKey]*itemDoc // what was read of a package
-	approvals []string                // files and folders with some
+	doc      inspectDoc
+	options  inspectOptions
+	packages map[packageKey]*itemDoc // what was read of a package
 }
 
 // packageKey names an entry of a feed.
@@ -152,7 +172,7 @@ func (i *inspection) begin() {
 		Bundle: i.ID().String(), Label: d.Label, Classification: d.Classification, Created: d.Created, Expires: d.Expires,
 		Origin:      inspectParty{d.Creator.Space, d.Creator.Lineage.String()},
 		Destination: inspectParty{d.Audience.Space, d.Audience.Lineage.String()},
-		Encrypted:   d.Encryption != nil, Feeds: []inspectFeedDoc{},
+		Encrypted:   d.Encryption != nil, Into: i.options.into, Feeds: []inspectFeedDoc{},
 		Volumes: inspectVolumes{Count: d.Volumes.Count, Files: []string{}, Parity: d.Parity != nil, Missing: i.Set().Missing()},
 	}
 	for _, path := range i.Set().Volumes {
@@ -189,10 +209,11 @@ func (i *inspection) next() string {
 	if len(i.doc.Feeds) == 0 {
 		return "set it aside: all that it brings was accepted here before"
 	}
+	into := cmp.Or(i.options.into, "DIR")
 	if len(i.doc.Feeds) == 1 {
-		return "airlock pull " + i.doc.Feeds[0].Feed + " --from STICK --into DIR"
+		return "airlock pull " + i.doc.Feeds[0].Feed + " --from STICK --into " + into
 	}
-	return "airlock pull --from STICK --into DIR"
+	return "airlock pull --from STICK --into " + into
 }
 
 // describe says what each feed would bring.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"airlock/feed"
+	"airlock/internal/apply"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -73,6 +74,13 @@ func (i *inspection) items(ctx context.Context, f *checkedFeed, d *inspectFeedDo
 		before = f.seen
 	}
 	was, is := liveAt(f.state.Index, before), liveAt(f.state.Index, f.slice.To)
+	there, err := i.installed(ctx, f.state)
+	if err != nil {
+		return err
+	}
+	if i.into != nil {
+		was = there.rows
+	}
 	for row := range f.state.Index.Rows(0) {
 		read := i.packages[packageKey{f.state.ID, row.Index}]
 		switch {
@@ -83,17 +91,21 @@ func (i *inspection) items(ctx context.Context, f *checkedFeed, d *inspectFeedDo
 		case read == nil && row.Index < before:
 			d.Unchanged++
 		default:
-			d.Items = append(d.Items, newItem(opOf(row, before, was, is), row, read))
+			repeated := row.Index < before
+			if i.into != nil {
+				repeated = was[nameOf(row)].ID == row.ID
+			}
+			d.Items = append(d.Items, newItem(opOf(row, repeated, was, is), row, read))
 		}
 	}
 	for n := range d.Items {
 		item := &d.Items[n]
-		old, ok := was[item.Kind+"/"+item.Name]
+		old, ok := was[nameOf(item.row)]
 		if !ok || item.Op != opChanged && item.Op != opAdded {
 			continue
 		}
 		item.Was = old.Ref.Version
-		if err := i.changes(ctx, f, old, item); err != nil {
+		if err := i.changes(ctx, f, old, there.items[nameOf(item.row)], item); err != nil {
 			return err
 		}
 	}
@@ -120,7 +132,7 @@ func liveAt(x *feed.Index, size int64) map[string]feed.Row {
 	}
 	out := map[string]feed.Row{}
 	for _, row := range versions {
-		name := row.Ref.Kind + "/" + row.Ref.Name
+		name := nameOf(row)
 		if have, ok := out[name]; !ok || have.Index < row.Index {
 			out[name] = row
 		}
@@ -128,11 +140,14 @@ func liveAt(x *feed.Index, size int64) map[string]feed.Row {
 	return out
 }
 
-func opOf(row feed.Row, before int64, was, is map[string]feed.Row) string {
-	name := row.Ref.Kind + "/" + row.Ref.Name
+// nameOf is what a package is called whatever its version.
+func nameOf(row feed.Row) string { return row.Ref.Kind + "/" + row.Ref.Name }
+
+func opOf(row feed.Row, repeated bool, was, is map[string]feed.Row) string {
+	name := nameOf(row)
 	_, had := was[name]
 	switch {
-	case row.Index < before:
+	case repeated:
 		return opRepeated
 	case is[name].Index != row.Index:
 		return opOlder
@@ -154,10 +169,20 @@ func newItem(op string, row feed.Row, read *itemDoc) itemDoc {
 	return d
 }
 
-// changes compares a package with the version that was live, where the bundle
-// carries both.
-func (i *inspection) changes(ctx context.Context, f *checkedFeed, old feed.Row, item *itemDoc) error {
-	if i.packages[packageKey{f.state.ID, old.Index}] == nil || !item.Carried {
+// changes compares a package with the version before: that in the receiver's
+// folder, or that was live, where the bundle carries it too. What could not be
+// read is not compared.
+func (i *inspection) changes(ctx context.Context, f *checkedFeed, old feed.Row, there apply.Item, item *itemDoc) error {
+	key := packageKey{f.state.ID, old.Index}
+	switch {
+	case !item.Carried || i.lacks[packageKey{f.state.ID, item.row.Index}] != nil:
+		return nil
+	case i.into != nil:
+		return f.follower.Fetch(ctx, f.state, []feed.Row{item.row}, func(p *feed.Package) (err error) {
+			item.Changes, err = diffPackages(ctx, i.applied(there), contentsOf(p))
+			return err
+		})
+	case i.packages[key] == nil || i.lacks[key] != nil:
 		return nil
 	}
 	doc, err := f.diff(ctx, old, item.row)

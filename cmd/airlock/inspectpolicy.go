@@ -37,7 +37,9 @@ func (i *inspection) policy(ctx context.Context) error {
 		}
 		evidence.Approvals = append(slices.Clone(evidence.Approvals), found...)
 		f.follower.View.Judge(evidence)
-		i.judgeItems(f, &i.doc.Feeds[n])
+		if err := i.present(ctx, f, i.judgeItems(f, &i.doc.Feeds[n])); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -46,7 +48,7 @@ func (i *inspection) policy(ctx context.Context) error {
 // are carried.
 func (i *inspection) found(ctx context.Context) ([]trust.Approved, error) {
 	var out []trust.Approved
-	err := readApprovals(i.approvals, func(p trust.Approved, _ string) error {
+	err := readApprovals(i.options.approvals, func(p trust.Approved, _ string) error {
 		out = append(out, p)
 		return nil
 	})
@@ -72,7 +74,7 @@ func (i *inspection) found(ctx context.Context) ([]trust.Approved, error) {
 }
 
 // judgeItems asks the policy about what a feed brings.
-func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) {
+func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) apply.Choice {
 	view := f.follower.View
 	for n := range d.Items {
 		for _, t := range view.Tallies(f.state.Item(d.Items[n].row), i.now()) {
@@ -97,4 +99,5 @@ func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) {
 		file = p.File()
 	}
 	i.ok("policy", "%s: %s lets in %s; of what is new it keeps out %d", f.state.ID, file, count(len(choice.Wanted), "package", "packages"), refused)
+	return choice
 }

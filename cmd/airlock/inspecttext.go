@@ -11,7 +11,7 @@ import (
 func (d inspectDoc) head(w io.Writer) {
 	rows := [][2]string{{"Bundle", d.Bundle}, {"Made by", d.Origin.Space + ", lineage " + d.Origin.Lineage},
 		{"For", d.Destination.Space + ", lineage " + d.Destination.Lineage}, {"Created", d.Created}, {"Expires", dash(d.Expires)}}
-	for _, more := range [][2]string{{"Label", d.Label}, {"Classification", d.Classification}} {
+	for _, more := range [][2]string{{"Label", d.Label}, {"Classification", d.Classification}, {"Compared with", d.Into}} {
 		if more[1] != "" {
 			rows = append(rows, more)
 		}

@@ -17,13 +17,7 @@ import (
 func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 	switch {
 	case o.into != "":
-		if info, err := os.Stat(o.into); err == nil && !info.IsDir() {
-			return nil, usage("--into %s: is no folder", "name a folder of its own for the files", o.into)
-		}
-		if isAirlocks(o.into) {
-			return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", o.into)
-		}
-		d, err := apply.OpenDir(o.into, a.now)
+		d, err := a.intoFolder(o.into)
 		if err != nil {
 			return nil, err
 		}
@@ -41,6 +35,17 @@ func (a *app) target(ctx context.Context, o pullOptions) (apply.Target, error) {
 		return &apply.Exec{Program: a.program(o.exec, o.timeout), State: state, Key: o.exec, Now: a.now}, nil
 	}
 	return nil, nil
+}
+
+// intoFolder opens the folder that --into names.
+func (a *app) intoFolder(path string) (*apply.Dir, error) {
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return nil, usage("--into %s: is no folder", "name a folder of its own for the files", path)
+	}
+	if isAirlocks(path) {
+		return nil, usage("--into %s: is a home or a store of airlock", "name a folder of its own for the files", path)
+	}
+	return apply.OpenDir(path, a.now)
 }
 
 // noteTarget lists the target among those that hold something of a feed.

@@ -167,7 +167,7 @@ func facts(ctx context.Context, pkg *feed.Package) (out []factDoc, runs bool, er
 	if first.Size > kind.MaxDocument {
 		return nil, false, nil
 	}
-	b, err := readLayer(ctx, pkg, 0)
+	b, err := contentsOf(pkg).read(ctx, 0)
 	if err != nil {
 		return nil, false, err
 	}
@@ -180,21 +180,6 @@ func facts(ctx context.Context, pkg *feed.Package) (out []factDoc, runs bool, er
 		out = append(out, factDoc{f.Name, f.Value})
 	}
 	return out, doc.Executable, nil
-}
-
-// readLayer reads a file of a package, checked; the caller has looked at its
-// size.
-func readLayer(ctx context.Context, pkg *feed.Package, i int) ([]byte, error) {
-	r, err := pkg.Open(ctx, i)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", pkg.Row.Ref, pkg.Manifest.Layers[i].Path, err)
-	}
-	return b, nil
 }
 
 func (d packageDoc) table(w io.Writer) {

@@ -107,25 +107,38 @@ func authenticate(b *bundle.Bundle, view *trust.View) (trust.Verified, error) {
 
 // present takes out of a plan what the maker of a bundle left out.
 func (in *intake) present(ctx context.Context, s *prepared) error {
-	kept := s.plan[:0]
-	for _, a := range s.plan {
-		if a.Op == apply.Add || a.Op == apply.Change {
-			ok, err := carries(ctx, in.stick, s.state.ID, a.Row)
-			if err != nil {
-				return fmt.Errorf("%s: %w", a.Ref, err)
-			}
-			if !ok {
-				if err := s.lacks(in.stick, a.Row); err != nil {
-					return err
-				}
-				continue
-			}
+	kept, missing, err := presentOf(ctx, in.stick, s.state.ID, s.plan)
+	if err != nil {
+		return err
+	}
+	for _, a := range missing {
+		if err := s.lacks(in.stick, a.Row); err != nil {
+			return err
 		}
-		kept = append(kept, a)
 	}
 	s.plan = kept
 	s.doc.Plan = apply.Describe(kept)
 	return nil
+}
+
+// presentOf parts a plan into what a medium has all of, and what it does not carry.
+func presentOf(ctx context.Context, src feed.Source, id feed.ID, plan []apply.Action) (kept, missing []apply.Action, err error) {
+	for _, a := range plan {
+		if a.Op != apply.Add && a.Op != apply.Change {
+			kept = append(kept, a)
+			continue
+		}
+		ok, err := carries(ctx, src, id, a.Row)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", a.Ref, err)
+		}
+		if ok {
+			kept = append(kept, a)
+		} else {
+			missing = append(missing, a)
+		}
+	}
+	return kept, missing, nil
 }
 
 // lacks notes a package that is neither here nor on a medium: its maker left it

@@ -31,6 +31,16 @@ func (d *Dir) Bases(installed []Item) func(r feed.Ref, path string) (feed.Base, 
 	}
 }
 
+// Open opens file i of an installed package. The bytes are checked: one that was
+// changed since ends in an error instead of io.EOF.
+func (d *Dir) Open(ctx context.Context, it Item, i int) (io.ReadCloser, error) {
+	f, err := d.openFile(filePath(it.Ref, it.Files[i].Path))
+	if err != nil {
+		return nil, err
+	}
+	return storage.Checked(ctx, f, it.Files[i].Ref), nil
+}
+
 func (d *Dir) openFile(name string) (*os.File, error) {
 	k, err := d.open()
 	if err != nil {
