@@ -28,6 +28,7 @@ func exampleTables() *Tables {
 			{Kind: Delta, Size: 1, Of: storage.Digest{3}, Base: storage.Digest{4}},
 			{Kind: Held, Of: storage.Digest{5}},
 			{Kind: HeldPackage, Of: storage.Digest{8}},
+			{Kind: Scans, Size: 30, Of: storage.Digest{9}},
 		},
 		Blocks: []storage.Digest{{6}, {7}},
 	}
@@ -104,6 +105,8 @@ func TestTableRules(t *testing.T) {
 		"bytes, want 1 to":      func(t *Tables) { t.Parts[2].Size = 1 << 62 },
 		"bytes, want 0 to 0":    func(t *Tables) { t.Parts[3].Size = 1 },
 		"held package of 1":     func(t *Tables) { t.Parts[4].Size = 1 },
+		"scans at 7":            func(t *Tables) { t.Parts[5].First = 7 },
+		"scans of 262145 bytes": func(t *Tables) { t.Parts[5].Size = 256<<10 + 1 },
 		"no known kind":         func(t *Tables) { t.Parts[3].Kind = 9 },
 		"what does not belong":  func(t *Tables) { t.Parts[1].Base = storage.Digest{1} },
 		"statements from 5 on":  func(t *Tables) { t.Parts = append(t.Parts, Part{Kind: Statements, First: 5, Count: 1, Size: 9}) },
@@ -125,9 +128,9 @@ func TestLayoutRules(t *testing.T) {
 		"parity groups of 6":     func(d *Document, _ []Part) { d.Volumes = Volumes{1024, 4, 1}; d.Parity = &Parity{9, 1, 1} },
 		"parity fills 1 volumes": func(d *Document, _ []Part) { d.Volumes = Volumes{1024, 5, 2}; d.Parity = &Parity{6, 1, 1} },
 	} {
-		d, x := exampleDocument(), exampleTables()
-		change(d, x.Parts)
-		if _, err := newLayout(d, x.Parts, 0); err == nil || !strings.Contains(err.Error(), want) {
+		d, parts := exampleDocument(), exampleTables().Parts[:3]
+		change(d, parts)
+		if _, err := newLayout(d, parts, 0); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}

@@ -160,6 +160,10 @@ func (pl *planner) packages(ctx context.Context, number int) error {
 		pl.add(Part{Kind: HeldPackage, Feed: number, Of: manifest}, nil)
 	}
 	pl.plan.Packages = append(pl.plan.Packages, rows)
+	scanned, err := pl.scanned(ctx, f, rows)
+	if err != nil {
+		return err
+	}
 	bases := newBases(f)
 	var large []largeFile
 	for len(rows) > 0 {
@@ -184,6 +188,9 @@ func (pl *planner) packages(ctx context.Context, number int) error {
 				return io.NopCloser(bytes.NewReader(pack.Format())), nil
 			})
 		large = append(large, more...)
+		if err := pl.scans(number, start, group, scanned); err != nil {
+			return err
+		}
 	}
 	for _, file := range large {
 		if !pl.first(number, file.Digest) {

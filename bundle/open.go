@@ -177,8 +177,8 @@ func (b *Bundle) index() {
 		id := b.manifest.doc.Feeds[p.Feed].Feed
 		key := partKey{p.Kind, objectKey{id.Space, p.Of}}
 		switch p.Kind {
-		case Packed:
-			key = feedKey(Packed, id, p.First)
+		case Packed, Scans:
+			key = feedKey(p.Kind, id, p.First)
 		case HeldPackage:
 			key = feedKey(HeldPackage, id, p.Of)
 		}

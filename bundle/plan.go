@@ -32,6 +32,10 @@ type Options struct {
 	// Statements travel whatever it says.
 	Carry func(id feed.ID, r feed.Row) bool
 
+	// Scans, where set, returns what a scanner here found clean of packages that are
+	// to be carried. An error of its ends the plan.
+	Scans func(ctx context.Context, f Feed, rows []feed.Row) ([]Scan, error)
+
 	MaxVolume int64 // bytes; 0 stands for FAT32
 	Block     int64 // bytes, a multiple of 512; 0 stands for 1 MiB
 	// Parity is how much of all that is written may be lost or damaged, in

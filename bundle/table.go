@@ -20,6 +20,7 @@ const (
 	Delta                           // payload Of as a delta from Base
 	Held                            // payload Of is not here: a file of the receiver has it
 	HeldPackage                     // the package with manifest Of is not here: the receiver took it
+	Scans                           // what a scanner of the maker said of packages of the segment at First
 )
 
 func (k PartKind) String() string {
@@ -38,6 +39,8 @@ func (k PartKind) String() string {
 		return "held"
 	case HeldPackage:
 		return "held package"
+	case Scans:
+		return "scans"
 	}
 	return fmt.Sprintf("kind %d", byte(k))
 }
@@ -177,10 +180,12 @@ func (p Part) check() error {
 		if p.Count < 1 || p.First < 0 || p.First > maxEntries || p.First%feed.SegmentSize+int64(p.Count) > feed.SegmentSize {
 			return fmt.Errorf("%d statements from %d on", p.Count, p.First)
 		}
-	case Packed:
-		limit = feed.MaxPack
+	case Packed, Scans:
+		if limit = feed.MaxPack; p.Kind == Scans {
+			limit = maxScans
+		}
 		if p.First < 0 || p.First > maxEntries || p.First%feed.SegmentSize != 0 {
-			return fmt.Errorf("pack at %d", p.First)
+			return fmt.Errorf("%s at %d", p.Kind, p.First)
 		}
 	case Object, Delta:
 	case Chunks:
@@ -193,7 +198,8 @@ func (p Part) check() error {
 	if p.Size < least || p.Size > limit {
 		return fmt.Errorf("%s of %d bytes, want %d to %d", p.Kind, p.Size, least, limit)
 	}
-	if p.Kind != Statements && p.Count != 0 || p.Kind != Statements && p.Kind != Packed && p.First != 0 || (p.Kind == Delta) == p.Base.IsZero() {
+	placed := p.Kind == Statements || p.Kind == Packed || p.Kind == Scans
+	if p.Kind != Statements && p.Count != 0 || !placed && p.First != 0 || (p.Kind == Delta) == p.Base.IsZero() {
 		return fmt.Errorf("%s with what does not belong to it", p.Kind)
 	}
 	return nil

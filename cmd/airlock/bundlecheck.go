@@ -179,6 +179,7 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 		}
 	}
 	var files, bytes int64
+	var stopped error // by read
 	bar := c.progress("reading packages")
 	defer bar.end()
 	f.follower.Reading = bar.reading(len(rows))
@@ -199,8 +200,12 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 		}
 		done++
 		bar.set(done, int64(len(rows)))
-		return read(f, p)
+		stopped = read(f, p)
+		return stopped
 	})
+	if stopped != nil {
+		return stopped
+	}
 	if err != nil {
 		return tampered(err)
 	}

@@ -26,6 +26,7 @@ type createOptions struct {
 	maxVolume, parity     string
 	label, classification string
 	expires               string
+	scan                  scanOptions
 	dryRun                bool
 }
 
@@ -52,6 +53,12 @@ known of the receiver lists (age, hybrid post-quantum). Who carries the medium
 still sees for whom it is, of which feeds, and how much; who repairs it needs no
 key.
 
+With --scan each package is shown to a program first, as airlock pull --scan does.
+What it refuses ends the command (11). What it found clean is carried in the
+bundle with the last line that it wrote, so let it say which scanner it is, and how
+new. The receiver sees it as this Space's word, and scans by itself if its policy
+says so.
+
 A run that was ended goes on where it stopped: say the same command again. Until
 all is there, nothing on the medium has a name that looks like a volume.`,
 		Example: `  airlock bundle create acme/dev-qa/shared --to acme/production -o /media/stick
@@ -59,6 +66,7 @@ all is there, nothing on the medium has a name that looks like a volume.`,
   airlock bundle create shared --to acme/production --base /media/stick -o /media/stick
   airlock bundle create shared --to acme/production -o volumes --max-volume-size dvd --parity 10%
   airlock bundle create shared --to acme/production --encrypt-to acme/production -o /media/stick
+  airlock bundle create shared --to acme/production -o /media/stick --scan ./scan.sh
   airlock bundle create shared --to acme/production -o /media/stick --kind variable-set --label 'weekly' --expires 2027-01-31`,
 		Args:              atLeast(1, "at least one feed"),
 		ValidArgsFunction: a.completeManyFeeds,
@@ -80,6 +88,7 @@ all is there, nothing on the medium has a name that looks like a volume.`,
 	f.StringVar(&o.label, "label", "", "what people shall read on the medium")
 	f.StringVar(&o.classification, "classification", "", "classification of the content, for the label")
 	f.StringVar(&o.expires, "expires", "", "last day on which it may be taken in, such as 2027-01-31")
+	o.scan.flags(f, "that is carried")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be written, with all sizes, and write nothing")
 	return c
 }
@@ -96,6 +105,8 @@ type maker struct {
 	base    *baseDoc // nil where nothing is known of what the receiver holds
 	// keyVersion is that of the identity whose encryption key is used.
 	keyVersion int
+	scanning   *scanning // nil without --scan
+	clean      int       // packages that it found clean
 }
 
 func (a *app) bundleCreate(ctx context.Context, names []string, o createOptions) error {
@@ -156,6 +167,9 @@ func (m *maker) settings() (err error) {
 		return usage("-o %s: is a home or a store of airlock", "name the folder of the medium, or a new one", o.out)
 	}
 	if m.sel, err = o.selection.parse(); err != nil {
+		return err
+	}
+	if m.scanning, err = m.app.scanning(o.scan, 0); err != nil {
 		return err
 	}
 	m.bundle = bundle.Options{Label: o.label, Classification: o.classification, Created: m.now()}
@@ -283,6 +297,9 @@ func (m *maker) follow(ctx context.Context, c *conn, ids []feed.ID) error {
 func (m *maker) plan(ctx context.Context, spool string) (*bundle.Plan, error) {
 	m.bundle.Spool = spool
 	m.bundle.Carry = func(_ feed.ID, r feed.Row) bool { return m.sel.Match(r.Ref) }
+	if m.scanning != nil {
+		m.bundle.Scans = m.scans
+	}
 	return bundle.Prepare(ctx, m.bundle)
 }
 

@@ -16,7 +16,8 @@ type createdDoc struct {
 	KeyVersion   int         `json:"keyVersion,omitempty"` // of the receiver's identity, whose encryption key is used; absent where all is in clear
 	Base         *baseDoc    `json:"base,omitempty"`       // absent where the receiver counts as new
 	Feeds        []sliceDoc  `json:"feeds"`
-	LeftOut      int         `json:"leftOut"` // live packages that the filters left out
+	LeftOut      int         `json:"leftOut"`         // live packages that the filters left out
+	Clean        int         `json:"clean,omitempty"` // packages that the scanner here found clean
 	Volumes      []volumeDoc `json:"volumes"`
 	Bytes        int64       `json:"bytes"`
 	SurvivesLoss bool        `json:"survivesLoss"`      // of any one volume
@@ -38,7 +39,7 @@ type volumeDoc struct {
 }
 
 func (m *maker) describe(plan *bundle.Plan) createdDoc {
-	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, Base: m.base, LeftOut: plan.LeftOut,
+	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, Base: m.base, LeftOut: plan.LeftOut, Clean: m.clean,
 		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out}
 	for i, s := range plan.Document.Feeds {
 		doc := sliceDoc{Feed: s.Feed.String(), From: s.From, To: s.To, Packages: []string{}}
@@ -73,6 +74,9 @@ func (d createdDoc) table(w io.Writer) {
 	}
 	if d.LeftOut > 0 {
 		fmt.Fprintf(w, "%s left out: --kind, --name or --version-mask\n", count(d.LeftOut, "live package", "live packages"))
+	}
+	if d.Clean > 0 {
+		fmt.Fprintf(w, "%s found clean by the scanner here\n", count(d.Clean, "package was", "packages were"))
 	}
 	if d.SurvivesLoss {
 		fmt.Fprintln(w, "any one volume may be lost")

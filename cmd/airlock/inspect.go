@@ -10,11 +10,13 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/storage"
 )
 
 type inspectOptions struct {
 	html, into string
 	approvals  []string
+	scan       scanOptions
 }
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -33,12 +35,17 @@ With --into they are against what lies in the folder that packages are pulled
 into, or a copy of it. A bundle that carries differences alone is read with it,
 and the verdict is that of a pull into that folder.
 
+With --scan each package that is carried is shown to a program, as airlock pull
+--scan does; what it says is kept, so the pull asks no more. What a scanner found
+at the sender is shown, and never counts here.
+
 --html writes the same as one file that any browser opens and prints. It loads
 nothing and runs nothing.`,
 		Example: `  airlock inspect /mnt/stick
   airlock inspect /mnt/stick --html report.html
   airlock inspect /mnt/stick --into conf
   airlock inspect /mnt/stick --approvals approvals
+  airlock inspect /mnt/stick --scan 'clamscan -r "$AIRLOCK_SCAN_DIR"'
   airlock inspect /mnt/first /mnt/second -f json`,
 		Args:              atLeast(1, "a folder or volumes"),
 		ValidArgsFunction: completeVolumes,
@@ -50,6 +57,7 @@ nothing and runs nothing.`,
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to count, beside those known here and on the medium")
 	f.StringVar(&o.html, "html", "", "write the report to this file")
 	f.StringVar(&o.into, "into", "", "folder that packages are pulled into, to compare with")
+	o.scan.flags(f, "that is carried")
 	return c
 }
 
@@ -120,12 +128,16 @@ func (a *app) inspect(ctx context.Context, paths []string, o inspectOptions) err
 			return err
 		}
 	}
+	scanning, err := a.scanning(o.scan, 0)
+	if err != nil {
+		return err
+	}
 	c, err := a.openChecked(ctx, paths, into)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	i := &inspection{bundleCheck: c, options: o, packages: map[packageKey]*itemDoc{}}
+	i := &inspection{bundleCheck: c, options: o, scanning: scanning, silent: map[storage.Digest]bool{}, packages: map[packageKey]*itemDoc{}}
 	i.options.approvals = append(o.approvals, approvalsBeside(paths)...)
 	i.begin()
 	if a.format == "table" {
@@ -156,6 +168,8 @@ type inspection struct {
 	*bundleCheck
 	doc      inspectDoc
 	options  inspectOptions
+	scanning *scanning               // nil without --scan
+	silent   map[storage.Digest]bool // manifests that the scanner gave no verdict about
 	packages map[packageKey]*itemDoc // what was read of a package
 }
 

@@ -21,26 +21,29 @@ const (
 
 // itemDoc is what a bundle brings of one package.
 type itemDoc struct {
-	Op         string      `json:"op"`
-	Kind       string      `json:"kind"`
-	Name       string      `json:"name"`
-	Version    string      `json:"version"`
-	Was        string      `json:"was,omitempty"` // version that was live before
-	Title      string      `json:"title,omitempty"`
-	Entry      int64       `json:"entry"`
-	Person     string      `json:"person,omitempty"` // who signed
-	Time       string      `json:"time,omitempty"`   // the publisher's clock
-	Reason     string      `json:"reason,omitempty"` // of a withdrawal
-	Manifest   string      `json:"manifest"`
-	Carried    bool        `json:"carried"`
-	Files      []fileDoc   `json:"files"`
-	Size       int64       `json:"size"` // bytes of all files
-	Facts      []factDoc   `json:"facts,omitempty"`
-	Executable bool        `json:"executable"`        // something of it runs at the receiver
-	Missing    string      `json:"missing,omitempty"` // values that the receiver must set
-	Approvals  []string    `json:"approvals,omitempty"`
-	Refused    string      `json:"refused,omitempty"` // by the policy here
-	Changes    []changeDoc `json:"changes,omitempty"`
+	Op         string    `json:"op"`
+	Kind       string    `json:"kind"`
+	Name       string    `json:"name"`
+	Version    string    `json:"version"`
+	Was        string    `json:"was,omitempty"` // version that was live before
+	Title      string    `json:"title,omitempty"`
+	Entry      int64     `json:"entry"`
+	Person     string    `json:"person,omitempty"` // who signed
+	Time       string    `json:"time,omitempty"`   // the publisher's clock
+	Reason     string    `json:"reason,omitempty"` // of a withdrawal
+	Manifest   string    `json:"manifest"`
+	Carried    bool      `json:"carried"`
+	Files      []fileDoc `json:"files"`
+	Size       int64     `json:"size"` // bytes of all files
+	Facts      []factDoc `json:"facts,omitempty"`
+	Executable bool      `json:"executable"`        // something of it runs at the receiver
+	Missing    string    `json:"missing,omitempty"` // values that the receiver must set
+	Approvals  []string  `json:"approvals,omitempty"`
+	Refused    string    `json:"refused,omitempty"` // by the policy here
+	Scans      []scanDoc `json:"scans,omitempty"`   // what scanners here said, newest first
+	// ScannedBySender is what the maker says of a scanner there.
+	ScannedBySender *foreignScan `json:"scannedBySender,omitempty"`
+	Changes         []changeDoc  `json:"changes,omitempty"`
 
 	row feed.Row
 }
@@ -63,7 +66,7 @@ func (i *inspection) reader(ctx context.Context) func(*checkedFeed, *feed.Packag
 			}
 		}
 		i.packages[packageKey{f.state.ID, p.Row.Index}] = d
-		return ctx.Err()
+		return i.scan(ctx, f, p)
 	}
 }
 

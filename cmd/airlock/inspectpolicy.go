@@ -37,6 +37,12 @@ func (i *inspection) policy(ctx context.Context) error {
 		}
 		evidence.Approvals = append(slices.Clone(evidence.Approvals), found...)
 		f.follower.View.Judge(evidence)
+		if i.scanning != nil {
+			i.scanning.judge(f.follower.View)
+		}
+		if err := i.scans(f, i.doc.Feeds[n].Items); err != nil {
+			return err
+		}
 		if err := i.present(ctx, f, i.judgeItems(f, &i.doc.Feeds[n])); err != nil {
 			return err
 		}
@@ -90,7 +96,7 @@ func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) apply.Choice 
 		}
 		refused++
 		d.Items[n].Refused = oneLine(r.Err.Error())
-		if !errors.Is(r.Err, trust.ErrUntrusted) {
+		if !errors.Is(r.Err, trust.ErrUntrusted) && !i.silent[r.Row.Manifest] {
 			i.bad("policy", f.awaiting(r.Row, r.Err))
 		}
 	}

@@ -75,6 +75,12 @@ func (d itemDoc) notes() []string {
 		out = append(out, "sensitive values: "+d.Missing+"; they are not carried, set them at the receiver")
 	}
 	out = append(out, d.Approvals...)
+	for _, s := range d.Scans {
+		out = append(out, "scanned here: "+s.String())
+	}
+	if d.ScannedBySender != nil {
+		out = append(out, d.ScannedBySender.String())
+	}
 	if d.Refused != "" {
 		out = append(out, "kept out: "+d.Refused)
 	}

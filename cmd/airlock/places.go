@@ -127,7 +127,9 @@ func asOne(heads []head) *conn {
 // openAt follows a feed to the newest checkpoint that any of the places shows.
 // They stay open. Of one that does not answer a note tells.
 func (a *app) openAt(ctx context.Context, id feed.ID, where places) (*opened, error) {
-	c, err := where.feed(ctx, id, func(c *conn, err error) { a.note("airlock: warning: %s was not read: %s", c.name, oneLine(err.Error())) })
+	c, err := where.feed(ctx, id, func(c *conn, err error) {
+		a.note("airlock: warning: %s was not read: %s", c.name, oneLine(err.Error()))
+	})
 	if err != nil {
 		return nil, err
 	}

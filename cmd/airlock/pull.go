@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,6 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/receipts"
-	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -82,7 +80,7 @@ feed. What cannot be sent waits: see airlock receipt.`,
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in first")
 	o.selection.flags(f)
 	o.receipts.flags(f)
-	o.scan.flags(f)
+	o.scan.flags(f, "before it is let in")
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
@@ -99,7 +97,11 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := cmp.Or(o.receipts.check(), o.scan.check()); err != nil {
+	if err := o.receipts.check(); err != nil {
+		return err
+	}
+	scanning, err := a.scanning(o.scan, o.timeout)
+	if err != nil {
 		return err
 	}
 	c, err := a.from(ctx, o.from)
@@ -120,7 +122,7 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 	if err != nil {
 		return err
 	}
-	p := &puller{app: a, conn: c, target: target, sel: sel, options: o, scanned: map[storage.Digest]bool{}}
+	p := &puller{app: a, conn: c, target: target, sel: sel, options: o, scanning: scanning}
 	if c.stick != nil {
 		return p.takeIn(ctx, feeds)
 	}
@@ -134,11 +136,11 @@ func (a *app) pull(ctx context.Context, names []string, o pullOptions) error {
 // puller carries out one pull command.
 type puller struct {
 	*app
-	conn    *conn
-	target  apply.Target
-	sel     apply.Selection
-	options pullOptions
-	scanned map[storage.Digest]bool // manifests that the scanner was asked about
+	conn     *conn
+	target   apply.Target
+	sel      apply.Selection
+	options  pullOptions
+	scanning *scanning // nil without --scan
 }
 
 // pulledDoc is what one feed's pull shows.
@@ -160,8 +162,11 @@ type pulledDoc struct {
 	// TakenIn are bundles that were taken in before.
 	LeftOut []string   `json:"leftOut,omitempty"`
 	TakenIn []takenDoc `json:"takenIn,omitempty"`
-	DryRun  bool       `json:"dryRun,omitempty"`
-	Failed  bool       `json:"failed,omitempty"` // the plan was not carried out
+	// ScannedBySender is what makers of bundles say that scanners there found of
+	// packages of the plan, or that are refused.
+	ScannedBySender []foreignScanDoc `json:"scannedBySender,omitempty"`
+	DryRun          bool             `json:"dryRun,omitempty"`
+	Failed          bool             `json:"failed,omitempty"` // the plan was not carried out
 
 	superseded bool // by what was accepted since
 }
@@ -349,6 +354,9 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		fmt.Fprintln(w)
 		for _, r := range d.Refused {
 			fmt.Fprintf(w, "  x %s\n", r.Reason)
+		}
+		if n := len(d.ScannedBySender); n > 0 {
+			fmt.Fprintf(w, "  %s scanned at the sender, %s: clean (that does not count here)\n", count(n, "package was", "packages were"), d.ScannedBySender[0].Space)
 		}
 		for _, t := range d.TakenIn {
 			fmt.Fprintf(w, "  already taken in on %s as bundle %s\n", t.Time, t.Bundle)

@@ -15,6 +15,11 @@ type scanDoc struct {
 	Said    string `json:"said,omitempty"`
 }
 
+const (
+	verdictClean   = "clean"
+	verdictRefused = "refused"
+)
+
 func (d scanDoc) String() string {
 	said := ""
 	if d.Said != "" {
@@ -32,9 +37,9 @@ func (o *opened) scans(row feed.Row) ([]scanDoc, error) {
 	all, err := scans(row.Manifest)
 	var docs []scanDoc
 	for _, s := range all {
-		d := scanDoc{Verdict: "refused", Command: s.Command, Time: receipts.Timestamp(s.Time), Said: s.Said}
+		d := scanDoc{Verdict: verdictRefused, Command: s.Command, Time: receipts.Timestamp(s.Time), Said: s.Said}
 		if s.Clean {
-			d.Verdict = "clean"
+			d.Verdict = verdictClean
 		}
 		docs = append(docs, d)
 	}

@@ -218,6 +218,9 @@ func (in *intake) all(ctx context.Context) ([]pulledDoc, error) {
 	if err := in.authenticate(ctx); err != nil {
 		return docs, err
 	}
+	if err := in.foreign(ready); err != nil {
+		return docs, err
+	}
 	in.carryOut(ctx, ready...)
 	var first error
 	for _, s := range ready {
