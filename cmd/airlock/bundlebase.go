@@ -37,7 +37,7 @@ func (m *maker) rest() (*feed.Account, *baseDoc, error) {
 	if err != nil {
 		code, _ := outcomeOf(err)
 		return nil, nil, &failure{code: code, cause: err, what: fmt.Sprintf("the holdings of %s, %s: %s", m.to.Space(), from, oneLine(err.Error())),
-			hint: "get them again, signed by whom its identity lists: airlock holdings -o DIR there; nothing was written"}
+			hint: "get them again, signed by whom its identity lists: airlock holdings -o DIR there; if it renewed its certificate since, pull a feed of it first; nothing was written"}
 	}
 	return account, &baseDoc{account.Time, v.Person(), from, storage.DigestOf(document).String()}, nil
 }

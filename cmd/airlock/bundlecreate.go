@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -49,7 +48,9 @@ in the folder of --base, or what came here in a feed of its own. Without either
 the bundle carries all, and says so.
 
 With --encrypt-to the contents are encrypted to the key that the newest identity
-known of the receiver lists (age, hybrid post-quantum). Who carries the medium
+known of the receiver lists (age, hybrid post-quantum). It says since when that is
+known, and warns where the receiver may have another one by now: past the max-age
+of the policy about it, else 90 days, or once its certificates ended. Who carries the medium
 still sees for whom it is, of which feeds, and how much; who repairs it needs no
 key.
 
@@ -103,8 +104,12 @@ type maker struct {
 	sel     apply.Selection
 	bundle  bundle.Options
 	base    *baseDoc // nil where nothing is known of what the receiver holds
-	// keyVersion is that of the identity whose encryption key is used.
+	// keyVersion is that of the identity whose encryption key is used; see age for
+	// the others.
 	keyVersion int
+	keyAsOf    time.Time
+	keyProblem string
+	quietFor   time.Duration
 	scanning   *scanning // nil without --scan
 	clean      int       // packages that it found clean
 }
@@ -243,25 +248,7 @@ func (m *maker) parties() (err error) {
 	m.to = view.History()
 	m.bundle.Creator = bundle.Party{Lineage: m.own.Lineage(), Space: m.own.Space().String()}
 	m.bundle.Audience = bundle.Party{Lineage: m.to.Lineage(), Space: space.String()}
-	return m.recipient()
-}
-
-// recipient looks up to which key the contents are encrypted.
-func (m *maker) recipient() error {
-	o := m.options
-	if o.encryptTo == "" {
-		return nil
-	}
-	if o.encryptTo != o.to {
-		return usage("--encrypt-to %.150q: the bundle is for %s, who could not open it", "say --encrypt-to "+o.to, o.encryptTo, o.to)
-	}
-	id := m.to.Current()
-	if id.Encryption == "" {
-		return &failure{code: exitFailed, what: fmt.Sprintf("%s: version %d of its identity, the newest known here, lists no encryption key", o.to, id.Version),
-			hint: "have its people run airlock identity renew; then pull a feed of theirs, or: airlock trust add FILE with their new identity file"}
-	}
-	m.bundle.EncryptTo, m.keyVersion = id.Encryption, id.Version
-	return nil
+	return m.recipient(view.Policy())
 }
 
 // follow follows the feeds that are to be carried. The bundle is signed under
@@ -272,6 +259,7 @@ func (m *maker) follow(ctx context.Context, c *conn, ids []feed.ID) error {
 		return err
 	}
 	m.base = base
+	m.age()
 	for _, id := range ids {
 		f, state, _, err := m.sync(ctx, c, id)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"airlock/bundle"
 )
@@ -14,6 +15,8 @@ type createdDoc struct {
 	Lineage      string      `json:"lineage"` // of the receiver
 	Expires      string      `json:"expires,omitempty"`
 	KeyVersion   int         `json:"keyVersion,omitempty"` // of the receiver's identity, whose encryption key is used; absent where all is in clear
+	KeyAsOf      string      `json:"keyAsOf,omitempty"`    // when that version was last known to be its newest
+	KeyProblem   string      `json:"keyProblem,omitempty"` // why it may have another key by now
 	Base         *baseDoc    `json:"base,omitempty"`       // absent where the receiver counts as new
 	Feeds        []sliceDoc  `json:"feeds"`
 	LeftOut      int         `json:"leftOut"`         // live packages that the filters left out
@@ -39,8 +42,11 @@ type volumeDoc struct {
 }
 
 func (m *maker) describe(plan *bundle.Plan) createdDoc {
-	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, Base: m.base, LeftOut: plan.LeftOut, Clean: m.clean,
+	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, KeyProblem: m.keyProblem, Base: m.base, LeftOut: plan.LeftOut, Clean: m.clean,
 		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out}
+	if m.keyVersion > 0 {
+		d.KeyAsOf = m.keyAsOf.UTC().Format(time.RFC3339)
+	}
 	for i, s := range plan.Document.Feeds {
 		doc := sliceDoc{Feed: s.Feed.String(), From: s.From, To: s.To, Packages: []string{}}
 		for _, r := range plan.Packages[i] {
@@ -62,7 +68,7 @@ func (d createdDoc) table(w io.Writer) {
 		fmt.Fprintf(w, "on the base of what it held at %s, signed by %s (%s)\n", d.Base.Time, d.Base.Person, d.Base.From)
 	}
 	if d.KeyVersion > 0 {
-		fmt.Fprintf(w, "encrypted to the key that version %d of its identity lists\n", d.KeyVersion)
+		fmt.Fprintf(w, "encrypted to the key that version %d of its identity lists, as of %s\n", d.KeyVersion, d.KeyAsOf)
 	}
 	for _, s := range d.Feeds {
 		fmt.Fprintf(w, "%s: entries %d to %d, %s\n", s.Feed, s.From, s.To, count(len(s.Packages), "package", "packages"))
