@@ -48,11 +48,11 @@ in the folder of --base, or what came here in a feed of its own. Without either
 the bundle carries all, and says so.
 
 With --encrypt-to the contents are encrypted to the key that the newest identity
-known of the receiver lists (age, hybrid post-quantum). It says since when that is
-known, and warns where the receiver may have another one by now: past the max-age
-of the policy about it, else 90 days, or once its certificates ended. Who carries the medium
-still sees for whom it is, of which feeds, and how much; who repairs it needs no
-key.
+known of the receiver lists (age, hybrid post-quantum). It says when that version
+was last known to be the newest, and warns where the receiver may have another key
+by now: past the max-age of the policy about it, else 90 days, or once its
+certificates ended. Who carries the medium still sees for whom it is, of which
+feeds, and how much; who repairs it needs no key.
 
 With --scan each package is shown to a program first, as airlock pull --scan does.
 What it refuses ends the command (11). What it found clean is carried in the

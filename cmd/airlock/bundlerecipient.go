@@ -42,6 +42,7 @@ func (m *maker) age() {
 	if m.keyVersion == 0 {
 		return
 	}
+	m.keyAsOf = m.to.Current().RootCertificate().NotBefore
 	var ends time.Time
 	for _, l := range m.to.Current().Leaves {
 		cert := l.X509()
@@ -53,7 +54,7 @@ func (m *maker) age() {
 		}
 	}
 	switch {
-	case m.now().After(ends):
+	case m.now().After(ends) && !ends.IsZero():
 		m.keyProblem = "its certificates ended on " + ends.UTC().Format(time.DateOnly)
 	case m.now().Sub(m.keyAsOf) > m.quietFor:
 		m.keyProblem = "nothing was heard of it since " + m.keyAsOf.UTC().Format(time.DateOnly)

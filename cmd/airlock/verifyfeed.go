@@ -48,6 +48,12 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 	if err != nil {
 		return nil, err
 	}
+	// Read from nothing it is no new feed all the same: rule opening asks that.
+	if _, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), id); err == nil {
+		if f.View, err = trust.NewView(f.View.History(), nil); err != nil {
+			return nil, err
+		}
+	}
 	f.State, f.Learned = storage.NewMem(), nil
 	bar := v.progress("verifying " + id.String())
 	f.Progress = bar.set
