@@ -28,8 +28,12 @@ const maxKeyFile = 64 << 10
 // keys looks at permissions and at how keys are protected. It opens none.
 func (c *checkup) keys(h *home.Home) {
 	dir := filepath.Join(h.Path(), "keys")
-	c.private(dir)
 	files, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		c.say(checkWarn, "keys", "nothing, where this home is a copy to look with; else restore keys/ from the backup", "there are none: nothing can be signed or decrypted")
+		return
+	}
+	c.private(dir)
 	if err != nil {
 		c.say(checkFail, "keys", "check who owns the folder", "%v", err)
 		return
@@ -95,6 +99,9 @@ func (c *checkup) identity(h *home.Home) {
 	c.ok("identity", "%s, version %d, lineage %s", own.Space(), own.Current().Version, own.Lineage())
 	for _, leaf := range own.Current().Leaves {
 		c.findings = append(c.findings, leafDates(leaf, c.now()))
+	}
+	if _, err := os.Stat(filepath.Join(h.Path(), "keys")); errors.Is(err, fs.ErrNotExist) {
+		return // said before
 	}
 	c.match(h)
 	c.encryption(h, own)

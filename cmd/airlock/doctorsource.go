@@ -52,6 +52,11 @@ func (c *checkup) source(ctx context.Context, from string) {
 	}
 	defer at.Close()
 	ids, err := at.Feeds(ctx)
+	if err != nil && from == "" && c.server == "" && store == "" {
+		c.say(checkWarn, check, "nothing, where feeds come on media alone; else is a server running (airlock serve), or say --server or --store",
+			"none was named, and there is none at %s", at.name)
+		return
+	}
 	if err != nil {
 		_, hint := outcomeOf(err)
 		c.say(checkFail, check, hint, "%s: %v", at.name, err)

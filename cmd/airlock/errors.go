@@ -132,6 +132,7 @@ var outcomes = []struct {
 	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; edit the file that it names to let more in"},
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
 	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init, or at airlock key new"},
+	{is(home.ErrNoKey), exitFailed, "run it with the home that has the keys (--home DIR), or restore keys/ from the backup"},
 	{is(home.ErrNoSpace), exitUsage, "make one first: airlock init <organisation>/<space>"},
 	{withdrawing, exitFailed, "airlock list FEED --all shows which versions are live"},
 	{as[*feed.VersionError], exitFailed, "publish the change under a new version; a version never changes its content"},

@@ -44,7 +44,7 @@ func (e *DecryptionError) Hint() string {
 	if e.Path == "" {
 		return "open it with the home of the Space that it was made for (--home DIR), or have one made for this Space: airlock bundle create --encrypt-to"
 	}
-	return "restore " + e.Path + " from the backup, or copy it from the home that made it; for a key that is lost: airlock identity renew --encryption new, and have the bundle made anew"
+	return "restore " + e.Path + " from the backup, or copy it from the home that made it; a copy to look with holds none: open it with the home that has the keys; for a key that is lost: airlock identity renew --encryption new, and have the bundle made anew"
 }
 
 // DecryptionKey returns the private key of a recipient that some version of the

@@ -56,8 +56,11 @@ type held struct {
 	leaf       trust.Leaf
 }
 
-// publisher returns the newest publisher key that the identity lists.
-// fs.ErrNotExist where there is no publisher key, *UnlistedError where none is
+// ErrNoKey reports a home without a publisher's key, such as a copy to look with.
+var ErrNoKey = errors.New("this home cannot sign")
+
+// publisher returns the newest publisher key that the identity lists. ErrNoKey,
+// and fs.ErrNotExist, where there is no publisher key, *UnlistedError where none is
 // listed.
 func (h *Home) publisher(id *trust.Identity, ask Ask) (held, error) {
 	files, err := h.publisherFiles()
@@ -83,6 +86,9 @@ func (h *Home) publisher(id *trust.Identity, ask Ask) (held, error) {
 // publisherFiles returns the names of the publisher keys, the newest first.
 func (h *Home) publisherFiles() ([]string, error) {
 	entries, err := os.ReadDir(h.file("keys"))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", ErrNoKey, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func (h *Home) publisherFiles() ([]string, error) {
 		}
 	}
 	if len(files) == 0 {
-		return nil, &fs.PathError{Op: "open", Path: h.file("keys", publisherFile(1)), Err: fs.ErrNotExist}
+		return nil, fmt.Errorf("%w: %w", ErrNoKey, &fs.PathError{Op: "open", Path: h.file("keys", publisherFile(1)), Err: fs.ErrNotExist})
 	}
 	slices.SortFunc(files, func(a, b string) int { return numbers[b] - numbers[a] })
 	return files, nil
