@@ -3,6 +3,8 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,6 +122,13 @@ func (e *SeveralError) Error() string {
 		names = append(names, s.ID.Short())
 	}
 	return fmt.Sprintf("there are %d bundles here: %s", len(e.Sets), strings.Join(names, ", "))
+}
+
+// Hint says what to do next.
+func (e *SeveralError) Hint() string {
+	first := e.Sets[0]
+	i := slices.IndexFunc(first.Volumes, func(path string) bool { return path != "" })
+	return "name the volumes of one of them, such as " + filepath.Join(filepath.Dir(first.Volumes[i]), "*"+first.ID.Short()+Extension)
 }
 
 // numbers returns "volume 3" or "volumes 3, 4", and no more than eight.

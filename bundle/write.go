@@ -359,7 +359,7 @@ func (w *writer) begin() error {
 	w.plan.Document.Created = w.state.Created
 	free, known := w.folder.Free()
 	if need := w.plan.room() - w.there(); known && free < need {
-		return fmt.Errorf("%w: the bundle takes %d bytes, %d are free", storage.ErrNoSpace, need, free)
+		return fmt.Errorf("%w: the bundle and what lies beside it take up to %d bytes, %d are free", storage.ErrNoSpace, need, free)
 	}
 	return w.save()
 }

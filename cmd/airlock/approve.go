@@ -70,6 +70,7 @@ type approvalDoc struct {
 	Comment  string        `json:"comment,omitempty"`
 	Approves []approvesDoc `json:"approves"`
 	Made     []madeDoc     `json:"approvals,omitempty"` // none with --dry-run
+	medium   string        // that it was read from
 }
 
 type approvesDoc struct {
@@ -217,7 +218,7 @@ func (o *opened) toApprove(id feed.ID, packages []string) ([]feed.Row, error) {
 }
 
 func describeApproval(at *opened, p trust.Approval, rows []feed.Row) approvalDoc {
-	doc := approvalDoc{Feed: at.state.ID.String(), Expires: p.Expires, Comment: p.Comment}
+	doc := approvalDoc{Feed: at.state.ID.String(), Expires: p.Expires, Comment: p.Comment, medium: at.medium()}
 	for _, l := range p.Audience {
 		doc.Audience = append(doc.Audience, l.String())
 	}

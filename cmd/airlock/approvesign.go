@@ -59,7 +59,7 @@ func (a *app) writeApprovals(ctx context.Context, doc *approvalDoc, signer *sign
 		if err := storage.ReplaceFile(file, att.Bytes(), 0o644); err != nil {
 			return nil, err
 		}
-		a.note("wrote %s, for: airlock pull %s --approvals %s", file, doc.Feed, out)
+		a.note("wrote %s, for: airlock pull %s%s --approvals %s", file, doc.Feed, fromMedium(doc.medium), shellWord(out))
 		doc.Made = append(doc.Made, madeDoc{Approval: att.ID().String(), File: file})
 		signed = append(signed, att)
 	}
@@ -110,7 +110,7 @@ func (o approveOptions) signerName() string {
 func (a *app) approver(o approveOptions) (*signing.Signer, storage.Digest, error) {
 	key, err := signing.ReadKeyFile(o.key, func() (string, error) { return a.passphraseFor(o.key) })
 	if err != nil {
-		return nil, storage.Digest{}, err
+		return nil, storage.Digest{}, notAKey(err, o.key)
 	}
 	thumbprint, err := signing.PublicThumbprint(&key.PublicKey)
 	if err != nil {
@@ -125,6 +125,14 @@ func (a *app) approver(o approveOptions) (*signing.Signer, storage.Digest, error
 	}
 	signer, err := signing.NewSigner(key, cert)
 	return signer, thumbprint, err
+}
+
+// notAKey says what to name instead of the half that others get.
+func notAKey(err error, path string) error {
+	if _, public := readPublicKey(path); public != nil {
+		return err
+	}
+	return hinted(err, path+": is the public half of a key", "name the private half that airlock key new wrote beside it, the one that ends with .key")
 }
 
 // approverLeaf returns the certificate of an approver's leaf of the home's own

@@ -26,9 +26,12 @@ type baseDoc struct {
 const keptHere = "kept here"
 
 // rest finds out what the receiver holds, by its newest signed holdings: those
-// that --base names, or that came here in a feed. Without any it holds nothing,
-// so a bundle never carries too little.
+// that --base names, or that came here in a feed. Without any, and with --full, it
+// holds nothing, so a bundle never carries too little.
 func (m *maker) rest() (*feed.Account, *baseDoc, error) {
+	if m.options.full {
+		return nil, nil, nil
+	}
 	att, document, from, err := m.findBase()
 	if err != nil || document == nil {
 		return nil, nil, err
@@ -57,7 +60,7 @@ func (m *maker) findBase() (att signing.Attestation, document []byte, from strin
 	att, document, err = feed.ReadHoldings(os.DirFS(dir), m.to.Space())
 	if errors.Is(err, fs.ErrNotExist) {
 		err = &failure{code: exitNoBase, cause: err, what: fmt.Sprintf("--base %s: there are no holdings of %s", m.options.base, m.to.Space()),
-			hint: "have them written there: airlock holdings -o DIR; without --base the bundle carries all that is live"}
+			hint: "have them written there: airlock holdings -o DIR; a bundle with its receipts is pulled instead, and then needs no --base; --full carries all"}
 	}
 	return att, document, dir, err
 }

@@ -121,7 +121,7 @@ func (c *bundleCheck) notFollowed(s bundle.Slice, before *feed.State, err error)
 	if as[*feed.GapError](err) && have < s.From {
 		return &failure{code: exitNoBase, cause: err,
 			what: fmt.Sprintf("feed %s: the bundle begins behind entry %d, and %s accepted here", s.Feed, s.From, count(int(have), "entry is", "entries are")),
-			hint: "take in the bundle before it, or have a full one made: airlock bundle create without --base"}
+			hint: "take in the bundle before it, or have a full one made: airlock bundle create --full; a copy of a home is made anew after each taking in"}
 	}
 	return tampered(err)
 }

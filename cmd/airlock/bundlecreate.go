@@ -26,7 +26,7 @@ type createOptions struct {
 	label, classification string
 	expires               string
 	scan                  scanOptions
-	dryRun                bool
+	full, dryRun          bool
 }
 
 func (a *app) bundleCreateCommand() *cobra.Command {
@@ -45,7 +45,8 @@ same, so the receiver sees that there is more.
 
 What the receiver has is what it signed last: the files of airlock holdings -o
 in the folder of --base, or what came here in a feed of its own. Without either
-the bundle carries all, and says so.
+the bundle carries all, and says so; with --full it does so in any case, as for a
+receiver that lost what it had.
 
 With --encrypt-to the contents are encrypted to the key that the newest identity
 known of the receiver lists (age, hybrid post-quantum). It says when that version
@@ -64,7 +65,8 @@ A run that was ended goes on where it stopped: say the same command again. Until
 all is there, nothing on the medium has a name that looks like a volume.`,
 		Example: `  airlock bundle create acme/dev-qa/shared --to acme/production -o /media/stick
   airlock bundle create shared tools --to acme/production -o /media/stick --dry-run
-  airlock bundle create shared --to acme/production --base /media/stick -o /media/stick
+  airlock bundle create shared --to acme/production --base /media/back -o /media/stick
+  airlock bundle create shared --to acme/production --full -o /media/stick
   airlock bundle create shared --to acme/production -o volumes --max-volume-size dvd --parity 10%
   airlock bundle create shared --to acme/production --encrypt-to acme/production -o /media/stick
   airlock bundle create shared --to acme/production -o /media/stick --scan ./scan.sh
@@ -79,6 +81,7 @@ all is there, nothing on the medium has a name that looks like a volume.`,
 	f.StringVar(&o.to, "to", "", "the Space that receives it, such as acme/production")
 	f.StringVarP(&o.out, "output", "o", "", "folder to write the volumes to, such as that of the stick")
 	f.StringVar(&o.base, "base", "", "folder with what the receiver holds, as airlock holdings -o wrote it (default: as it came here in a feed)")
+	f.BoolVar(&o.full, "full", false, "carry all, whatever the receiver is known to hold")
 	f.StringVar(&o.encryptTo, "encrypt-to", "", "encrypt the contents to the key of this Space, which is the receiver")
 	c.RegisterFlagCompletionFunc("to", a.completeSpaceFlag)
 	c.RegisterFlagCompletionFunc("encrypt-to", a.completeSpaceFlag)
@@ -154,7 +157,7 @@ func (a *app) bundleCreate(ctx context.Context, names []string, o createOptions)
 		return err
 	}
 	if !o.dryRun {
-		a.note("at %s: airlock pull %s --from %s --into FOLDER", o.to, ids[0], o.out)
+		a.note("at %s: airlock pull %s --from %s%s", o.to, ids[0], shellWord(o.out), intoFor(ids[0]))
 	}
 	return nil
 }
@@ -167,6 +170,9 @@ func (m *maker) settings() (err error) {
 	}
 	if o.out == "" {
 		return usage("--output is missing", "say where the volumes shall be: -o DIR")
+	}
+	if o.full && o.base != "" {
+		return usage("both --base and --full were given", "say --base for what the receiver lacks, or --full for all")
 	}
 	if isAirlocks(o.out) {
 		return usage("-o %s: is a home or a store of airlock", "name the folder of the medium, or a new one", o.out)

@@ -27,6 +27,7 @@ type createdDoc struct {
 	Resumed      int         `json:"resumed,omitempty"` // volumes of an earlier run
 	DryRun       bool        `json:"dryRun,omitempty"`
 	out          string
+	full         bool // by --full
 }
 
 type sliceDoc struct {
@@ -43,7 +44,7 @@ type volumeDoc struct {
 
 func (m *maker) describe(plan *bundle.Plan) createdDoc {
 	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, KeyProblem: m.keyProblem, Base: m.base, LeftOut: plan.LeftOut, Clean: m.clean,
-		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out}
+		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out, full: m.options.full}
 	if m.keyVersion > 0 {
 		d.KeyAsOf = m.keyAsOf.UTC().Format(time.RFC3339)
 	}
@@ -62,9 +63,12 @@ func (m *maker) describe(plan *bundle.Plan) createdDoc {
 
 func (d createdDoc) table(w io.Writer) {
 	fmt.Fprintf(w, "for %s, lineage %s\n", d.For, d.Lineage)
-	if d.Base == nil {
+	switch {
+	case d.full:
+		fmt.Fprintln(w, "in full: --full")
+	case d.Base == nil:
 		fmt.Fprintf(w, "in full: nothing is known here of what %s holds\n", d.For)
-	} else {
+	default:
 		fmt.Fprintf(w, "on the base of what it held at %s, signed by %s (%s)\n", d.Base.Time, d.Base.Person, d.Base.From)
 	}
 	if d.KeyVersion > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"airlock/bundle"
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/ocilayout"
@@ -85,11 +86,25 @@ func (a *app) bundleExtract(ctx context.Context, from string, names []string, o 
 		if err != nil {
 			return err
 		}
-		err = f.Fetch(ctx, state, liveRows(state.Index, sel), func(p *feed.Package) error {
+		rows, err := a.carriedRows(ctx, c, id, liveRows(state.Index, sel))
+		if err != nil {
+			return err
+		}
+		bar := a.progress("writing packages of " + id.String())
+		f.Reading = bar.reading(len(rows))
+		done := int64(0)
+		err = f.Fetch(ctx, state, rows, func(p *feed.Package) error {
 			name := fmt.Sprintf("%s/%s/%s:%s", id, p.Row.Ref.Kind, p.Row.Ref.Name, p.Row.Ref.Version)
 			docs = append(docs, extractedDoc{name, p.Row.Manifest.String()})
-			return layout.Add(ctx, name, p)
+			err := layout.Add(ctx, name, p)
+			done++
+			bar.set(done, int64(len(rows)))
+			return err
 		})
+		bar.end()
+		if as[*bundle.BaseError](err) {
+			return hinted(err, err.Error(), lookInStore)
+		}
 		if err != nil {
 			return err
 		}
@@ -105,6 +120,33 @@ func (a *app) bundleExtract(ctx context.Context, from string, names []string, o 
 		}
 		columns(w, []string{"PACKAGE", "MANIFEST"}, rows)
 	})
+}
+
+// lookInStore is how to look at what a medium holds the differences of.
+const lookInStore = "take it into a store, after those before it, and extract that: airlock bundle import STICK --store DIR"
+
+// carriedRows returns the rows whose packages the source has. What the maker of a
+// bundle left out is noted; what it was told that the receiver holds is an error,
+// since the rest would look like all.
+func (a *app) carriedRows(ctx context.Context, c *conn, id feed.ID, rows []feed.Row) ([]feed.Row, error) {
+	if c.stick == nil {
+		return rows, nil
+	}
+	var out []feed.Row
+	for _, row := range rows {
+		ok, err := carries(ctx, c.stick, id, row)
+		switch {
+		case err != nil:
+			return nil, err
+		case ok:
+			out = append(out, row)
+		case c.stick.leader(id).ReceiverHas(id, row.Manifest):
+			return nil, &failure{code: exitNoBase, what: fmt.Sprintf("%s is not on %s: the bundle goes on from what its receiver holds", shownRef(row.Ref), c.name), hint: lookInStore}
+		default:
+			a.note("%s is not on %s: its maker left it out", shownRef(row.Ref), c.name)
+		}
+	}
+	return out, nil
 }
 
 // liveRows returns the publications that a selection takes and that stand.

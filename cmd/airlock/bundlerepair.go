@@ -85,7 +85,25 @@ func (a *app) bundleRepair(ctx context.Context, paths []string, out string, dryR
 			return err
 		}
 	}
-	return a.show(doc, func(w io.Writer) { doc.table(w, out) })
+	if err := a.show(doc, func(w io.Writer) { doc.table(w, out) }); err != nil {
+		return err
+	}
+	if len(doc.Written) > 0 {
+		a.note("next: airlock bundle verify %s", besides(out, paths))
+	}
+	return nil
+}
+
+// besides names the folder of the volumes that were made before all others, of
+// which those that are damaged count no more.
+func besides(out string, paths []string) string {
+	words := []string{shellWord(out)}
+	for _, path := range paths {
+		if path != out {
+			words = append(words, shellWord(path))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func (a *app) rebuild(ctx context.Context, b *bundle.Bundle, health *bundle.Health, out string) ([]string, error) {

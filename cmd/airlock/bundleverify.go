@@ -5,6 +5,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +81,7 @@ func (a *app) openChecked(ctx context.Context, paths []string, into *apply.Dir) 
 	}
 	b, err := bundle.Open(ctx, paths, o)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hinted(err, err.Error(), "name the folder in which the volumes ("+bundle.Extension+") lie, or the volumes")
+		return nil, usage("there is no bundle in %s", "name the folder in which the volumes ("+bundle.Extension+") lie, or the volumes; is the medium mounted?", strings.Join(paths, ", "))
 	}
 	if err != nil {
 		return nil, err
@@ -128,4 +131,15 @@ func (c *bundleCheck) all(ctx context.Context, read func(*checkedFeed, *feed.Pac
 		}
 	}
 	return nil
+}
+
+// medium names the folders of the volumes as --from does.
+func (c *bundleCheck) medium() string {
+	var dirs []string
+	for _, path := range c.Set().Volumes {
+		if dir := filepath.Dir(path); path != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return strings.Join(dirs, ",")
 }

@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"net/url"
 	"strings"
 
+	"airlock/bundle"
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/storage"
 )
 
 const defaultServer = "http://127.0.0.1:7070"
@@ -33,6 +36,14 @@ type conn struct {
 	// received tells how many bytes came over the line; nil where there is none.
 	received func() int64
 	stick    *stick // nil for a server or a store
+}
+
+// medium is what --from names for a medium, and empty for a server or a store.
+func (c *conn) medium() string {
+	if c.stick == nil {
+		return ""
+	}
+	return strings.Join(c.stick.paths, ",")
 }
 
 // Close ends the connection; for a store it waits for what is being written.
@@ -84,7 +95,11 @@ func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 	if paths := stickPaths(where); paths != nil && to == reading {
 		return a.openStick(ctx, paths...)
 	}
-	return a.openStore(ctx, where, to)
+	c, err := a.openStore(ctx, where, to)
+	if to == reading && errors.Is(err, storage.ErrNoStore) {
+		return nil, usage("there is neither a bundle nor a store in %s", "name the folder in which the volumes ("+bundle.Extension+") lie, or a store; is the medium mounted?", where)
+	}
+	return c, err
 }
 
 func (a *app) dial(base string) (*conn, error) {

@@ -1,9 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,7 +139,8 @@ func (a *app) inspect(ctx context.Context, paths []string, o inspectOptions) err
 	}
 	defer c.Close()
 	i := &inspection{bundleCheck: c, options: o, scanning: scanning, silent: map[storage.Digest]bool{}, packages: map[packageKey]*itemDoc{}}
-	i.options.approvals = append(o.approvals, approvalsBeside(paths)...)
+	i.options.approvals = append(slices.Clone(o.approvals), approvalsBeside(paths)...)
+	i.given = o.approvals
 	i.begin()
 	if a.format == "table" {
 		i.doc.head(a.out)
@@ -151,14 +153,15 @@ func (a *app) inspect(ctx context.Context, paths []string, o inspectOptions) err
 		checkErr = i.describe(ctx)
 	}
 	verdict := i.judge(checkErr)
+	// What was found is seen even where the file cannot be written.
+	if err := a.show(i.doc, i.doc.table); err != nil {
+		return err
+	}
 	if o.html != "" {
 		if err := i.doc.writeHTML(o.html, a.now()); err != nil {
 			return err
 		}
 		a.note("wrote %s", o.html)
-	}
-	if err := a.show(i.doc, i.doc.table); err != nil {
-		return err
 	}
 	return verdict
 }
@@ -171,6 +174,7 @@ type inspection struct {
 	scanning *scanning               // nil without --scan
 	silent   map[storage.Digest]bool // manifests that the scanner gave no verdict about
 	packages map[packageKey]*itemDoc // what was read of a package
+	given    []string                // files and folders with approvals, as --approvals names them
 }
 
 // packageKey names an entry of a feed.
@@ -220,14 +224,22 @@ func (i *inspection) judge(err error) error {
 
 // next is the command that takes in what was found to be good.
 func (i *inspection) next() string {
-	if len(i.doc.Feeds) == 0 {
+	if len(i.feeds) == 0 {
 		return "set it aside: all that it brings was accepted here before"
 	}
-	into := cmp.Or(i.options.into, "DIR")
-	if len(i.doc.Feeds) == 1 {
-		return "airlock pull " + i.doc.Feeds[0].Feed + " --from STICK --into " + into
+	command, into := "airlock pull", " --into FOLDER"
+	if len(i.feeds) == 1 {
+		command += " " + i.doc.Feeds[0].Feed
+		into = intoFor(i.feeds[0].state.ID)
 	}
-	return "airlock pull --from STICK --into " + into
+	if i.options.into != "" {
+		into = " --into " + shellWord(i.options.into)
+	}
+	command += fromMedium(i.medium())
+	if len(i.given) > 0 {
+		command += " --approvals " + shellWord(strings.Join(i.given, ","))
+	}
+	return command + into
 }
 
 // describe says what each feed would bring.

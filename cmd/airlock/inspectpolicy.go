@@ -97,7 +97,7 @@ func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) apply.Choice 
 		refused++
 		d.Items[n].Refused = oneLine(r.Err.Error())
 		if !errors.Is(r.Err, trust.ErrUntrusted) && !i.silent[r.Row.Manifest] {
-			i.bad("policy", f.awaiting(r.Row, r.Err))
+			i.bad("policy", f.awaiting(r.Row, r.Err, i.medium()))
 		}
 	}
 	file := "this Space itself"

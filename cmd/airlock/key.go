@@ -109,11 +109,12 @@ func (a *app) showKey(doc keyDoc, key *ecdsa.PublicKey) error {
 	}
 	doc.Key = thumbprint.String()
 	return a.show(doc, func(w io.Writer) {
-		pairs(w, [2]string{"Key", doc.Key}, [2]string{"Public", doc.Public})
+		rows := [][2]string{{"Key", doc.Key}, {"Public", doc.Public}}
 		if doc.Private == "" {
+			pairs(w, rows...)
 			return
 		}
-		pairs(w, [2]string{"Private", doc.Private})
+		pairs(w, append(rows, [2]string{"Private", doc.Private})...)
 		fmt.Fprintf(w, `
 Back up %[1]s and tell the thumbprint to those who shall count on it.
 

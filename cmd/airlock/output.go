@@ -6,8 +6,12 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
+
+	"airlock/feed"
+	"airlock/receipts"
 )
 
 // show writes data in the form that --format asks for: doc as JSON or YAML,
@@ -50,6 +54,26 @@ func pairs(w io.Writer, rows ...[2]string) {
 		fmt.Fprintf(t, "%s\t%s\n", r[0], r[1])
 	}
 	t.Flush()
+}
+
+// shellWord writes a path as one word of a command line that people copy.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/._-+,:@=%", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// intoFor ends the command that takes in a feed: packages go to a folder, and
+// receipts nowhere.
+func intoFor(id feed.ID) string {
+	if id.Name == receipts.Feed {
+		return ""
+	}
+	return " --into FOLDER"
 }
 
 // size writes a number of bytes for people.

@@ -303,7 +303,7 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	s.plan = apply.Plan(id, choice, s.installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	s.doc.Plan = apply.Describe(s.plan)
 	if r := choice.Pending(s.installed); r != nil && s.waiting == nil && !p.wouldScan(r.Err) {
-		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err)
+		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err, p.conn.medium())
 	}
 	return nil
 }

@@ -55,6 +55,7 @@ type statusDoc struct {
 	Installed  int    `json:"installed"`         // packages in --into
 	Missing    int    `json:"missing,omitempty"` // files
 	Changed    int    `json:"changed,omitempty"` // files, by hand
+	absent     bool   // from the source, which answers
 }
 
 func (a *app) status(ctx context.Context, names []string, from, into string) error {
@@ -185,7 +186,9 @@ func describeStatus(ctx context.Context, h *home.Home, s *feed.State, now time.T
 func (d *statusDoc) compare(ctx context.Context, c *conn, s *feed.State) error {
 	got, err := c.Checkpoint(ctx, s.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s has no feed %s", c.name, s.ID)
+		d.absent = true
+		return &failure{code: exitFailed, cause: err, what: fmt.Sprintf("%s has no feed %s", c.name, s.ID),
+			hint: "a feed that comes on media is compared with the newest of them: airlock status " + s.ID.String() + " --from STICK"}
 	}
 	if err != nil {
 		return fmt.Errorf("unreachable: %w", err)
@@ -221,7 +224,10 @@ func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
 	var rows [][]string
 	for _, d := range docs {
 		source, behind := fmt.Sprint(d.Source), fmt.Sprint(d.Behind)
-		if d.Source < 0 {
+		switch {
+		case d.absent:
+			source, behind = "not there", "-"
+		case d.Source < 0:
 			source, behind = "unreachable", "-"
 		}
 		row := []string{d.Feed, fmt.Sprint(d.Seen), source, behind, d.SeenAt, dash(d.Alive), d.TrustUntil}

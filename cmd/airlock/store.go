@@ -72,7 +72,7 @@ func (a *app) openStorage(ctx context.Context, where string, to access) (*storag
 		empty.Name = where
 		return empty, nil
 	case errors.Is(err, storage.ErrNoStore):
-		return nil, usage("there is no store in %s", "check the path, and that the medium is mounted; airlock serve and airlock publish --store make a store", where)
+		return nil, &failure{code: exitUsage, cause: err, what: "there is no store in " + where, hint: "check the path, and that the medium is mounted; airlock serve and airlock publish --store make a store"}
 	}
 	if err != nil {
 		return nil, wrongFolder("store", where, err)
