@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"airlock/signing"
@@ -26,14 +29,32 @@ const (
 	maxNote  = MaxTables
 )
 
-func (w *writer) prefix() string { return "airlock-" + w.key.Hex()[:16] }
+const unfinished = "airlock-"
+
+func (w *writer) prefix() string { return unfinished + w.key.Hex()[:16] }
+
+// Unfinished lists what ended runs left in a folder: a pattern for the files of
+// each.
+func Unfinished(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	var out []string
+	for _, e := range entries {
+		name, isState := strings.CutSuffix(e.Name(), stateSuffix)
+		if isState && strings.HasPrefix(name, unfinished) {
+			out = append(out, filepath.Join(dir, name)+"*")
+		}
+	}
+	return out, err
+}
+
+const stateSuffix = ".state"
 
 // temporary is the name of a volume until all of them are there.
 func (w *writer) temporary(v int) string { return fmt.Sprintf("%s.%03d.part", w.prefix(), v+1) }
 
 func (w *writer) noteName(v int) string { return fmt.Sprintf("%s.%03d.blocks", w.prefix(), v+1) }
 
-func (w *writer) stateName() string { return w.prefix() + ".state" }
+func (w *writer) stateName() string { return w.prefix() + stateSuffix }
 
 func (w *writer) modified() time.Time {
 	t, _ := time.Parse(time.RFC3339, w.state.Created) // formatted by us, or checked in load

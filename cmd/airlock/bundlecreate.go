@@ -158,6 +158,7 @@ func (a *app) bundleCreate(ctx context.Context, names []string, o createOptions)
 	}
 	if !o.dryRun {
 		a.note("at %s: airlock pull %s --from %s%s", o.to, ids[0], shellWord(o.out), intoFor(ids[0]))
+		return m.company(ctx, doc.Bundle)
 	}
 	return nil
 }

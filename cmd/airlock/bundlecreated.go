@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -100,4 +101,23 @@ func (d createdDoc) table(w io.Writer) {
 		fmt.Fprintf(w, "  %s  %s\n", v.File, size(v.Size))
 	}
 	fmt.Fprintf(w, "wrote bundle %s to %s: %s\n", d.Bundle, d.out, volumes)
+}
+
+// company notes what else lies on the medium: other bundles, and what was left of
+// runs that did not end well, which takes room for ever.
+func (m *maker) company(ctx context.Context, made string) error {
+	sets, _, err := bundle.Find(ctx, m.options.out)
+	if err != nil {
+		return err
+	}
+	for _, s := range sets {
+		if s.ID.String() != made {
+			m.note("note: %s holds bundle %s too: pull takes in both, inspect wants the volumes of one", m.options.out, s.ID.Short())
+		}
+	}
+	left, err := bundle.Unfinished(m.options.out)
+	for _, files := range left {
+		m.note("note: another command was interrupted and left %s: say it again, or remove them", files)
+	}
+	return err
 }

@@ -93,7 +93,7 @@ var outcomes = []struct {
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{noRoom, exitNoRoom, "make room and run the same command again; nothing was changed"},
-	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder with -o"},
+	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
 	{repairable, exitRepairable, "airlock bundle repair makes it whole again from what is here"},
 	{as[*bundle.DamagedError], exitBadSignature, "copy the volume again from where it came, or have a new bundle made"},
 	{as[*bundle.MissingVolumeError], exitNoBase, "bring the missing volumes, in any folder: airlock takes several paths"},
