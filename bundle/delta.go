@@ -159,7 +159,7 @@ func (b *Bundle) delta(ctx context.Context, i int, off int64) (io.ReadCloser, er
 	if head.Payload.Digest != p.Of || len(head.Bases) != 1 || head.Bases[0].Digest != p.Base {
 		return nil, malformed("bundle %s: part %d: is a delta of something else", b.id.Short(), i)
 	}
-	base, _, closer, err := b.base(p.Base)
+	base, _, closer, err := b.base(ctx, p.Base)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -17,7 +18,7 @@ import (
 // held is what a receiver holds: payloads by digest.
 type held map[storage.Digest][]byte
 
-func (h held) open(d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+func (h held) open(_ context.Context, d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
 	b, ok := h[d]
 	if !ok {
 		return nil, 0, nil, errors.New("there is no such file")

@@ -28,7 +28,7 @@ type OpenOptions struct {
 	Key func(recipient string) (age.Identity, error)
 	// Base, where set, opens a payload that the receiver holds, for deltas and
 	// for what was not carried since it is held.
-	Base func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
+	Base func(ctx context.Context, payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
 }
 
 // Bundle is a bundle that is read. It is a feed.Source of the entries that it

@@ -114,7 +114,7 @@ func (b *Bundle) Object(ctx context.Context, id feed.ID, d storage.Digest, off i
 		return b.delta(ctx, i, off)
 	}
 	if _, ok := b.find(Held, id, d); ok {
-		return b.held(d, off)
+		return b.held(ctx, d, off)
 	}
 	return b.packed(ctx, id, d, off)
 }
@@ -154,8 +154,8 @@ func (b *Bundle) framed(ctx context.Context, id feed.ID, d storage.Digest, off i
 }
 
 // held reads what the receiver holds.
-func (b *Bundle) held(d storage.Digest, off int64) (io.ReadCloser, error) {
-	r, size, closer, err := b.base(d)
+func (b *Bundle) held(ctx context.Context, d storage.Digest, off int64) (io.ReadCloser, error) {
+	r, size, closer, err := b.base(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -170,11 +170,11 @@ func (b *Bundle) held(d storage.Digest, off int64) (io.ReadCloser, error) {
 }
 
 // base opens a payload that the receiver must have.
-func (b *Bundle) base(d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+func (b *Bundle) base(ctx context.Context, d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
 	if b.options.Base == nil {
 		return nil, 0, nil, &BaseError{ID: b.id, Payload: d, Err: errors.New("nothing is held here")}
 	}
-	r, size, closer, err := b.options.Base(d)
+	r, size, closer, err := b.options.Base(ctx, d)
 	if err != nil {
 		return nil, 0, nil, &BaseError{ID: b.id, Payload: d, Err: err}
 	}

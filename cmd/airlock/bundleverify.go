@@ -77,7 +77,7 @@ func (a *app) openChecked(ctx context.Context, paths []string, into *apply.Dir) 
 	c := &bundleCheck{into: into, lacks: map[packageKey]error{}}
 	o := bundle.OpenOptions{Key: a.decryptionKey}
 	if into != nil {
-		o.Base = func(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) { return c.held(payload) }
+		o.Base = func(_ context.Context, payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) { return c.held(payload) }
 	}
 	b, err := bundle.Open(ctx, paths, o)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -71,12 +71,10 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(sets, func(a, b *bundle.Set) int {
-		return cmp.Or(cmp.Compare(b.Document.Created, a.Document.Created), cmp.Compare(a.ID.String(), b.ID.String()))
-	})
+	slices.SortFunc(sets, newestFirst)
 	s := &stick{name: strings.Join(paths, ", "), paths: paths, broken: unread}
 	for _, set := range sets {
-		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base, Key: a.decryptionKey})
+		b, err := bundle.Open(ctx, paths, bundle.OpenOptions{ID: set.ID, Base: s.base(set.ID), Key: a.decryptionKey})
 		if err != nil {
 			s.broken = append(s.broken, bundle.Unread{Path: "bundle " + set.ID.Short(), Err: err})
 			continue
@@ -90,6 +88,20 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 		a.note("airlock: warning: %s: %s", u.Path, oneLine(u.Err.Error()))
 	}
 	return &conn{place: s, name: s.name, close: s.close, stick: s}, nil
+}
+
+// newestFirst orders bundles. Of those of one second the one that leads further is
+// newer.
+func newestFirst(a, b *bundle.Set) int {
+	return cmp.Or(cmp.Compare(b.Document.Created, a.Document.Created), cmp.Compare(entries(b), entries(a)), cmp.Compare(a.ID.String(), b.ID.String()))
+}
+
+// entries counts those of all feeds that a bundle leads to.
+func entries(s *bundle.Set) (n int64) {
+	for _, slice := range s.Document.Feeds {
+		n += slice.To
+	}
+	return n
 }
 
 // decryptionKey returns this home's key for what is encrypted to a recipient.
@@ -130,13 +142,6 @@ func (s *stick) close() error {
 		all = errors.Join(all, b.Close())
 	}
 	return all
-}
-
-func (s *stick) base(payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
-	if s.held == nil {
-		return nil, 0, nil, errors.New("airlock pull --into with the folder that has it reads it, and so does airlock bundle import")
-	}
-	return s.held(payload)
 }
 
 // Feeds lists the feeds of all bundles.
