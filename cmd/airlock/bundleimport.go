@@ -142,7 +142,7 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 		in.late[id] = report.Late > 0
 		all = append(all, followed{f, state})
 	}
-	if err := in.authenticate(ctx); err != nil {
+	if err := in.authenticate(ctx, nil); err != nil {
 		return nil, err
 	}
 	docs := []importedDoc{}

@@ -59,6 +59,7 @@ type bundleCheck struct {
 	health *bundle.Health
 	signer *signerDoc // nil where it was not who the bundle says
 	feeds  []*checkedFeed
+	behind error // an *earlierError, where entries before the bundle's are missing
 	// into is the receiver's folder, nil where it is not known. held opens what it
 	// has, and lacks says why a package could not be read without it.
 	into  *apply.Dir
@@ -77,7 +78,9 @@ func (a *app) openChecked(ctx context.Context, paths []string, into *apply.Dir) 
 	c := &bundleCheck{into: into, lacks: map[packageKey]error{}}
 	o := bundle.OpenOptions{Key: a.decryptionKey}
 	if into != nil {
-		o.Base = func(_ context.Context, payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) { return c.held(payload) }
+		o.Base = func(_ context.Context, payload storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+			return c.held(payload)
+		}
 	}
 	b, err := bundle.Open(ctx, paths, o)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -115,6 +118,9 @@ func (c *bundleCheck) all(ctx context.Context, read func(*checkedFeed, *feed.Pac
 		f, err := c.follow(ctx, s)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if as[*earlierError](err) {
+			c.behind = err
 		}
 		if err != nil {
 			c.bad("statements", err)

@@ -99,7 +99,7 @@ var outcomes = []struct {
 	{as[*bundle.MissingVolumeError], exitNoBase, "bring the missing volumes, in any folder: airlock takes several paths"},
 	{as[*bundle.BaseError], exitNoBase, "send the sender your newest holdings (airlock holdings), or have it make the bundle in full (--full)"},
 	{as[*absentError], exitNoBase, "pull into the folder that has it, or have a new one made on what is here: airlock holdings -o DIR"},
-	{as[*earlierError], exitNoBase, "take in the bundle before, or give the maker what is held here for a new one: airlock holdings -o DIR"},
+	{as[*earlierError], exitNoBase, "take in the bundle before, or give the maker what is held here for a new one: airlock holdings -o DIR; a copy of a home is made anew after each taking in"},
 	{as[*bundle.AheadError], exitNoBase, "the receiver knows more of the feed than is here: pull the feed first, or make the bundle from where it was published"},
 	{as[*bundle.AudienceError], exitUntrusted, "this medium is for another Space: take it there, or have one made for this one"},
 	{as[*home.DecryptionError], exitUntrusted, "the bundle is encrypted to another key than those of this home"},

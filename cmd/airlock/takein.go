@@ -199,6 +199,9 @@ func (in *intake) all(ctx context.Context) ([]pulledDoc, error) {
 			continue
 		}
 		s := in.ready(ctx, id)
+		if as[*earlierError](s.err) {
+			return docs, cmp.Or(in.authenticate(ctx, s.err), s.err)
+		}
 		if s.err != nil {
 			return docs, s.err
 		}
@@ -215,7 +218,7 @@ func (in *intake) all(ctx context.Context) ([]pulledDoc, error) {
 			ready[i].doc.From, ready[i].doc.TakenIn = s.doc.From, s.doc.TakenIn
 		}
 	}
-	if err := in.authenticate(ctx); err != nil {
+	if err := in.authenticate(ctx, nil); err != nil {
 		return docs, err
 	}
 	if err := in.foreign(ready); err != nil {

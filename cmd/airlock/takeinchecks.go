@@ -60,10 +60,11 @@ func (in *intake) before(id feed.ID) (out []takenDoc) {
 }
 
 // authenticate holds the bundles that are new against what is known of their
-// makers now: what they carried of identities was learned.
-func (in *intake) authenticate(ctx context.Context) error {
+// makers now: what they carried of identities was learned. behind is why it could
+// not be, see whoMade.
+func (in *intake) authenticate(ctx context.Context, behind error) error {
 	for _, b := range in.fresh() {
-		if err := in.madeBy(b); err != nil {
+		if err := in.madeBy(b, behind); err != nil {
 			return err
 		}
 	}
@@ -80,13 +81,25 @@ func (a *app) maker(b *bundle.Bundle) (*trust.View, error) {
 }
 
 // madeBy reports whether the maker of a bundle is who it says.
-func (in *intake) madeBy(b *bundle.Bundle) error {
+func (in *intake) madeBy(b *bundle.Bundle, behind error) error {
 	view, err := in.maker(b)
 	if err != nil {
 		return err
 	}
-	_, err = authenticate(b, view)
+	_, err = whoMade(b, view, behind)
 	return err
+}
+
+// whoMade returns who made a bundle. A key that no identity lists which is known may
+// be listed in entries that come before the bundle's and are missing here: then
+// behind, the *earlierError that says so, is the answer. behind is nil where the
+// feeds were followed.
+func whoMade(b *bundle.Bundle, view *trust.View, behind error) (trust.Verified, error) {
+	who, err := authenticate(b, view)
+	if deniedBy("position")(err) && as[*earlierError](behind) {
+		err = behind
+	}
+	return who, err
 }
 
 // authenticate returns who made a bundle: a leaf that the newest identity which
