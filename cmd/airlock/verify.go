@@ -32,6 +32,8 @@ func (a *app) verifyCommand() *cobra.Command {
                     from the source, and compared with what was seen here
   a folder          that was pulled into: every file against the index
   an identity file  its chain from version 1 on
+  an approval       whose key signed it, what it approves, for whom, until when,
+                    and whether it counts here
   an attestation    with --manifest and --identity: signature, signer and what
                     it is bound to, without any network
 
@@ -42,6 +44,7 @@ missing or do not belong, 3 where the source does not have all.`,
   airlock verify acme/dev-qa/shared --from /mnt/store
   airlock verify conf
   airlock verify dev-qa.id
+  airlock verify approvals/c919a0ff.json
   airlock verify db.sigstore.json --manifest manifest.json --identity dev-qa.id`,
 		Args:              exactly(1, "one feed, folder or file"),
 		ValidArgsFunction: a.completeFeedOrFile,
@@ -163,7 +166,7 @@ func (v *verification) end(err error) error {
 	return err
 }
 
-// file verifies an identity file or an attestation.
+// file verifies an identity file, an approval or another attestation.
 func (v *verification) file(path string, o verifyOptions) error {
 	b, err := home.ReadFile(path, trust.MaxFile)
 	if err != nil {
@@ -194,6 +197,11 @@ func badFile(path string, err error) error {
 // attestation verifies a statement offline: by whom, listed where, bound to
 // what.
 func (v *verification) attestation(path string, b []byte, o verifyOptions) error {
+	if o.manifest == "" && o.identity == "" {
+		if done, err := v.approval(path, b); done {
+			return err
+		}
+	}
 	if o.manifest == "" || o.identity == "" {
 		return usage("%s is an attestation, and --manifest or --identity is missing",
 			"say what it speaks of (--manifest FILE) and whose it is (--identity FILE.id)", path)
