@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 
 	"airlock/feed"
 	"airlock/internal/home"
@@ -25,6 +23,7 @@ import (
 // evidence is a folder from which a stranger repeats the checks of an audit with
 // cosign and openssl:
 //
+//	README.txt           what it is, and how to check it
 //	check.sh             does it
 //	SHA256SUMS           of every other file
 //	report.json          what the audit said
@@ -34,7 +33,8 @@ import (
 //	trusted_root.json    the Space's roots, its log, the time authorities
 //	tsa-roots.pem        the time authorities again, for openssl
 //	identities/          identity documents, by Space and version
-//	roots/               the roots of each Space, for openssl
+//	opening              .json, .sig, .pem: the first entry of the receipts feed,
+//	                     which names the key of its log
 //	receipts/<entry>     .sigstore.json with certificate, stamp and the log's
 //	                     proof; .sig and .tsr, signature and stamp of it
 //	subjects/<digest>    manifests that receipts speak of
@@ -78,10 +78,12 @@ func (r *auditor) writeEvidence(ctx context.Context, o auditOptions, how receipt
 	if err := e.publications(ctx, report); err != nil {
 		return err
 	}
-	if err := e.script(report); err != nil {
+	script, err := e.script(report)
+	if err != nil {
 		return err
 	}
 	r.note("wrote the evidence of %s; check it: sh %s", count(len(report.Receipts), "receipt", "receipts"), filepath.Join(o.evidence, "check.sh"))
+	r.note("%s  check.sh  (write this down: all else can be checked with it)", hexOf(storage.DigestOf(script)))
 	return nil
 }
 
@@ -101,17 +103,14 @@ func (e *evidence) roots(o auditOptions) error {
 	if err != nil {
 		return err
 	}
-	history := e.identities[e.back.state.ID.Space]
-	trusted, err := sigstoreRoot(rootsOf(history), []*feed.State{e.back.state}, o.tsaCerts)
+	// The view knows more than the file did: its feeds have told.
+	trusted, err := sigstoreRoot(rootsOf(e.back.follower.View.History()), []*feed.State{e.back.state}, o.tsaCerts)
 	if err != nil {
 		return err
 	}
 	err = errors.Join(e.write("tsa-roots.pem", text), e.write("trusted_root.json", trusted))
 	for _, f := range e.all() {
-		// The view knows more than the file did: its feeds have told.
-		history := f.follower.View.History()
-		err = errors.Join(err, e.write("roots/"+spaceFile(f)+".pem", rootsPEM(rootsOf(history))))
-		for _, v := range history.Versions() {
+		for _, v := range f.follower.View.History().Versions() {
 			err = errors.Join(err, e.write(fmt.Sprintf("identities/%s.%d.json", spaceFile(f), v.Identity.Version), v.Identity.Raw()))
 		}
 	}
@@ -134,7 +133,7 @@ func spaceFile(f *followedFeed) string {
 // receipts writes the receipts of the report, and what they speak of.
 func (e *evidence) receipts(ctx context.Context, how receipts.AuditOptions, report *receipts.Report) error {
 	var list strings.Builder
-	var rows []feed.Row
+	rows := []feed.Row{e.back.state.Index.Row(0)}
 	at := map[int64]*receipts.Record{}
 	for i := range report.Receipts {
 		rec := &report.Receipts[i]
@@ -142,6 +141,9 @@ func (e *evidence) receipts(ctx context.Context, how receipts.AuditOptions, repo
 		at[rec.Index] = rec
 	}
 	err := e.back.follower.Attestations(ctx, e.back.state, rows, func(row feed.Row, att signing.Attestation) error {
+		if row.What == feed.IsOpening {
+			return e.signed("opening", att)
+		}
 		rec, name := at[row.Index], fmt.Sprintf("receipts/%d", row.Index)
 		proved, err := e.back.withProof(ctx, row, att)
 		if err != nil {
@@ -198,11 +200,8 @@ func (e *evidence) publications(ctx context.Context, report *receipts.Report) er
 		slices.SortFunc(of, func(a, b feed.Row) int { return int(a.Index - b.Index) })
 		err := f.follower.Attestations(ctx, f.state, of, func(row feed.Row, att signing.Attestation) error {
 			id := hexOf(storage.Digest(att.ID()))
-			name := "publications/" + id
 			list = append(list, id+" "+spaceFile(f)+"\n")
-			var cert bytes.Buffer
-			writePEM(&cert, att.CertificateDER())
-			return errors.Join(e.write(name+".json", att.Payload()), e.write(name+".sig", att.Signature()), e.write(name+".pem", cert.Bytes()))
+			return e.signed("publications/"+id, att)
 		})
 		if err != nil {
 			return err
@@ -212,32 +211,10 @@ func (e *evidence) publications(ctx context.Context, report *receipts.Report) er
 	return e.write("publications.list", []byte(strings.Join(list, "")))
 }
 
-//go:embed text/check.sh
-var checkScript string
-
-var checkTemplate = template.Must(template.New("check.sh").Parse(checkScript))
-
-// script writes SHA256SUMS, and check.sh, which knows its digest: there is no
-// file of which a byte can change unnoticed but check.sh itself.
-func (e *evidence) script(report *receipts.Report) error {
-	var sums []string
-	for name, sum := range e.sums {
-		sums = append(sums, hex.EncodeToString(sum[:])+"  "+name+"\n")
-	}
-	slices.SortFunc(sums, func(a, b string) int { return strings.Compare(a[64:], b[64:]) })
-	list := []byte(strings.Join(sums, ""))
-	if err := os.WriteFile(filepath.Join(e.dir, "SHA256SUMS"), list, 0o644); err != nil {
-		return err
-	}
-	var lineages strings.Builder
-	for _, f := range e.all() {
-		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", hexOf(storage.Digest(f.state.Lineage)), spaceFile(f))
-	}
-	var out bytes.Buffer
-	err := checkTemplate.Execute(&out, map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(e.back), "Sums": hexOf(storage.DigestOf(list)), "Files": len(sums),
-		"Lineages": strings.TrimSpace(lineages.String()), "Receipts": len(report.Receipts), "Made": receipts.Timestamp(report.Made)})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(e.dir, "check.sh"), out.Bytes(), 0o755)
+// signed writes a statement as openssl takes it: what was signed, the signature,
+// the certificate.
+func (e *evidence) signed(name string, att signing.Attestation) error {
+	var cert bytes.Buffer
+	writePEM(&cert, att.CertificateDER())
+	return errors.Join(e.write(name+".json", att.Payload()), e.write(name+".sig", att.Signature()), e.write(name+".pem", cert.Bytes()))
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -30,29 +29,35 @@ type receiptParts struct {
 // pullWithReceipts is a Space that pulled from another and gave back receipts,
 // all in stores; the other one exports the receipts in r0.json and r1.json.
 func pullWithReceipts(t *testing.T) *program {
-	bin, err := filepath.Abs("../../bin/airlock")
-	must(t, err)
-	if _, err := os.Stat(bin); err != nil {
-		t.Fatalf("%v; run make build", err)
+	p := pulled(t, "a", "b")
+	for i, entry := range []string{"2", "3"} {
+		p.run("--home", "dev", "receipt", "export", "acme/production", entry, "--from", "prodstore", "-o", []string{"r0.json", "r1.json"}[i])
 	}
-	p := &program{t: t, bin: bin, dir: t.TempDir()}
-	for _, name := range []string{"a", "b"} {
-		must(t, os.WriteFile(p.file(name+".txt"), []byte(name), 0o644))
-	}
+	p.run("--home", "dev", "trust", "export", "acme/production", "--tsa-certs", "tsa-root.pem", "-o", "tr.json")
+	return p
+}
+
+// pulled is a Space that pulled packages from another, and gave a receipt of each.
+func pulled(t *testing.T, packages ...string) *program {
+	p := built(t)
 	p.run("--home", "dev", "init", "acme/dev-qa", "--plain-keys", "--issuer", issuerURL)
 	p.run("--home", "prod", "init", "acme/production", "--plain-keys", "--issuer", issuerURL)
 	p.run("--home", "dev", "identity", "export", "-o", "dev.id")
 	p.run("--home", "prod", "identity", "export", "-o", "prod.id")
 	p.run("--home", "prod", "trust", "add", "dev.id", "--thumbprint", p.lineage("dev.id"))
 	p.run("--home", "dev", "trust", "add", "prod.id", "--thumbprint", p.lineage("prod.id"))
-	p.run("--home", "dev", "--store", "devstore", "publish", "shared", "a.txt", "b.txt", "--kind", "file", "--version", "1")
-	p.run("--home", "prod", "pull", "acme/dev-qa/shared", "--from", "devstore", "--into", "conf", "--receipts", "prodstore")
-	for i, entry := range []string{"2", "3"} {
-		p.run("--home", "dev", "receipt", "export", "acme/production", entry, "--from", "prodstore", "-o", []string{"r0.json", "r1.json"}[i])
-	}
+	p.take(packages...)
 	p.run("--home", "prod", "tsa", "cert", "-o", "tsa-root.pem")
-	p.run("--home", "dev", "trust", "export", "acme/production", "--tsa-certs", "tsa-root.pem", "-o", "tr.json")
 	return p
+}
+
+// take publishes packages on one side and takes them in on the other.
+func (p *program) take(packages ...string) {
+	for _, name := range packages {
+		must(p.t, os.WriteFile(p.file(name+".txt"), []byte(name), 0o644))
+		p.run("--home", "dev", "--store", "devstore", "publish", "shared", name+".txt", "--kind", "file", "--version", "1")
+	}
+	p.run("--home", "prod", "pull", "acme/dev-qa/shared", "--from", "devstore", "--into", "conf", "--receipts", "prodstore")
 }
 
 // receipt reads an exported receipt, and the digest of the package it is about.
