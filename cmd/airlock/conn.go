@@ -108,12 +108,15 @@ func (a *app) dial(base string) (*conn, error) {
 		return nil, usage("server %.200q is not a URL", "say --server http://HOST:PORT", base)
 	}
 	noToken := func(err error) error {
-		return usage("--token-file %s: %v", "name the file that holds the token which the operator gave", a.tokenFile, err)
+		return usage("--token-file %s: %v", "name the file that holds the token which the operator gave, or for each server a line with its URL and its token", a.tokenFile, err)
 	}
 	token := ""
 	if a.tokenFile != "" {
-		token, err = readSecretFile(a.tokenFile)
-		if err != nil && !as[*fs.PathError](err) { // longer than any secret
+		text, err := readSecretFile(a.tokenFile)
+		if err == nil {
+			token, err = tokenFor(text, u)
+		}
+		if err != nil && !as[*fs.PathError](err) { // its form, not the file
 			return nil, noToken(err)
 		}
 		if err != nil {
