@@ -140,6 +140,9 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 			return nil, err
 		}
 		in.late[id] = report.Late > 0
+		if err := m.reaches(ctx, place, state); err != nil {
+			return nil, err
+		}
 		all = append(all, followed{f, state})
 	}
 	if err := in.authenticate(ctx, nil); err != nil {
@@ -161,6 +164,22 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 		docs = append(docs, doc)
 	}
 	return docs, nil
+}
+
+// reaches checks that a late medium and the store together have all that was
+// accepted here: less of a feed is no mirror of it.
+func (m *mirrorStore) reaches(ctx context.Context, from behind, s *feed.State) error {
+	stored, err := from.have(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	newest, err := from.stick.newest(s.ID)
+	if err != nil || max(stored, newest.To) >= s.Edge.Size() {
+		return err
+	}
+	return &failure{code: exitNoBase, what: fmt.Sprintf("feed %s: %d entries were accepted here, and %s with what %s holds has %d",
+		s.ID, s.Edge.Size(), from.stick.name, m.store.Name, max(stored, newest.To)),
+		hint: "name all media up to the newest, with commas, or have one made that carries all: airlock bundle create --full"}
 }
 
 func importedTable(w io.Writer, docs []importedDoc) {
