@@ -71,6 +71,7 @@ type approvalDoc struct {
 	Approves []approvesDoc `json:"approves"`
 	Made     []madeDoc     `json:"approvals,omitempty"` // none with --dry-run
 	medium   string        // that it was read from
+	receives []string      // Audience, for people
 }
 
 type approvesDoc struct {
@@ -113,6 +114,9 @@ func (a *app) approve(ctx context.Context, name string, packages []string, o app
 		return err
 	}
 	doc := describeApproval(at, p, rows)
+	for _, l := range p.Audience {
+		doc.receives = append(doc.receives, a.knownAs(l))
+	}
 	// Who signs sees before what it is.
 	if a.format == "table" {
 		doc.table(a.out)
@@ -188,6 +192,17 @@ func (a *app) lineages(names []string) ([]trust.Lineage, error) {
 	return out, nil
 }
 
+// knownAs returns a lineage with the name of its Space, where this home knows one.
+func (a *app) knownAs(l trust.Lineage) string {
+	known, _ := a.knownSpaces() // a name is for the eye alone
+	for _, history := range known {
+		if history.Lineage() == l {
+			return history.Space().String() + ", lineage " + l.String()
+		}
+	}
+	return l.String()
+}
+
 // toApprove returns the publications of the packages named, or of all that are
 // live and the newest of their name, in the order of their entries.
 func (o *opened) toApprove(id feed.ID, packages []string) ([]feed.Row, error) {
@@ -239,5 +254,5 @@ func (d approvalDoc) table(w io.Writer) {
 	}
 	columns(w, []string{"PACKAGE", "VERSION", "ENTRY", "PUBLISHED BY", "MANIFEST"}, rows)
 	fmt.Fprintln(w)
-	pairs(w, [2]string{"Feed", d.Feed}, [2]string{"For", strings.Join(d.Audience, ", ")}, [2]string{"Until", d.Expires}, [2]string{"Comment", dash(d.Comment)})
+	pairs(w, [2]string{"Feed", d.Feed}, [2]string{"For", strings.Join(d.receives, "; ")}, [2]string{"Until", d.Expires}, [2]string{"Comment", dash(d.Comment)})
 }

@@ -185,7 +185,7 @@ func (m *mirrorStore) reaches(ctx context.Context, from behind, s *feed.State) e
 func importedTable(w io.Writer, docs []importedDoc) {
 	for _, d := range docs {
 		if d.DryRun {
-			fmt.Fprintf(w, "%s: %s verified; nothing was changed: --dry-run\n", d.Feed, count(int(d.To), "entry", "entries"))
+			fmt.Fprintf(w, "%s: %s verified; nothing was stored: --dry-run\n", d.Feed, count(int(d.To), "entry", "entries"))
 			continue
 		}
 		fmt.Fprintf(w, "%s: %s, %d new; payloads of %s stored", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From, count(d.Packages, "package", "packages"))

@@ -103,6 +103,24 @@ func whatWord(row feed.Row) string {
 // followedFeeds returns the feeds that were followed here and that the place
 // has.
 func (a *app) followedFeeds() ([]*feed.State, error) {
+	histories, err := a.knownSpaces()
+	if err != nil {
+		return nil, err
+	}
+	var out []*feed.State
+	for _, history := range histories {
+		states, err := a.followed(history)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, states...)
+	}
+	return out, nil
+}
+
+// knownSpaces returns what is known of the home's own Space and of those that it
+// trusts.
+func (a *app) knownSpaces() ([]*trust.History, error) {
 	h, err := a.home()
 	if err != nil {
 		return nil, err
@@ -118,13 +136,5 @@ func (a *app) followedFeeds() ([]*feed.State, error) {
 	for _, t := range all {
 		histories = append(histories, t.History)
 	}
-	var out []*feed.State
-	for _, history := range histories {
-		states, err := a.followed(history)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, states...)
-	}
-	return out, nil
+	return histories, nil
 }

@@ -83,7 +83,7 @@ feed. What cannot be sent waits: see airlock receipt.`,
 	o.scan.flags(f, "before it is let in")
 	f.BoolVar(&o.prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&o.force, "force", false, "replace files of ours that were changed since")
-	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and change nothing")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and apply nothing; what was seen of feeds is remembered")
 	f.DurationVar(&o.watch, "watch", 0, "go on, looking for news at least this often")
 	f.DurationVar(&o.timeout, "exec-timeout", 0, "how long the program may take for one update, and the scanner for one package")
 	return c
@@ -395,7 +395,7 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		case shown == 0:
 			fmt.Fprintf(w, "  nothing to do: %s up to date\n", count(len(d.Plan), "package", "packages"))
 		case d.DryRun:
-			fmt.Fprintf(w, "  nothing was changed: --dry-run\n")
+			fmt.Fprintf(w, "  nothing was applied: --dry-run\n")
 		}
 	}
 }
