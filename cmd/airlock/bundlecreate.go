@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -302,6 +303,9 @@ func (m *maker) write(ctx context.Context, plan *bundle.Plan, doc *createdDoc) e
 	signer, err := m.home.Publisher(m.passphrase)
 	if err != nil {
 		return err
+	}
+	if _, err := os.Stat(m.options.out); errors.Is(err, fs.ErrNotExist) {
+		m.note("note: %s was not there and is made: a medium that is not mounted looks like this", m.options.out)
 	}
 	folder, err := bundle.NewFolder(m.options.out)
 	if err != nil {
