@@ -2,13 +2,14 @@ package demo
 
 import (
 	"context"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"airlock/internal/built"
 )
 
 // TestDemo runs the story as `make demo` does, and then with programs that
@@ -39,7 +40,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// buildAirlock builds the program, from the build cache where that is warm.
+// buildAirlock builds the program.
 func buildAirlock(t *testing.T) string {
 	t.Helper()
 	if testing.Short() {
@@ -48,28 +49,7 @@ func buildAirlock(t *testing.T) string {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip("no sh")
 	}
-	noticeSources(t)
-	bin := filepath.Join(t.TempDir(), "airlock")
-	if out, err := exec.Command("go", "build", "-o", bin, "airlock/cmd/airlock").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return bin
-}
-
-// noticeSources looks at all folders with sources. The go command knows only by
-// that when an earlier result of this test says nothing any more: the program is
-// no import of it.
-func noticeSources(t *testing.T) {
-	t.Helper()
-	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && strings.HasPrefix(d.Name(), ".") && d.Name() != ".." {
-			return fs.SkipDir
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	return built.Airlock(t)
 }
 
 func runDemo(t *testing.T, bin string) (string, error) {

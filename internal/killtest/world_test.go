@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/internal/built"
 	"airlock/internal/home"
 	"airlock/storage"
 	"airlock/storage/storetest"
@@ -43,7 +44,7 @@ type ack struct {
 }
 
 func newWorld(t *testing.T, store string, env []string) *world {
-	w := &world{t: t, program: build(t), dir: t.TempDir(), store: store, env: env}
+	w := &world{t: t, program: built.Airlock(t), dir: t.TempDir(), store: store, env: env}
 	if w.store == "" {
 		w.store = filepath.Join(w.dir, "store")
 	}
@@ -73,23 +74,6 @@ func (w *world) copyHome(n int) {
 		must(w.t, os.Chmod(filepath.Join(w.home(n), "keys", key), 0o600))
 	}
 }
-
-var build = func() func(t *testing.T) string {
-	var once sync.Once
-	var dir string
-	return func(t *testing.T) string {
-		once.Do(func() {
-			var err error
-			dir, err = os.MkdirTemp("", "airlock-killtest-")
-			must(t, err)
-			out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "airlock"), "airlock/cmd/airlock").CombinedOutput()
-			if err != nil {
-				t.Fatalf("go build: %v\n%s", err, out)
-			}
-		})
-		return filepath.Join(dir, "airlock")
-	}
-}()
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -147,9 +131,13 @@ func freeAddress(t *testing.T) string {
 func s3World(t *testing.T) *world {
 	cfg := storetest.VersityGW(t)
 	_, lossy := storetest.NewLossyProxy(t, cfg, storetest.LoseShare(1, lostAnswers))
-	env := []string{"AIRLOCK_S3_ENDPOINT=" + lossy.Endpoint, "AIRLOCK_S3_ACCESS_KEY=" + lossy.AccessKey,
-		"AIRLOCK_S3_SECRET_KEY=" + lossy.SecretKey, "AIRLOCK_S3_REGION=" + lossy.Region}
-	return newWorld(t, "s3://"+lossy.Bucket+"/killtest", env)
+	return newWorld(t, "s3://"+lossy.Bucket+"/killtest", s3Env(lossy))
+}
+
+// s3Env is what the program finds in its environment about an S3 server.
+func s3Env(cfg storage.S3Config) []string {
+	return []string{"AIRLOCK_S3_ENDPOINT=" + cfg.Endpoint, "AIRLOCK_S3_ACCESS_KEY=" + cfg.AccessKey,
+		"AIRLOCK_S3_SECRET_KEY=" + cfg.SecretKey, "AIRLOCK_S3_REGION=" + cfg.Region}
 }
 
 // openStore opens the world's store in this process.
