@@ -81,7 +81,7 @@ func (c *blockCache) drop() {
 
 // readBlock reads a block into buf, or into new memory, and checks it: what does
 // not match is a *DamagedError, what is not here a *MissingVolumeError. A medium
-// that fails gives its own error too.
+// that fails gives its own error.
 func (b *Bundle) readBlock(i int64, buf []byte) ([]byte, error) {
 	p := b.layout.block(i)
 	f := b.files[p.volume]
@@ -96,12 +96,11 @@ func (b *Bundle) readBlock(i int64, buf []byte) ([]byte, error) {
 	if err == nil && storage.DigestOf(buf) == b.tables.Blocks[i] {
 		return buf, nil
 	}
-	damaged := &DamagedError{ID: b.id, Volumes: []Damage{{Volume: p.volume + 1, File: b.set.Volumes[p.volume], Blocks: []int64{p.number}}},
-		Repairable: b.manifest.doc.Parity != nil}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: %w", damaged, err)
+		return nil, fmt.Errorf("bundle %s: %w", b.id.Short(), err)
 	}
-	return nil, damaged
+	return nil, &DamagedError{ID: b.id, Volumes: []Damage{{Volume: p.volume + 1, File: b.set.Volumes[p.volume], Blocks: []int64{p.number}}},
+		Repairable: b.manifest.doc.Parity != nil}
 }
 
 // readRun reads from the run of parts; every byte was checked.

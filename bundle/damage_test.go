@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -192,5 +193,40 @@ func TestMediumVanishes(t *testing.T) {
 	}
 	if _, err := feed.LoadState(t.Context(), f.State, s.Space.Lineage(), s.ID); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a state was kept: %v", err)
+	}
+}
+
+// Nor is one that cannot be read any more called damaged, or no bundle: unless
+// parity makes good what cannot be read.
+func TestMediumGone(t *testing.T) {
+	s := newSite(t)
+	o := s.options()
+	o.MaxVolume = 64 << 10
+	plain, _ := s.write(o)
+	o.Parity = 50
+	safe, _ := s.write(o)
+	for dir, want := range map[string]func(*Health, error) bool{
+		plain: func(_ *Health, err error) bool {
+			return as[*fs.PathError](err) && !as[*DamagedError](err) && !errors.Is(err, ErrMalformed)
+		},
+		safe: func(h *Health, err error) bool { return err == nil && h.Repairable && len(h.Damaged) == 1 },
+	} {
+		b := open(t, OpenOptions{}, dir)
+		check(t, b.files[1].Close())
+		name := volumes(t, dir)[1]
+		check(t, os.Chmod(name, 0o600))
+		f, err := os.OpenFile(name, os.O_WRONLY, 0)
+		check(t, err)
+		b.files[1] = f // no byte of it can be read
+		if _, err := readHead(f, b.layout.size(1)); err == nil || errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: head: %v", dir, err)
+		}
+		if h, err := b.Verify(t.Context(), nil); !want(h, err) {
+			t.Errorf("%s: got %+v, %v", dir, h, err)
+		}
+		from, _ := b.layout.blocksOf(1)
+		if _, err := b.readBlock(from, nil); !as[*fs.PathError](err) {
+			t.Errorf("%s: read: %v", dir, err)
+		}
 	}
 }

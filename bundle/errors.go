@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,7 +19,22 @@ var ErrMalformed = errors.New("no bundle that can be read")
 
 type malformedError struct{ err error }
 
-func malformed(format string, args ...any) error { return &malformedError{fmt.Errorf(format, args...)} }
+// malformed makes an error that matches ErrMalformed, unless what it wraps says
+// that bytes could not be read at all.
+func malformed(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	if unreadable(err) {
+		return err
+	}
+	return &malformedError{err}
+}
+
+// unreadable matches what an operating system says of a medium that is gone or
+// fails.
+func unreadable(err error) bool {
+	_, is := errors.AsType[*fs.PathError](err)
+	return is
+}
 
 func (e *malformedError) Error() string   { return e.err.Error() }
 func (e *malformedError) Unwrap() []error { return []error{ErrMalformed, e.err} }

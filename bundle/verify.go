@@ -46,11 +46,13 @@ func (h *Health) Err() error {
 
 // Verify reads every byte of the volumes that are here and holds it against the
 // document. What is wrong is in the Health that it returns; an error is for
-// what kept it from looking, such as a medium that is gone. progress, where
-// set, is told the bytes that were read, of how many.
+// what kept it from looking, such as a medium that is gone. Blocks that cannot be
+// read are damaged where parity makes them good. progress, where set, is told the
+// bytes that were read, of how many.
 func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (*Health, error) {
 	h := &Health{id: b.id, count: len(b.files), Blocks: b.layout.blocks(), bad: map[int64]bool{}}
 	var done, total int64
+	var unread error // the first
 	for v := range b.files {
 		total += b.layout.size(v)
 	}
@@ -78,6 +80,9 @@ func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (
 			}
 			data, err := b.readBlock(i, buf)
 			if err != nil {
+				if unread == nil && unreadable(err) {
+					unread = err
+				}
 				h.bad[i] = true
 				damage.Blocks = append(damage.Blocks, b.layout.block(i).number)
 			} else if at, ok := headers.check(i*b.manifest.doc.Block, data); !ok {
@@ -94,6 +99,9 @@ func (b *Bundle) Verify(ctx context.Context, progress func(done, total int64)) (
 	}
 	h.Bad = int64(len(h.bad))
 	h.Repairable = b.layout.repairable(h.bad)
+	if unread != nil && !h.Repairable {
+		return nil, unread
+	}
 	return h, nil
 }
 

@@ -111,7 +111,7 @@ func (in *intake) foreign(ready []*prepared) error {
 					note(a.Row)
 				}
 			}
-			for _, r := range s.refused {
+			for _, r := range s.choice.Refused {
 				note(r.Row)
 			}
 		}

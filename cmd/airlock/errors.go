@@ -92,8 +92,9 @@ var outcomes = []struct {
 	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
-	{noRoom, exitNoRoom, "make room and run the same command again; nothing was changed"},
 	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
+	{noRoom, exitNoRoom, "make room and run the same command again; nothing is half done"},
+	{unreadable, exitFailed, "is the disk or medium still there? Put it back and run the same command again; one that is there fails: copy it again from where it came"},
 	{repairable, exitRepairable, "airlock bundle repair makes it whole again from what is here"},
 	{as[*bundle.DamagedError], exitBadSignature, "copy the volume again from where it came, or have a new bundle made"},
 	{as[*bundle.MissingVolumeError], exitNoBase, "bring the missing volumes, in any folder: airlock takes several paths"},
@@ -181,6 +182,11 @@ func deniedBy(rules ...string) func(error) bool {
 // noRoom matches a full disk or quota, of a store or anywhere else.
 func noRoom(err error) bool {
 	return errors.Is(err, storage.ErrNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// unreadable matches a disk or medium that is gone or fails.
+func unreadable(err error) bool {
+	return errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ENXIO) || errors.Is(err, syscall.ENODEV)
 }
 
 // repairable matches damage that a bundle's parity makes good.

@@ -299,7 +299,7 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	for _, r := range choice.Refused {
 		s.doc.Refused = append(s.doc.Refused, refusedDoc{r.Row.Ref.String(), r.Row.Index, r.Err.Error()})
 	}
-	s.refused = choice.Refused
+	s.choice = choice
 	s.plan = apply.Plan(id, choice, s.installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
 	s.doc.Plan = apply.Describe(s.plan)
 	if r := choice.Pending(s.installed); r != nil && s.waiting == nil && !p.wouldScan(r.Err) {

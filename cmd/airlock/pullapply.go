@@ -74,7 +74,7 @@ func (p *puller) carryOut(ctx context.Context, all ...*prepared) {
 	for i, done := range p.apply(ctx, all) {
 		s := all[i]
 		s.outcomes = done.Outcomes
-		s.doc.Failed = done.Err != nil && !as[*apply.IncompleteError](done.Err)
+		s.doc.Failed = done.Err != nil && !as[*apply.IncompleteError](done.Err) && !as[*apply.UnfinishedError](done.Err)
 		made, unrecorded := p.receipts(ctx, s.synced)
 		s.doc.Made = made
 		s.err = cmp.Or(done.Err, unrecorded, s.waiting)

@@ -17,7 +17,7 @@ import (
 type synced struct {
 	state     *feed.State
 	installed []apply.Item // before
-	refused   []apply.Refused
+	choice    apply.Choice
 	outcomes  []apply.Outcome
 	started   time.Time
 	bundle    *storage.Digest // that brought it, nil for none
@@ -41,16 +41,18 @@ func (p *puller) receipts(ctx context.Context, s synced) (int, error) {
 	made := 0
 	for _, side := range []struct {
 		target string
-		facts  []outbox.Fact
+		facts  func(*outbox.Reported) []outbox.Fact
 	}{
-		{p.targetName(), outbox.Done(s.outcomes, s.installed)},
-		{"", outbox.Refused(s.refused)}, // whatever the target is
+		{p.targetName(), func(r *outbox.Reported) []outbox.Fact {
+			return append(outbox.Done(s.outcomes, s.installed), r.Gone(s.choice, s.installed, s.outcomes)...)
+		}},
+		{"", func(*outbox.Reported) []outbox.Fact { return outbox.Refused(s.choice.Refused) }}, // whatever the target is
 	} {
 		reported, err := out.box.Reported(ctx, s.state, side.target)
 		if err != nil {
 			return made, err
 		}
-		news := reported.News(side.facts)
+		news := reported.News(side.facts(reported))
 		if len(news) == 0 {
 			continue
 		}

@@ -45,8 +45,8 @@ type Choice struct {
 	// Unscanned holds, for each kind and name, the newest version above the one
 	// wanted that nothing but a scan keeps out, by index.
 	Unscanned []feed.Row
-	// Withdrawn holds the withdrawal of every selected version that has one.
-	Withdrawn map[feed.Ref]feed.Row
+	// Withdrawn holds every selected version that was withdrawn.
+	Withdrawn map[feed.Ref]Withdrawn
 	// Void holds the entries that do not count, by index. An installed version
 	// is among them after a revocation that reaches back.
 	Void map[int64]feed.Row
@@ -57,6 +57,9 @@ type Choice struct {
 	waiting map[signing.ID]bool
 }
 
+// Withdrawn is a publication, and the withdrawal that ended it.
+type Withdrawn struct{ Publication, By feed.Row }
+
 // Refused is an entry that the policy keeps out.
 type Refused struct {
 	Row feed.Row
@@ -66,7 +69,7 @@ type Refused struct {
 // Choose applies a selection and the policy of v to a feed as it was accepted.
 func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 	c := chooser{
-		Choice:    Choice{sel: sel, Withdrawn: map[feed.Ref]feed.Row{}, Void: map[int64]feed.Row{}, waiting: map[signing.ID]bool{}},
+		Choice:    Choice{sel: sel, Withdrawn: map[feed.Ref]Withdrawn{}, Void: map[int64]feed.Row{}, waiting: map[signing.ID]bool{}},
 		ended:     map[string]feed.Row{},
 		wanted:    map[string]bool{},
 		refused:   map[string]bool{},
@@ -126,7 +129,7 @@ func (c *chooser) withdrawal(row feed.Row) {
 
 func (c *chooser) publication(row feed.Row) {
 	if w, ok := c.ended[strings.ToLower(row.Ref.String())]; ok {
-		c.Withdrawn[row.Ref] = w
+		c.Withdrawn[row.Ref] = Withdrawn{row, w}
 		return
 	}
 	name := nameOf(row.Ref)

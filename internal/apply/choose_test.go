@@ -103,8 +103,8 @@ func TestChoose(t *testing.T) {
 		})
 	}
 	c := Choose(s.state(), anyone(), Selection{}, testNow)
-	if w := c.Withdrawn[parseRef("set/old@1-RC")]; w.Index != 9 {
-		t.Errorf("set/old@1-RC is withdrawn by entry %d", w.Index)
+	if w := c.Withdrawn[parseRef("set/old@1-RC")]; w.By.Index != 9 {
+		t.Errorf("set/old@1-RC is withdrawn by entry %d", w.By.Index)
 	}
 }
 

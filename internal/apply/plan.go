@@ -100,7 +100,7 @@ func joined(a, b string) string {
 // ended says why an installed version should not be there; "" if it may stay.
 func (c Choice) ended(id feed.ID, it Item) (feed.Row, string) {
 	if w, ok := c.Withdrawn[it.Ref]; ok {
-		return w, fmt.Sprintf("%s was withdrawn by %s entry %d", it.Ref.Version, id, w.Index)
+		return w.By, fmt.Sprintf("%s was withdrawn by %s entry %d", it.Ref.Version, id, w.By.Index)
 	}
 	// Entries of another epoch have the same numbers and other statements.
 	if v, ok := c.Void[it.Index]; ok && v.ID == it.Statement && c.sel.Match(it.Ref) {

@@ -31,10 +31,10 @@ func TestPlan(t *testing.T) {
 	edited.Changed = []string{"x", "y", "z"}
 	both := edited
 	both.Missing, both.Changed = 1, []string{"x"}
-	withdrawn := func(rows ...feed.Row) map[feed.Ref]feed.Row {
-		m := map[feed.Ref]feed.Row{}
+	withdrawn := func(rows ...feed.Row) map[feed.Ref]Withdrawn {
+		m := map[feed.Ref]Withdrawn{}
 		for i, r := range rows {
-			m[r.Ref] = feed.Row{Index: int64(8 + i), Ref: r.Ref}
+			m[r.Ref] = Withdrawn{r, feed.Row{Index: int64(8 + i), Ref: r.Ref}}
 		}
 		return m
 	}

@@ -1,7 +1,9 @@
 package outbox
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"airlock/feed"
@@ -19,6 +21,7 @@ type Fact struct {
 	Operation apply.Op // Add, Change, Remove, or Same for what was there before
 	Outcome   receipts.Outcome
 	Reason    string
+	Earlier   bool // it was done before this sync, nobody knows when
 }
 
 // Done returns what a target did: outcomes are the target's, installed is what
@@ -63,6 +66,35 @@ func Refused(refused []apply.Refused) []Fact {
 	return out
 }
 
+// Gone returns the removals that were done earlier and not said, as a process
+// leaves them that died between the two: what was said to be applied was
+// withdrawn or does not count any more, and nothing of its name is among what
+// was installed or done.
+func (r *Reported) Gone(choice apply.Choice, installed []apply.Item, outcomes []apply.Outcome) (out []Fact) {
+	type name struct{ kind, name string }
+	there := map[name]bool{}
+	for _, it := range installed {
+		there[name{it.Ref.Kind, it.Ref.Name}] = true
+	}
+	for _, o := range outcomes {
+		there[name{o.Action.Ref.Kind, o.Action.Ref.Name}] = true
+	}
+	add := func(publication, reason feed.Row) {
+		was := Fact{Row: publication, Ref: publication.Ref, Outcome: receipts.Applied}
+		if said, ok := r.find(was.key(receipts.Applied)); ok && said == was.value() && !there[name{was.Ref.Kind, was.Ref.Name}] {
+			out = append(out, Fact{Row: reason, Ref: was.Ref, Manifest: publication.Manifest, Operation: apply.Remove, Outcome: receipts.Applied, Earlier: true})
+		}
+	}
+	for _, w := range choice.Withdrawn {
+		add(w.Publication, w.By)
+	}
+	for _, v := range choice.Void {
+		add(v, v)
+	}
+	slices.SortFunc(out, func(a, b Fact) int { return cmp.Compare(a.Row.Index, b.Row.Index) })
+	return out
+}
+
 // Own is the home's own receipts feed.
 type Own struct {
 	Feed    feed.ID
@@ -97,6 +129,8 @@ func (c Context) Receipts(facts []Fact) []receipts.Receipt {
 		}
 		if f.Operation != apply.Same {
 			r.Operation = string(f.Operation)
+		}
+		if f.Operation != apply.Same && !f.Earlier {
 			r.Started, r.Finished = stamp(c.Started), stamp(c.Finished)
 		}
 		out[i] = r

@@ -60,6 +60,57 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// A removal of which nobody was told, since the process died that did it, is told
+// by the next one: where what is gone was said to be there.
+func TestGone(t *testing.T) {
+	_, h := newSite(t)
+	state := &feed.State{ID: acted, Lineage: trust.Lineage{1}}
+	withdrawal := row("a", "1")
+	withdrawal.ID, withdrawal.Index = signing.ID(storage.DigestOf([]byte("withdrawal"))), 9
+	choice := apply.Choice{Withdrawn: map[feed.Ref]apply.Withdrawn{row("a", "1").Ref: {Publication: row("a", "1"), By: withdrawal}}}
+	void := apply.Choice{Void: map[int64]feed.Row{7: row("a", "1")}}
+	there := []apply.Item{{Ref: row("a", "1").Ref}}
+	did := func(op apply.Op, r feed.Row) []Fact { return Done([]apply.Outcome{outcome(op, r, nil)}, nil) }
+	for i, step := range []struct {
+		choice    apply.Choice
+		installed []apply.Item
+		outcomes  []apply.Outcome
+		say       []Fact // afterwards
+		gone      int
+	}{
+		{choice, nil, nil, did(apply.Add, row("a", "2")), 0},    // it was never here
+		{choice, nil, nil, did(apply.Change, row("a", "1")), 0}, // nor was it before this
+		{choice, there, nil, nil, 0},
+		{choice, there, []apply.Outcome{outcome(apply.Remove, withdrawal, nil)}, nil, 0}, // Done tells it
+		{choice, nil, []apply.Outcome{outcome(apply.Add, row("a", "2"), nil)}, nil, 0},   // as Done tells this
+		{void, nil, nil, nil, 1},
+		{choice, nil, nil, nil, 1},
+		{choice, nil, nil, did(apply.Remove, withdrawal), 1},
+		{choice, nil, nil, nil, 0}, // it was said by now
+	} {
+		r, err := h.Reported(t.Context(), state, "into conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		gone := r.Gone(step.choice, step.installed, step.outcomes)
+		if len(gone) != step.gone || len(r.News(gone)) != step.gone {
+			t.Errorf("step %d: got %v, want %d", i, gone, step.gone)
+		}
+		for _, said := range (Context{Acted: state, Started: now, Finished: now, Now: now}).Receipts(gone) {
+			if said.Operation != "remove" || said.Started != "" || said.Manifest != row("a", "1").Manifest {
+				t.Errorf("step %d: the receipt says %+v", i, said)
+			}
+		}
+		if r, err = h.Reported(t.Context(), state, "into conf"); err != nil {
+			t.Fatal(err)
+		}
+		r.News(step.say)
+		if err := r.Keep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A thing is said once, and again when it was done again.
 func TestReported(t *testing.T) {
 	_, h := newSite(t)
