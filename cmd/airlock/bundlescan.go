@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"airlock/bundle"
 	"airlock/feed"
@@ -117,4 +119,20 @@ func (in *intake) foreign(ready []*prepared) error {
 		}
 	}
 	return nil
+}
+
+// scannedBySender sums up what each maker says, in a line.
+func scannedBySender(docs []foreignScanDoc) (lines []string) {
+	packages := map[string]map[string]bool{} // by Space
+	for _, d := range docs {
+		if packages[d.Space] == nil {
+			packages[d.Space] = map[string]bool{}
+		}
+		packages[d.Space][d.Package] = true
+	}
+	for _, space := range slices.Sorted(maps.Keys(packages)) {
+		n := count(len(packages[space]), "package was", "packages were")
+		lines = append(lines, fmt.Sprintf("%s scanned at the sender, %s: clean (that does not count here)", n, space))
+	}
+	return lines
 }

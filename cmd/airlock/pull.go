@@ -355,8 +355,8 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		for _, r := range d.Refused {
 			fmt.Fprintf(w, "  x %s\n", r.Reason)
 		}
-		if n := len(d.ScannedBySender); n > 0 {
-			fmt.Fprintf(w, "  %s scanned at the sender, %s: clean (that does not count here)\n", count(n, "package was", "packages were"), d.ScannedBySender[0].Space)
+		for _, line := range scannedBySender(d.ScannedBySender) {
+			fmt.Fprintf(w, "  %s\n", line)
 		}
 		for _, t := range d.TakenIn {
 			fmt.Fprintf(w, "  already taken in on %s as bundle %s\n", t.Time, t.Bundle)

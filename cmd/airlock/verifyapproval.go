@@ -1,9 +1,6 @@
 package main
 
 import (
-	"fmt"
-	"strings"
-
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -40,12 +37,14 @@ func (v *verification) describeApproval(p trust.Approved) error {
 	if err := v.approves(p.Approval.Approves); err != nil {
 		return err
 	}
-	names, err := v.names(p.Approval.Audience)
-	if err != nil {
-		return err
+	for _, l := range p.Approval.Audience {
+		v.ok("for", "%s", v.knownAs(l))
 	}
-	v.ok("for", "%s", strings.Join(names, ", "))
-	v.ok("until", "%s, made on %s", d.Expires, d.Made)
+	until := v.ok
+	if v.now().After(p.Expires) {
+		until = v.note
+	}
+	until("until", "%s, made on %s", d.Expires, d.Made)
 	if d.Comment != "" {
 		v.note("comment", "%s", d.Comment)
 	}
@@ -78,29 +77,4 @@ func (v *verification) approves(ids []signing.ID) error {
 		}
 	}
 	return nil
-}
-
-// names returns lineages with the names of those Spaces that are known here.
-func (v *verification) names(lineages []trust.Lineage) ([]string, error) {
-	h, err := v.home()
-	if err != nil {
-		return nil, err
-	}
-	known := map[trust.Lineage]trust.Space{}
-	if own, err := h.Identity(); err == nil {
-		known[own.Lineage()] = own.Space()
-	}
-	all, err := h.AllTrusted()
-	for _, t := range all {
-		known[t.History.Lineage()] = t.History.Space()
-	}
-	var out []string
-	for _, l := range lineages {
-		name := fmt.Sprintf("lineage %s, which is not known here", l)
-		if space, ok := known[l]; ok {
-			name = fmt.Sprintf("%s, lineage %s", space, l)
-		}
-		out = append(out, name)
-	}
-	return out, err
 }
