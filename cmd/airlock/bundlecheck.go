@@ -96,6 +96,7 @@ func (c *bundleCheck) follow(ctx context.Context, s bundle.Slice) (*checkedFeed,
 	if report.Late > 0 {
 		c.note("position", "%s: older than what was accepted here on %s: it has the first %d of %s, and nothing that is new", s.Feed,
 			before.SeenAt.UTC().Format(time.DateOnly), report.Late, count(int(report.To), "entry", "entries"))
+		c.late++
 		return nil, nil
 	}
 	for i, why := range report.Void {
@@ -135,6 +136,10 @@ func (c *bundleCheck) authenticity() {
 	who, err := whoMade(c.Bundle, view, c.behind)
 	if as[*earlierError](err) {
 		c.note("maker", "no identity that is known here lists who signed; entries that are missing may")
+		return
+	}
+	if err != nil && c.late == len(c.Document().Feeds) {
+		c.note("maker", "is not known by the newest identity; nothing of it would be taken in: %s", oneLine(err.Error()))
 		return
 	}
 	if err != nil {

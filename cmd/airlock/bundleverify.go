@@ -59,6 +59,7 @@ type bundleCheck struct {
 	health *bundle.Health
 	signer *signerDoc // nil where it was not who the bundle says
 	feeds  []*checkedFeed
+	late   int   // feeds of which all was accepted here before
 	behind error // an *earlierError, where entries before the bundle's are missing
 	// into is the receiver's folder, nil where it is not known. held opens what it
 	// has, and lacks says why a package could not be read without it.
