@@ -16,15 +16,10 @@ func measureFile(ctx context.Context, b *bench) []row {
 		make: func(file string) error { return peers.RandomFile(file, b.file) },
 		peer: "cp, sync, openssl dgst",
 		beside: func(ctx context.Context, file, dir string, theirs *side) error {
-			if err := settle(ctx); err != nil {
-				return err
-			}
-			copied, err := peers.Copy(ctx, file, dir)
-			if err != nil {
-				return err
-			}
-			theirs.add(copied.TotalS, copied.TotalCP, mib(max(copied.Copy.PeakKiB, copied.Sync.PeakKiB, copied.Digest.PeakKiB)))
-			return nil
+			return clock(ctx, theirs, func() (peers.Cost, error) {
+				c, err := peers.Copy(ctx, file, dir)
+				return peers.Cost{WallS: c.TotalS, CPUS: c.TotalCP, PeakKiB: max(c.Copy.PeakKiB, c.Sync.PeakKiB, c.Digest.PeakKiB)}, err
+			})
 		},
 		wall: 1.3, memory: 100,
 		note: "The file is in the page cache on both sides; home and store are new in every round. The peer's time is the sum of its three programs, one after the other.",

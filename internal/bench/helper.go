@@ -19,6 +19,7 @@ var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writ
 	"build":    siteHelper(build),
 	"receipts": siteHelper(buildReceipts),
 	"crypto":   cryptoHelper,
+	"touch":    touchHelper,
 	"profile":  profileHelper,
 }
 
@@ -58,6 +59,22 @@ func siteHelper(fill func(ctx context.Context, s *site, n int64, progress io.Wri
 		}
 		return fill(ctx, s, n, stderr)
 	}
+}
+
+// touchHelper is "touch BYTES": uses as much memory, and gives it back.
+func touchHelper(_ context.Context, args []string, _ io.Writer) error {
+	if len(args) != 1 {
+		return errors.New("touch: want BYTES")
+	}
+	n, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	memory := make([]byte, n)
+	for i := 0; i < n; i += os.Getpagesize() {
+		memory[i] = 1
+	}
+	return nil
 }
 
 // cryptoHelper is "crypto BYTES PIECE SIGNATURES": the bare cost, on two

@@ -22,6 +22,7 @@ func (p page) render() string {
 	fmt.Fprintf(&b, "Machine: %s.\n\n", p.machine)
 	b.WriteString("Ratios are of medians, Airlock to the peer. CPU is the sum over client and server, user and system. Peak is the highest resident memory of one process; Linux counts at least what the program that started it held, here ")
 	fmt.Fprintf(&b, "up to %.0f MiB.\n\n", p.own)
+	b.WriteString("Before a step on a large file is measured, memory is used and given back, so that nobody pays for the first use of a page on a virtual machine.\n\n")
 	b.WriteString("## Summary\n\n")
 	table(&b, []string{"figure", "peer", "Airlock", "ratio", "target", "reached"}, p.summary())
 	for _, r := range p.rows {
