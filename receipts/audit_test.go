@@ -82,8 +82,7 @@ func (w *audited) stampBy(by *tsa.Identity, over []byte) func(signing.Attestatio
 // spoil it.
 func (w *audited) receipt(n int, change func(*Receipt)) feedtest.Signed {
 	w.tb.Helper()
-	c, err := w.log.Checkpoint(w.tb.Context(), w.source.ID)
-	w.check(err)
+	c := w.checkpoint()
 	st, err := signing.ParseStatement(w.packages[n].Payload())
 	w.check(err)
 	w.number++
@@ -229,11 +228,7 @@ func TestAudit(t *testing.T) {
 			w.add(1, nil)
 			alice := w.back.Space.Publisher
 			w.back.Space.Next(func(id *trust.Identity) {
-				w.back.Space.Drop(id, alice)
-				cert, err := signing.ParseCertificate(alice.CertificateDER())
-				w.check(err)
-				id.Revocations = append(id.Revocations, trust.Revocation{Key: signing.KeyThumbprint(cert), Reason: "stolen",
-					Since: []trust.RevokedFrom{{Epoch: 1, Feed: w.back.ID.String(), Size: 3}}})
+				w.back.Space.Revoke(id, alice, trust.Position{Feed: w.back.ID.String(), Epoch: 1, Index: 3})
 			})
 			w.receipts.Add(w.back.Identity(2)...)
 		}, []string{"untrusted void " + back + "3: does not count", "unanswered"}},
@@ -277,16 +272,7 @@ func (w *audited) signed(key feed.LogKey, size int64, root string) string {
 
 // noteAt is the checkpoint that the source's log had at a size.
 func (w *audited) noteAt(size int64) string {
-	var edge feed.Edge
-	for s, err := range w.log.Segments(w.tb.Context(), w.source.ID, 0, size) {
-		w.check(err)
-		for _, raw := range s.Statements[:size] {
-			a, err := feed.Logged(raw)
-			w.check(err)
-			edge.Append(feed.LeafHash(a))
-		}
-	}
-	c, err := w.source.Key.Sign(w.source.ID.Origin(1), size, edge.Root())
+	c, err := w.log.First(size).Checkpoint(w.tb.Context(), w.source.ID)
 	w.check(err)
 	return string(c.Note)
 }

@@ -56,7 +56,10 @@ func FuzzTokenFor(f *testing.F) {
 			return
 		}
 		for i, w := range words {
-			if i > 0 && w == got && strings.HasPrefix(strings.ToLower(words[i-1]), "https://") {
+			if i == 0 || w != got {
+				continue
+			}
+			if u, err := url.Parse(words[i-1]); err == nil && originOf(u) == originOf(server) {
 				return
 			}
 		}

@@ -52,7 +52,7 @@ func (b *bench) measureReceipts(ctx context.Context, r *row) error {
 				return err
 			}
 		}
-		if err := clock(ctx, &audit, func() (peers.Cost, error) { return b.auditOnce(ctx, s) }); err != nil {
+		if err := b.clock(ctx, &audit, func() (peers.Cost, error) { return b.auditOnce(ctx, s) }); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,7 @@ func (p *protection) round(ctx context.Context) error {
 	}
 	// A tenth more than the data needs leaves room for what lies around it.
 	volume := strconv.FormatInt(p.sizes.parity/dataVolumes*11/10+1<<20, 10)
-	err = clock(ctx, &p.created, func() (peers.Cost, error) {
+	err = p.clock(ctx, &p.created, func() (peers.Cost, error) {
 		return s.createBundle(ctx, "--store", store, "--parity", parityShare, "--max-volume-size", volume)
 	})
 	if err != nil {
@@ -103,13 +103,13 @@ func (p *protection) lose(ctx context.Context, s *site, beside string) error {
 		return err
 	}
 	ours, theirs := volumes[dataVolumes/2], files[dataVolumes/2]
-	if err := clock(ctx, &p.protected, func() (peers.Cost, error) { return peers.Par2Create(ctx, beside, p.percent, files) }); err != nil {
+	if err := p.clock(ctx, &p.protected, func() (peers.Cost, error) { return peers.Par2Create(ctx, beside, p.percent, files) }); err != nil {
 		return err
 	}
-	if err := restored(ctx, theirs, ours, &p.fixed, func() (peers.Cost, error) { return peers.Par2Repair(ctx, beside) }); err != nil {
+	if err := p.restored(ctx, theirs, ours, &p.fixed, func() (peers.Cost, error) { return peers.Par2Repair(ctx, beside) }); err != nil {
 		return err
 	}
-	return restored(ctx, ours, theirs, &p.mended, func() (peers.Cost, error) {
+	return p.restored(ctx, ours, theirs, &p.mended, func() (peers.Cost, error) {
 		cost, _, err := peers.Run(ctx, p.airlock, "--home", s.path("inner"), "bundle", "repair", s.path("stick"))
 		return cost, err
 	})
@@ -132,11 +132,11 @@ func share(files []string, one int) (int, error) {
 }
 
 // restored removes a file and measures what brings it back, the same as another.
-func restored(ctx context.Context, file, same string, to *side, bring func() (peers.Cost, error)) error {
+func (p *protection) restored(ctx context.Context, file, same string, to *side, bring func() (peers.Cost, error)) error {
 	if err := os.Remove(file); err != nil {
 		return err
 	}
-	if err := clock(ctx, to, bring); err != nil {
+	if err := p.clock(ctx, to, bring); err != nil {
 		return err
 	}
 	return sameFile(same, file)

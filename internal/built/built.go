@@ -13,12 +13,22 @@ import (
 
 var (
 	once    sync.Once
-	program string // once it was built; it stays behind
+	program string // once it was built
 )
+
+// Main runs the tests of a package, for its TestMain, and removes what Airlock
+// built for them. It returns the exit code.
+func Main(m *testing.M) int {
+	code := m.Run()
+	if program != "" {
+		os.RemoveAll(filepath.Dir(program))
+	}
+	return code
+}
 
 // Airlock returns the path of the program, built from the sources as they are:
 // once in a process, from the build cache where that is warm. The test that calls
-// it is in a package two folders below the module's.
+// it is in a package two folders below the module's, whose TestMain calls Main.
 func Airlock(tb testing.TB) string {
 	tb.Helper()
 	noticeSources(tb)

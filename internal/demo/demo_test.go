@@ -12,6 +12,8 @@ import (
 	"airlock/internal/built"
 )
 
+func TestMain(m *testing.M) { os.Exit(built.Main(m)) }
+
 // TestDemo runs the story as `make demo` does, and then with programs that
 // believe one of the forgeries: the demo must say so and fail.
 func TestDemo(t *testing.T) {

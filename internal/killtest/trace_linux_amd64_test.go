@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"airlock/internal/built"
 )
 
 // fault is what becomes of a run of the program at one of its calls to the
@@ -171,7 +173,7 @@ const filterVariable = "KILLTEST_FILTER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(filterVariable) == "" {
-		os.Exit(m.Run())
+		os.Exit(built.Main(m))
 	}
 	runtime.LockOSThread() // the filter is this thread's, and what it becomes
 	fmt.Fprintln(os.Stderr, filtered(os.Args[1], os.Args[1:]))
