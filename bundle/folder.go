@@ -118,8 +118,8 @@ func (f osFile) Sync() error { return noteFull(f.File.Sync()) }
 
 // noteFull makes a full medium match storage.ErrNoSpace.
 func noteFull(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EFBIG) {
+	if errors.Is(err, syscall.EFBIG) { // more than its file system lets a file have
 		return fmt.Errorf("%w: %w", storage.ErrNoSpace, err)
 	}
-	return err
+	return storage.NoteFull(err)
 }

@@ -218,12 +218,12 @@ type largeFile struct {
 func (pl *planner) rows(f Feed) (carried []feed.Row, held []storage.Digest) {
 	newest := map[string]int64{}
 	for r := range f.State.Index.Rows(0) {
-		if isLive(f.State.Index, r) {
+		if f.State.Index.Live(r) {
 			newest[r.Ref.Kind+"/"+r.Ref.Name] = r.Index
 		}
 	}
 	for r := range f.State.Index.Rows(0) {
-		if !isLive(f.State.Index, r) {
+		if !f.State.Index.Live(r) {
 			continue
 		}
 		if _, took := f.Have.took(r); took {
@@ -240,15 +240,6 @@ func (pl *planner) rows(f Feed) (carried []feed.Row, held []storage.Digest) {
 		carried = append(carried, r)
 	}
 	return carried, held
-}
-
-// isLive reports whether a row publishes a version that is not withdrawn.
-func isLive(x *feed.Index, r feed.Row) bool {
-	if r.What != feed.IsPublication || r.Void != "" {
-		return false
-	}
-	now, ok := x.State(r.Ref)
-	return ok && now.What == feed.IsPublication && now.Manifest == r.Manifest
 }
 
 // pack puts the manifests and small files of rows of one segment together, and

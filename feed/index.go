@@ -212,6 +212,15 @@ func (x *Index) State(ref Ref) (Row, bool) {
 	return x.newest(byVersion, appendVersion(buf[:0], ref))
 }
 
+// Live reports whether a row publishes a version that was not withdrawn.
+func (x *Index) Live(r Row) bool {
+	if r.What != IsPublication || r.Void != "" {
+		return false
+	}
+	now, ok := x.State(r.Ref)
+	return ok && now.Index == r.Index
+}
+
 func (x *Index) newest(list int, key []byte) (Row, bool) {
 	for at := x; at != nil; at = at.parent {
 		loose := at.heads

@@ -32,16 +32,16 @@ type AuditOptions struct {
 // first Receipts, then Feed for each of Wanted, then Report. It is not for
 // concurrent use.
 type Audit struct {
-	options AuditOptions
-	ledger  *Ledger
-	feed    *feed.State // with the receipts
-	leaves  []tlog.Hash // of that feed
-	records []Record
-	by      map[signing.ID][]int // records of a publication
-	sources map[source]*answered
-	found   []Finding
-	unheld  int // stamps that nobody here believes
-	texts   texts
+	options     AuditOptions
+	ledger      *Ledger
+	feed        *feed.State // with the receipts
+	leaves      []tlog.Hash // of that feed
+	records     []Record
+	answeredFor map[signing.ID]bool // publications that receipts speak of
+	sources     map[source]*answered
+	found       []Finding
+	unheld      int // stamps that nobody here believes
+	texts       texts
 }
 
 // source is a feed that receipts speak of.
@@ -93,7 +93,7 @@ type Bound struct {
 
 // NewAudit returns an audit that has read nothing.
 func NewAudit(o AuditOptions) *Audit {
-	return &Audit{options: o, ledger: NewLedger(), by: map[signing.ID][]int{}, sources: map[source]*answered{}, texts: texts{}}
+	return &Audit{options: o, ledger: NewLedger(), answeredFor: map[signing.ID]bool{}, sources: map[source]*answered{}, texts: texts{}}
 }
 
 // Receipts reads the receipts feed that f has just followed; void is what it
@@ -132,7 +132,7 @@ type readReceipt struct {
 }
 
 func (a *Audit) readReceipt(w *walked) {
-	if w.row.What != feed.IsOther || w.row.Ref.Kind != string(signing.Receipt) {
+	if !isReceipt(w.row) {
 		return
 	}
 	var got readReceipt
@@ -152,17 +152,15 @@ var errUnheld = errors.New("no time authority is believed here")
 
 // take adds a receipt.
 func (a *Audit) take(w *walked, got readReceipt) {
-	place := Place{a.feed.ID, w.row.Index}
-	if got.malformed != nil {
-		a.find(Finding{Kind: Malformed, Severity: Difference, A: place, Why: got.malformed.Error()})
+	e, ok := a.ledger.take(Place{a.feed.ID, w.row.Index}, w.verified, got.receipt, got.malformed)
+	if !ok {
 		return
 	}
-	r := got.receipt
-	a.ledger.Add(Entry{r, place, w.verified.ID(), w.verified.Person(), w.verified.Key()})
+	r, place := e.Receipt, e.Place
 	rec := Record{
-		Place: place, ID: w.verified.ID(), Number: r.Number, Instance: a.texts.one(r.Instance), Publication: r.Publication, Manifest: r.Manifest,
+		Place: place, ID: e.ID, Number: r.Number, Instance: a.texts.one(r.Instance), Publication: r.Publication, Manifest: r.Manifest,
 		Outcome: r.Outcome, Operation: a.texts.one(r.Operation), Environment: a.texts.one(r.Environment), Targets: a.texts.all(r.Targets),
-		By: a.texts.one(r.By), Reason: a.texts.one(r.Reason), Person: a.texts.one(w.verified.Person()), Key: w.verified.Key(), Bundle: r.Bundle,
+		By: a.texts.one(r.By), Reason: a.texts.one(r.Reason), Person: a.texts.one(e.Person), Key: e.Key, Bundle: r.Bundle,
 		Time: r.Time, previous: r.Previous,
 	}
 	p := &rec.Publication
@@ -176,7 +174,7 @@ func (a *Audit) take(w *walked, got readReceipt) {
 	if a.sources[at] == nil {
 		a.sources[at] = &answered{lineage: r.Publication.Lineage}
 	}
-	a.by[r.Publication.Statement] = append(a.by[r.Publication.Statement], len(a.records))
+	a.answeredFor[r.Publication.Statement] = true
 	a.records = append(a.records, rec)
 }
 
@@ -237,7 +235,7 @@ func (a *Audit) Wanted() []Wanted {
 	for at, s := range a.sources {
 		out = append(out, Wanted{at.id, s.lineage, at.epoch})
 	}
-	slices.SortFunc(out, func(x, y Wanted) int { return compareWanted(x, y) })
+	slices.SortFunc(out, compareWanted)
 	return out
 }
 

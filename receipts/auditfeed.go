@@ -184,27 +184,20 @@ func (a *Audit) unanswered(s *feed.State, times map[int64]time.Time) {
 	type name struct{ kind, name string }
 	last := map[name]int64{} // the newest entry that was answered for
 	for row := range s.Index.Rows(0) {
-		if _, ok := a.by[row.ID]; ok && row.Ref.Name != "" {
+		if a.answeredFor[row.ID] && row.Ref.Name != "" {
 			last[name{row.Ref.Kind, row.Ref.Name}] = row.Index
 		}
 	}
-	var due []feed.Row
 	for row := range s.Index.Rows(0) {
 		when, ok := times[row.Index]
-		if !ok || row.Void != "" || row.Index <= last[name{row.Ref.Kind, row.Ref.Name}] || when.Add(a.options.Due).After(a.options.Now) {
+		if !ok || row.Index <= last[name{row.Ref.Kind, row.Ref.Name}] || when.Add(a.options.Due).After(a.options.Now) {
 			continue
 		}
-		if state, ok := s.Index.State(row.Ref); !ok || state.Index != row.Index {
-			continue // withdrawn
-		}
-		due = append(due, row)
-	}
-	for _, row := range due {
-		if !a.inRange(times[row.Index], times[row.Index]) {
+		if !s.Index.Live(row) || !a.inRange(when, when) {
 			continue
 		}
 		a.find(Finding{Kind: Unanswered, Severity: Difference, A: Place{s.ID, row.Index},
-			Why: fmt.Sprintf("%s was published on %s, and no receipt of %s speaks of it", row.Ref, Timestamp(times[row.Index]), a.feed.ID.Space)})
+			Why: fmt.Sprintf("%s was published on %s, and no receipt of %s speaks of it", row.Ref, Timestamp(when), a.feed.ID.Space)})
 	}
 }
 

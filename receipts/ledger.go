@@ -59,16 +59,24 @@ func NewLedger() *Ledger {
 // refused when the feed was followed; those that are no receipts are findings.
 func (l *Ledger) Read(ctx context.Context, f *feed.Follower, s *feed.State, each func(Entry, signing.Attestation) error) error {
 	return f.Statements(ctx, s, Rows(s.Index, 0), func(row feed.Row, v trust.Verified, a signing.Attestation) error {
-		place := Place{s.ID, row.Index}
 		r, err := Parse(v.Statement())
-		if err != nil {
-			l.found = append(l.found, Finding{Kind: Malformed, Severity: Difference, A: place, Why: err.Error()})
+		e, ok := l.take(Place{s.ID, row.Index}, v, r, err)
+		if !ok {
 			return nil
 		}
-		e := Entry{r, place, v.ID(), v.Person(), v.Key()}
-		l.Add(e)
 		return each(e, a)
 	})
+}
+
+// take adds what Parse returned of a statement. What is no receipt is a finding.
+func (l *Ledger) take(at Place, v trust.Verified, r Receipt, malformed error) (e Entry, ok bool) {
+	if malformed != nil {
+		l.found = append(l.found, Finding{Kind: Malformed, Severity: Difference, A: at, Why: malformed.Error()})
+		return e, false
+	}
+	e = Entry{r, at, v.ID(), v.Person(), v.Key()}
+	l.Add(e)
+	return e, true
 }
 
 // Add adds a receipt.

@@ -10,9 +10,13 @@ import (
 func Rows(x *feed.Index, from int64) []feed.Row {
 	var rows []feed.Row
 	for row := range x.Rows(from) {
-		if row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Receipt) {
+		if isReceipt(row) {
 			rows = append(rows, row)
 		}
 	}
 	return rows
+}
+
+func isReceipt(row feed.Row) bool {
+	return row.Void == "" && row.What == feed.IsOther && row.Ref.Kind == string(signing.Receipt)
 }

@@ -47,10 +47,23 @@ func (a *Audit) Report() *Report {
 			r.Findings = append(r.Findings, f)
 		}
 	}
-	slices.SortStableFunc(r.Findings, func(x, y Finding) int {
-		return cmp.Or(cmp.Compare(slices.Index(Severities, x.Severity), slices.Index(Severities, y.Severity)), cmp.Compare(x.A.Feed.String(), y.A.Feed.String()), cmp.Compare(x.A.Index, y.A.Index), cmp.Compare(x.String(), y.String()))
-	})
+	slices.SortStableFunc(r.Findings, worse)
 	return r
+}
+
+// worse compares findings, the worst first; of one severity by where they stand.
+// Texts are made for what stands at one place alone.
+func worse(x, y Finding) int {
+	if x.Severity != y.Severity {
+		return cmp.Compare(slices.Index(Severities, x.Severity), slices.Index(Severities, y.Severity))
+	}
+	if x.A.Feed != y.A.Feed {
+		return cmp.Compare(x.A.Feed.String(), y.A.Feed.String())
+	}
+	if x.A.Index != y.A.Index {
+		return cmp.Compare(x.A.Index, y.A.Index)
+	}
+	return cmp.Compare(x.String(), y.String())
 }
 
 // Worst returns the worst severity, "" where nothing was found.

@@ -57,7 +57,7 @@ func (o *chunkedObjects) KeepDelta(ctx context.Context, base, target Digest) (Po
 	ref, err := PutStream(ctx, o.Objects, func(w io.Writer) error {
 		temp, err := os.CreateTemp("", "airlock-")
 		if err != nil {
-			return noteFull(err)
+			return NoteFull(err)
 		}
 		defer func() { _ = errors.Join(temp.Close(), os.Remove(temp.Name())) }()
 		frames := struct {

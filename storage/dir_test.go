@@ -288,7 +288,7 @@ func (d *fullDisk) Create(name string) (newFile, error) {
 
 func (f *fullFile) Write(p []byte) (int, error) {
 	if len(p) > f.disk.room {
-		return 0, noteFull(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+		return 0, NoteFull(&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
 	}
 	f.disk.room -= len(p)
 	return f.newFile.Write(p)

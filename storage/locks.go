@@ -23,8 +23,22 @@ var _ locker = fileLocks{}
 func (fileLocks) Lock(ctx context.Context, name string, exclusive bool) (func(), error) {
 	f, err := openLock(name, exclusive)
 	if err != nil {
-		return nil, noteFull(err)
+		return nil, NoteFull(err)
 	}
+	return lockFile(ctx, f, exclusive)
+}
+
+// LockFile is Lock for a file that is open already: release closes it, and so
+// does an error.
+func LockFile(ctx context.Context, f *os.File) (release func(), err error) {
+	return lockFile(ctx, f, true)
+}
+
+// TryLockFile reports whether it got the lock of an open file alone, without
+// waiting. The lock ends with the file.
+func TryLockFile(f *os.File) (bool, error) { return tryLock(f, true) }
+
+func lockFile(ctx context.Context, f *os.File, exclusive bool) (func(), error) {
 	release := func() { _ = f.Close() }
 	taken, err := tryLock(f, exclusive)
 	if taken {

@@ -8,14 +8,14 @@ import (
 )
 
 func tryLock(f *os.File, exclusive bool) (bool, error) {
-	err := lockFile(f, lockFlags(exclusive)|windows.LOCKFILE_FAIL_IMMEDIATELY)
+	err := lockRange(f, lockFlags(exclusive)|windows.LOCKFILE_FAIL_IMMEDIATELY)
 	if errors.Is(err, windows.ERROR_LOCK_VIOLATION) || errors.Is(err, windows.ERROR_IO_PENDING) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-func waitLock(f *os.File, exclusive bool) error { return lockFile(f, lockFlags(exclusive)) }
+func waitLock(f *os.File, exclusive bool) error { return lockRange(f, lockFlags(exclusive)) }
 
 func lockFlags(exclusive bool) uint32 {
 	if exclusive {
@@ -24,6 +24,6 @@ func lockFlags(exclusive bool) uint32 {
 	return 0
 }
 
-func lockFile(f *os.File, flags uint32) error {
+func lockRange(f *os.File, flags uint32) error {
 	return windows.LockFileEx(windows.Handle(f.Fd()), flags, 0, 1, 0, new(windows.Overlapped))
 }

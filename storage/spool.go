@@ -108,7 +108,7 @@ func (s *Spool) Append(ctx context.Context, space string, ref Ref, off int64, r 
 		return end, err
 	}
 	end, err = s.copy(ctx, f, ref, end, r)
-	return end, firstErr(err, noteFull(f.Close()))
+	return end, firstErr(err, NoteFull(f.Close()))
 }
 
 // open opens an upload for appending, and makes it where there is room for one
@@ -126,7 +126,7 @@ func (s *Spool) open(name string) (*os.File, error) {
 	if err != nil {
 		s.reserve(-uploadCost)
 	}
-	return f, noteFull(err)
+	return f, NoteFull(err)
 }
 
 // copy adds r to f, which has end bytes, piece by piece, and returns its end.
@@ -150,7 +150,7 @@ func (s *Spool) copy(ctx context.Context, f io.Writer, ref Ref, end int64, r io.
 		end += int64(written)
 		switch {
 		case err != nil:
-			return end, noteFull(err)
+			return end, NoteFull(err)
 		case errors.Is(readErr, io.EOF), errors.Is(readErr, io.ErrUnexpectedEOF):
 			return end, nil
 		case readErr != nil:

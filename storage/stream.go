@@ -23,7 +23,7 @@ func PutStream(ctx context.Context, o Objects, fill func(w io.Writer) error) (Re
 	}
 	f, err := os.CreateTemp("", "airlock-")
 	if err != nil {
-		return Ref{}, noteFull(err)
+		return Ref{}, NoteFull(err)
 	}
 	defer func() { _ = errors.Join(f.Close(), os.Remove(f.Name())) }()
 	w := newSumming(&fullNoting{f})
@@ -59,5 +59,5 @@ type fullNoting struct{ w io.Writer }
 
 func (f *fullNoting) Write(p []byte) (int, error) {
 	n, err := f.w.Write(p)
-	return n, noteFull(err)
+	return n, NoteFull(err)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 // Dir is a folder that verified payloads are written to, as
@@ -120,7 +121,7 @@ func (d *Dir) open() (*disk, error) {
 // openOrMake opens the folder and makes it where it does not exist.
 func (d *Dir) openOrMake() (*disk, error) {
 	if err := makeFolder(d.path); err != nil {
-		return nil, noteFull(err)
+		return nil, storage.NoteFull(err)
 	}
 	k, err := d.open()
 	if err != nil {

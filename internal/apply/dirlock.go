@@ -2,20 +2,26 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"os"
+
+	"airlock/storage"
 )
 
-// The lock is a file that is never removed: removing it while another process
-// opens it would split the lock in two.
+// openLock opens the lock's file, which is never removed: removing it while
+// another process opens it would split the lock in two.
+func openLock(k *disk) (*os.File, error) {
+	f, err := k.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, fileMode)
+	return f, storage.NoteFull(err)
+}
 
 // tryLock returns nil where another process has the lock.
 func (d *Dir) tryLock(k *disk) (release func(), err error) {
-	f, err := k.root.OpenFile(lockName, os.O_RDWR|os.O_CREATE, fileMode)
+	f, err := openLock(k)
 	if err != nil {
-		return nil, noteFull(err)
+		return nil, err
 	}
-	taken, err := lockFile(f, false)
-	if !taken {
+	if taken, err := storage.TryLockFile(f); !taken {
 		_ = f.Close()
 		return nil, err
 	}
@@ -24,33 +30,15 @@ func (d *Dir) tryLock(k *disk) (release func(), err error) {
 
 // lock waits for the lock, up to d.Wait and as long as ctx.
 func (d *Dir) lock(ctx context.Context, k *disk) (release func(), err error) {
-	release, err = d.tryLock(k)
-	if release != nil || err != nil {
-		return release, err
-	}
-	f, err := k.root.OpenFile(lockName, os.O_RDWR, fileMode)
+	f, err := openLock(k)
 	if err != nil {
 		return nil, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, d.Wait)
 	defer cancel()
-	got := make(chan error, 1)
-	go func() {
-		_, err := lockFile(f, true)
-		got <- err
-	}()
-	select {
-	case err := <-got:
-		if err != nil {
-			_ = f.Close()
-			return nil, err
-		}
-		return func() { _ = f.Close() }, nil
-	case <-waiting.Done():
-		go func() { <-got; _ = f.Close() }() // ends when the holder lets go
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+	release, err = storage.LockFile(waiting, f)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return nil, &BusyError{Dir: d.path}
 	}
+	return release, err
 }

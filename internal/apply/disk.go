@@ -37,16 +37,16 @@ func (k *disk) before(op, name string) error {
 
 func (k *disk) mkdir(name string) error {
 	if err := k.before("mkdir", name); err != nil {
-		return noteFull(err)
+		return storage.NoteFull(err)
 	}
-	return noteFull(k.root.Mkdir(name, dirMode))
+	return storage.NoteFull(k.root.Mkdir(name, dirMode))
 }
 
 func (k *disk) rename(from, to string) error {
 	if err := k.before("rename", to); err != nil {
-		return noteFull(err)
+		return storage.NoteFull(err)
 	}
-	return noteFull(k.root.Rename(from, to))
+	return storage.NoteFull(k.root.Rename(from, to))
 }
 
 // remove removes a file or an empty folder; it may be gone already.
@@ -111,55 +111,47 @@ func (k *disk) writeFile(name string, content []byte) error {
 // create makes a file that must not exist.
 func (k *disk) create(name string) (*newFile, error) {
 	if err := k.before("create", name); err != nil {
-		return nil, noteFull(err)
+		return nil, storage.NoteFull(err)
 	}
 	f, err := k.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
-		return nil, noteFull(err)
+		return nil, storage.NoteFull(err)
 	}
 	return &newFile{disk: k, name: name, file: f}, nil
 }
 
 // newFile is a file being written.
 type newFile struct {
-	disk    *disk
-	name    string
-	file    *os.File
-	n, told int64
+	disk *disk
+	name string
+	file *os.File
+	back storage.Writeback
 }
-
-// writebackStep is how many bytes are written before the kernel is told to
-// begin moving them to the disk; files from that size on are synced one by one.
-const writebackStep = 8 << 20
 
 func (f *newFile) Write(p []byte) (int, error) {
 	if err := f.disk.before("write", f.name); err != nil {
-		return 0, noteFull(err)
+		return 0, storage.NoteFull(err)
 	}
 	n, err := f.file.Write(p)
-	f.n += int64(n)
-	if f.n-f.told >= writebackStep {
-		startWriteback(f.file, f.told, f.n-f.told)
-		f.told = f.n
-	}
-	return n, noteFull(err)
+	f.back.Wrote(f.file, n)
+	return n, storage.NoteFull(err)
 }
 
 // again empties the file: what was written to it is not what it is to hold.
 func (f *newFile) again() error {
 	if err := f.disk.before("truncate", f.name); err != nil {
-		return noteFull(err)
+		return storage.NoteFull(err)
 	}
-	f.n, f.told = 0, 0
+	f.back = storage.Writeback{}
 	_, err := f.file.Seek(0, io.SeekStart)
 	return errors.Join(err, f.file.Truncate(0))
 }
 
 func (f *newFile) sync() error {
 	if err := f.disk.before("sync", f.name); err != nil {
-		return noteFull(err)
+		return storage.NoteFull(err)
 	}
-	return noteFull(f.file.Sync())
+	return storage.NoteFull(f.file.Sync())
 }
 
 // date returns the file's date once all of it is written; see File.
@@ -173,7 +165,7 @@ func (f *newFile) date() (int64, error) {
 
 func dateOf(info fs.FileInfo) int64 { return info.ModTime().UnixMicro() }
 
-func (f *newFile) Close() error { return noteFull(f.file.Close()) }
+func (f *newFile) Close() error { return storage.NoteFull(f.file.Close()) }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 

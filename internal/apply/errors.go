@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"airlock/feed"
-	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -159,11 +158,3 @@ func (e *IncompleteError) Error() string {
 
 // Unwrap returns the first failure.
 func (e *IncompleteError) Unwrap() error { return e.First }
-
-// noteFull makes a full disk or an exhausted quota match storage.ErrNoSpace.
-func noteFull(err error) error {
-	if err != nil && isFull(err) && !errors.Is(err, storage.ErrNoSpace) {
-		return fmt.Errorf("%w: %w", storage.ErrNoSpace, err)
-	}
-	return err
-}

@@ -17,6 +17,7 @@ import (
 	"unicode"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 // MaxOutput is how much of what a program writes is kept, in bytes: the end.
@@ -112,7 +113,7 @@ func (p *Program) unpack(ctx context.Context, pkg *feed.Package) (string, error)
 	}
 	folder, err := os.MkdirTemp(p.Temp, "airlock-")
 	if err != nil {
-		return "", noteFull(err)
+		return "", storage.NoteFull(err)
 	}
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -121,7 +122,7 @@ func (p *Program) unpack(ctx context.Context, pkg *feed.Package) (string, error)
 	defer root.Close()
 	for i, l := range pkg.Manifest.Layers {
 		if err := unpackFile(ctx, root, pkg, i); err != nil {
-			return folder, fmt.Errorf("%s: %s: %w", pkg.Row.Ref, l.Path, noteFull(err))
+			return folder, fmt.Errorf("%s: %s: %w", pkg.Row.Ref, l.Path, storage.NoteFull(err))
 		}
 	}
 	return folder, nil

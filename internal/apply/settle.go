@@ -4,6 +4,8 @@ import (
 	"os"
 
 	"golang.org/x/sync/errgroup"
+
+	"airlock/storage"
 )
 
 // settleWorkers is how many files are synced at once: they share journal
@@ -20,10 +22,10 @@ const settleAllAbove = 32
 func (k *disk) settle(files, folders []string) error {
 	if len(files)+len(folders) > settleAllAbove {
 		if err := k.before("syncfs", "."); err != nil {
-			return noteFull(err)
+			return storage.NoteFull(err)
 		}
 		if done, err := k.syncAll(); done {
-			return noteFull(err)
+			return storage.NoteFull(err)
 		}
 	}
 	var g errgroup.Group
@@ -45,7 +47,7 @@ func (k *disk) settle(files, folders []string) error {
 
 func (k *disk) syncName(name string, flag int) error {
 	if err := k.before("sync", name); err != nil {
-		return noteFull(err)
+		return storage.NoteFull(err)
 	}
 	f, err := k.root.OpenFile(name, flag, 0)
 	if err != nil {
@@ -55,7 +57,7 @@ func (k *disk) syncName(name string, flag int) error {
 	if closing := f.Close(); err == nil {
 		err = closing
 	}
-	return noteFull(err)
+	return storage.NoteFull(err)
 }
 
 // syncAll syncs the file system that the folder is on. It reports whether

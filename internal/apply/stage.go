@@ -146,7 +146,7 @@ func (s *stager) write(ctx context.Context, p *feed.Package, i int, name string)
 		return false, 0, err
 	}
 	err = fill(ctx, f, p, i)
-	if err == nil && f.n >= writebackStep {
+	if err == nil && f.back.Large() {
 		synced, err = true, f.sync()
 	}
 	if err == nil {

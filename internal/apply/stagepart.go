@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,7 +23,8 @@ func (d *Dir) newStager(k *disk, x *dirIndex, syncs []Sync) *stager {
 	s := &stager{dir: d, disk: k, folder: newStage(), index: x, owned: map[string]storage.Ref{}, dates: map[string]int64{}}
 	for _, todo := range syncs {
 		doc := x.of(todo.ID)
-		p := &part{todo, doc, byName(doc.items()), byName(doc.items())}
+		had := byName(doc.items())
+		p := &part{todo, doc, had, maps.Clone(had)}
 		s.parts = append(s.parts, p)
 		for _, a := range p.Plan {
 			if !a.changes() {

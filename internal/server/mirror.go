@@ -37,8 +37,7 @@ func (s *Server) mirror(ctx context.Context, f *feed.Follower, state *feed.State
 		return out, err
 	}
 	for row := range state.Index.Rows(0) {
-		now, ok := state.Index.State(row.Ref)
-		if row.What != feed.IsPublication || row.Void != "" || !ok || now.Index != row.Index {
+		if !state.Index.Live(row) {
 			continue
 		}
 		stored, err := mirrorPackage(ctx, f, state, row, objects)
