@@ -48,19 +48,7 @@ func (p *Package) counted(r io.ReadCloser) io.ReadCloser {
 	if p.reading == nil {
 		return r
 	}
-	return &counted{r, p.reading}
-}
-
-// counted tells of the bytes that are read.
-type counted struct {
-	io.ReadCloser
-	tell func(n int)
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.tell(n)
-	return n, err
+	return storage.Counted(r, p.reading)
 }
 
 // fetchAhead is how many segments' packs are fetched at the same time.

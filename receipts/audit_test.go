@@ -311,7 +311,7 @@ func TestBounds(t *testing.T) {
 	r := w.report(nil)
 	var got []string
 	for _, rec := range r.Receipts {
-		got = append(got, timeText(rec.NotBefore.Time)+" "+rec.NotBefore.Why, timeText(rec.NotAfter.Time)+" "+rec.NotAfter.Why)
+		got = append(got, OptionalTime(rec.NotBefore.Time)+" "+rec.NotBefore.Why, OptionalTime(rec.NotAfter.Time)+" "+rec.NotAfter.Why)
 	}
 	want := []string{
 		"2026-02-03T04:05:06Z the log that it names holds acme/dev-qa/shared entry 2, signed then by its source", "2026-02-03T05:05:07Z time stamp by CN=clock time authority",

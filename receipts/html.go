@@ -59,14 +59,14 @@ func (r *Report) HTML(w io.Writer) error {
 	}
 	for i := range shown {
 		rec := &shown[i]
-		p.Rows = append(p.Rows, htmlRow{rec, strings.TrimSpace(rec.Environment + " " + strings.Join(rec.Targets, ", ")), timeText(rec.NotBefore.Time), timeText(rec.NotAfter.Time)})
+		p.Rows = append(p.Rows, htmlRow{rec, strings.TrimSpace(rec.Environment + " " + strings.Join(rec.Targets, ", ")), OptionalTime(rec.NotBefore.Time), OptionalTime(rec.NotAfter.Time)})
 	}
 	p.draw()
 	return htmlTemplate.Execute(w, p)
 }
 
 func (r *Report) rangeText() string {
-	switch from, to := timeText(r.Since), timeText(r.Until); {
+	switch from, to := OptionalTime(r.Since), OptionalTime(r.Until); {
 	case from != "" && to != "":
 		return "from " + from + " to " + to
 	case from != "":

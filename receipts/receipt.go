@@ -250,6 +250,14 @@ func (r Receipt) checkTimes(fail failer) error {
 // Timestamp writes a time as receipts have it: RFC 3339 in UTC, whole seconds.
 func Timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
+// OptionalTime is Timestamp, and "" for the zero time.
+func OptionalTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return Timestamp(t)
+}
+
 // IsInstance reports whether s may be the id of an instance.
 func IsInstance(s string) bool {
 	b, err := hex.DecodeString(s)

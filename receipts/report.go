@@ -170,7 +170,7 @@ func (r *Report) JSON(w io.Writer) error {
 
 func (r *Report) doc() reportDoc {
 	d := reportDoc{APIVersion: "airlock.example/v1", Kind: "AuditReport", Feed: r.Feed.String(), Lineage: r.Lineage, Checkpoint: r.Note, Made: Timestamp(r.Made),
-		Since: timeText(r.Since), Until: timeText(r.Until), Clean: len(r.Findings) == 0, Sources: []sourceDoc{}, Findings: []findingDoc{}}
+		Since: OptionalTime(r.Since), Until: OptionalTime(r.Until), Clean: len(r.Findings) == 0, Sources: []sourceDoc{}, Findings: []findingDoc{}}
 	for _, s := range r.Sources {
 		d.Sources = append(d.Sources, sourceDoc{s.ID.String(), s.Epoch, s.Lineage})
 	}
@@ -188,13 +188,5 @@ func (r *Record) doc() recordDoc {
 	p := r.Publication
 	return recordDoc{r.Index, r.ID, r.Instance, r.Number, p.Ref().String(), r.Manifest, r.Outcome, r.Operation, r.Environment, r.Targets, r.By, r.Reason,
 		r.Person, r.Key, r.Bundle, publicationDoc{p.Feed.String(), p.Epoch, p.Lineage, r.PublicationEntry, p.Statement, r.Seen}, r.Time,
-		boundDoc{timeText(r.NotBefore.Time), r.NotBefore.Why}, boundDoc{timeText(r.NotAfter.Time), r.NotAfter.Why}}
-}
-
-// timeText writes a time, "" where there is none.
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return Timestamp(t)
+		boundDoc{OptionalTime(r.NotBefore.Time), r.NotBefore.Why}, boundDoc{OptionalTime(r.NotAfter.Time), r.NotAfter.Why}}
 }

@@ -16,3 +16,17 @@ type checkedBody struct {
 	io.Reader
 	io.Closer
 }
+
+// Counted returns r, and tells of the bytes that are read of it: how many more.
+func Counted(r io.ReadCloser, tell func(n int)) io.ReadCloser { return &counted{r, tell} }
+
+type counted struct {
+	io.ReadCloser
+	tell func(n int)
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.tell(n)
+	return n, err
+}

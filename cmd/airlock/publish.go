@@ -12,6 +12,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/publish"
 	"airlock/signing"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -142,25 +143,14 @@ func withProgress(packages []publish.Package, b *bar) []publish.Package {
 			open := packages[i].Contents[j].Open
 			packages[i].Contents[j].Open = func(off int64) (io.ReadCloser, error) {
 				r, err := open(off)
-				return &countingReader{r, func(n int64) {
-					done += n
+				return storage.Counted(r, func(n int) {
+					done += int64(n)
 					b.setBytes(min(done, total), total)
-				}}, err
+				}), err
 			}
 		}
 	}
 	return packages
-}
-
-type countingReader struct {
-	io.ReadCloser
-	count func(int64)
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.count(int64(n))
-	return n, err
 }
 
 // publisher returns the end that commits to a feed of this home's own Space,

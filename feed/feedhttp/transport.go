@@ -3,7 +3,6 @@ package feedhttp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"airlock/storage"
 )
 
 // BaseError reports an address of a server that is not used.
@@ -113,21 +114,9 @@ func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	got, err := t.next.RoundTrip(r)
 	if err == nil && got.Body != http.NoBody {
-		got.Body = &countedBody{got.Body, t.received}
+		got.Body = storage.Counted(got.Body, func(n int) { t.received.Add(int64(n)) })
 	}
 	return got, err
-}
-
-// countedBody counts what is read of it.
-type countedBody struct {
-	io.ReadCloser
-	n *atomic.Int64
-}
-
-func (b *countedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n.Add(int64(n))
-	return n, err
 }
 
 // CloseIdleConnections lets http.Client find the method of what it wraps.

@@ -169,22 +169,30 @@ func ReadApproval(path string) (trust.Approved, error) {
 // receives them, whose revocations are heeded, and what scanners said.
 func (h *Home) Evidence() (trust.Evidence, error) {
 	e := trust.Evidence{Scans: h.Scans}
+	err := h.know(&e)
+	return e, err
+}
+
+// know puts into evidence the approvals that are here, who receives them, and whose
+// revocations are heeded.
+func (h *Home) know(e *trust.Evidence) error {
+	e.Receiver, e.Known = trust.Lineage{}, nil
 	own, err := h.Identity()
 	switch {
 	case err == nil:
 		e.Receiver, e.Known = own.Lineage(), []*trust.History{own}
 	case !errors.Is(err, ErrNoSpace):
-		return e, err
+		return err
 	}
 	all, err := h.AllTrusted()
 	if err != nil {
-		return e, err
+		return err
 	}
 	for _, t := range all {
 		e.Known = append(e.Known, t.History)
 	}
 	e.Approvals, err = h.Approvals()
-	return e, err
+	return err
 }
 
 // Approvers returns the persons that the policies of this home name, by their

@@ -165,13 +165,11 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 // Judge gives a view what scanners said here, and the approvals that are known by
 // now, if its policy asks for any.
 func (h *Home) Judge(v *trust.View) error {
-	old := v.Evidence()
-	evidence := old
+	evidence := v.Evidence()
 	evidence.Scans = h.Scans
 	var err error
 	if p := v.Policy(); p != nil && len(p.Approvals) > 0 {
-		evidence, err = h.Evidence()
-		evidence.Alive, evidence.Scanner = old.Alive, old.Scanner
+		err = h.know(&evidence)
 	}
 	v.Judge(evidence)
 	return err

@@ -131,16 +131,9 @@ func (c Context) Receipts(facts []Fact) []receipts.Receipt {
 			r.Operation = string(f.Operation)
 		}
 		if f.Operation != apply.Same && !f.Earlier {
-			r.Started, r.Finished = stamp(c.Started), stamp(c.Finished)
+			r.Started, r.Finished = receipts.OptionalTime(c.Started), receipts.OptionalTime(c.Finished)
 		}
 		out[i] = r
 	}
 	return out
-}
-
-func stamp(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return receipts.Timestamp(t)
 }
