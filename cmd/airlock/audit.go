@@ -17,9 +17,13 @@ import (
 )
 
 type auditOptions struct {
-	from, identities                            []string
-	since, until, due, tsaCerts, evidence, html string
+	from, identities                                    []string
+	since, until, due, tsaCerts, evidence, html, format string
 }
+
+// auditForms are the forms of a report, which has rows for other tools in place of
+// YAML.
+var auditForms = []string{"table", "json", "csv"}
 
 func (a *app) auditCommand() *cobra.Command {
 	var o auditOptions
@@ -45,7 +49,6 @@ it was signed by who may not, 12 where a log was forked.`,
   airlock audit acme/production --tsa-certs tsa-root.pem --evidence out && sh out/check.sh
   airlock audit acme/production --tsa-certs tsa-root.pem --html audit.html
   airlock audit acme/production --since 2026-01-01 --until 2026-03-31 -f csv > first-quarter.csv`,
-		Annotations:       map[string]string{otherForms: "table json csv"},
 		Args:              exactly(1, "one Space"),
 		ValidArgsFunction: a.completeTrusted,
 		RunE:              func(cmd *cobra.Command, args []string) error { return a.audit(cmd.Context(), args[0], o) },
@@ -59,7 +62,10 @@ it was signed by who may not, 12 where a log was forked.`,
 	f.StringVar(&o.html, "html", "", "file to write the report to as one page with a time line")
 	f.StringVar(&o.evidence, "evidence", "", "new folder for the receipts with all that it takes to check them with cosign and openssl")
 	f.StringVar(&o.tsaCerts, "tsa-certs", "", "file with the certificates of the time authorities that are believed, in PEM")
-	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"table", "json", "csv"}, cobra.ShellCompDirectiveNoFileComp))
+	// It means what the common flag does, its environment variable and default
+	// included; the forms are others.
+	f.StringVarP(&o.format, "format", "f", "table", "form of the report: table, json or csv")
+	c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(auditForms, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }
 
@@ -84,7 +90,7 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.showReport(report); err != nil {
+	if err := a.showReport(report, o.format); err != nil {
 		return err
 	}
 	if o.html != "" {
@@ -103,6 +109,9 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 // auditOptions reads the flags.
 func (a *app) auditOptions(o auditOptions) (how receipts.AuditOptions, err error) {
 	how.Now = a.now()
+	if err := knownForm(o.format, auditForms); err != nil {
+		return how, err
+	}
 	if how.Due, err = parseDue(o.due); err != nil {
 		return how, err
 	}
@@ -138,8 +147,8 @@ func parseDue(s string) (time.Duration, error) {
 	return time.Duration(days) * 24 * time.Hour, nil
 }
 
-func (a *app) showReport(r *receipts.Report) error {
-	switch a.format {
+func (a *app) showReport(r *receipts.Report, form string) error {
+	switch form {
 	case "json":
 		return r.JSON(a.out)
 	case "csv":

@@ -44,7 +44,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.passFile, "passphrase-file", "", "file with the passphrase of the private keys")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but data and errors")
 	f.BoolVar(&a.noProgress, "no-progress", false, "show no progress on long work")
-	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "output-format" { // the name that Octopus users know
 			name = "format"
 		}
@@ -75,10 +75,6 @@ func (a *app) commands() []*cobra.Command {
 // common one's environment variable and default are not for it.
 const ownMeaning = "own-meaning"
 
-// otherForms marks a command with the forms of its output, where they are not the
-// usual ones.
-const otherForms = "other-forms"
-
 // settle fills in flags that were not given: from AIRLOCK_<FLAG>, then from
 // the home's config.yaml. So flag beats environment beats file beats default.
 func (a *app) settle(cmd *cobra.Command) error {
@@ -90,12 +86,8 @@ func (a *app) settle(cmd *cobra.Command) error {
 	if err := a.settleFromFile(flags, said); err != nil {
 		return err
 	}
-	forms := []string{"table", "json", "yaml"}
-	if cmd.Annotations[otherForms] != "" {
-		forms = strings.Split(cmd.Annotations[otherForms], " ")
-	}
-	if !slices.Contains(forms, a.format) {
-		return usage("format %.40q is not one of %s", "say -f "+strings.Join(forms[:len(forms)-1], ", -f ")+" or -f "+forms[len(forms)-1], a.format, strings.Join(forms, ", "))
+	if err := knownForm(a.format, wordFlags["format"]); err != nil {
+		return err
 	}
 	if a.server != "" && a.store != "" {
 		if !flags.Changed("server") {
@@ -107,6 +99,15 @@ func (a *app) settle(cmd *cobra.Command) error {
 		}
 	}
 	return nil
+}
+
+// knownForm refuses a form of the output that is none of forms.
+func knownForm(form string, forms []string) error {
+	if slices.Contains(forms, form) {
+		return nil
+	}
+	last := len(forms) - 1
+	return usage("format %.40q is not one of %s", "say -f "+strings.Join(forms[:last], ", -f ")+" or -f "+forms[last], form, strings.Join(forms, ", "))
 }
 
 // settleFromEnv returns the names of the flags that the environment set.
