@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,7 +41,8 @@ type Stamp struct {
 // alone: what a token brings along only leads to one of them. It may be used
 // concurrently.
 type Authorities struct {
-	roots *x509.CertPool
+	certs []*x509.Certificate
+	roots *x509.CertPool // of certs
 
 	mu     sync.Mutex
 	leaves map[storage.Digest]stampLeaf
@@ -59,23 +61,29 @@ func ParseAuthorities(text []byte) (*Authorities, error) {
 		return nil, fmt.Errorf("time authorities: %d bytes, at most %d are allowed", len(text), maxAuthorityFile)
 	}
 	t := &Authorities{roots: x509.NewCertPool(), leaves: map[storage.Digest]stampLeaf{}}
-	n := 0
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
 			continue
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("time authorities: certificate %d: %w", n+1, err)
+			return nil, fmt.Errorf("time authorities: certificate %d: %w", len(t.certs)+1, err)
 		}
+		t.certs = append(t.certs, cert)
 		t.roots.AddCert(cert)
-		n++
 	}
-	if n == 0 || n > maxAuthorities {
-		return nil, fmt.Errorf("time authorities: %d certificates in PEM, want 1 to %d", n, maxAuthorities)
+	switch n := len(t.certs); {
+	case n == 0:
+		return nil, errors.New("time authorities: holds no root certificate, nor an authority's own, in PEM")
+	case n > maxAuthorities:
+		return nil, fmt.Errorf("time authorities: %d certificates, at most %d are allowed", n, maxAuthorities)
 	}
 	return t, nil
 }
+
+// Certificates returns the certificates that are believed, in the order of the
+// file. They are not to be changed.
+func (t *Authorities) Certificates() []*x509.Certificate { return slices.Clone(t.certs) }
 
 // Verify checks the time stamp of an attestation: ErrNoTimestamp where it has
 // none, ErrTimestamp where it does not hold. It says nothing of the attestation's

@@ -76,7 +76,7 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 	}
 	how, err := a.auditOptions(o)
 	if err == nil && o.evidence != "" {
-		err = checkEvidence(o)
+		err = checkEvidence(o, how)
 	}
 	if err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"airlock/feed"
-	"airlock/internal/home"
 	"airlock/receipts"
 	"airlock/signing"
 	"airlock/storage"
@@ -46,9 +45,12 @@ type evidence struct {
 }
 
 // checkEvidence refuses what can be refused before anything is read.
-func checkEvidence(o auditOptions) error {
+func checkEvidence(o auditOptions, how receipts.AuditOptions) error {
 	if o.tsaCerts == "" {
 		return usage("--evidence without the time authorities", "say --tsa-certs FILE: strangers check the stamps by it")
+	}
+	if _, err := timeRoots(how.Authorities, o.tsaCerts); err != nil {
+		return err
 	}
 	entries, err := os.ReadDir(o.evidence)
 	if err == nil && len(entries) > 0 {
@@ -62,7 +64,7 @@ func checkEvidence(o auditOptions) error {
 
 func (r *auditor) writeEvidence(ctx context.Context, o auditOptions, how receipts.AuditOptions, report *receipts.Report) error {
 	e := &evidence{r, o.evidence, map[string][sha256.Size]byte{}}
-	if err := e.roots(o); err != nil {
+	if err := e.roots(o, how.Authorities); err != nil {
 		return err
 	}
 	var out bytes.Buffer
@@ -98,17 +100,22 @@ func (e *evidence) write(name string, b []byte) error {
 }
 
 // roots writes by whom strangers believe what follows.
-func (e *evidence) roots(o auditOptions) error {
-	text, err := home.ReadFile(o.tsaCerts, 256<<10)
+func (e *evidence) roots(o auditOptions, believed *signing.Authorities) error {
+	timers, err := timeRoots(believed, o.tsaCerts)
 	if err != nil {
 		return err
 	}
 	// The view knows more than the file did: its feeds have told.
-	trusted, err := sigstoreRoot(rootsOf(e.back.follower.View.History()), []*feed.State{e.back.state}, o.tsaCerts)
+	trusted, err := sigstoreRoot(rootsOf(e.back.follower.View.History()), []*feed.State{e.back.state}, timers)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(e.write("tsa-roots.pem", text), e.write("trusted_root.json", trusted))
+	// Never the file itself, which may hold a private key beside them.
+	var authorities bytes.Buffer
+	for _, cert := range believed.Certificates() {
+		writePEM(&authorities, cert.Raw)
+	}
+	err = errors.Join(e.write("tsa-roots.pem", authorities.Bytes()), e.write("trusted_root.json", trusted))
 	for _, f := range e.all() {
 		for _, v := range f.follower.View.History().Versions() {
 			err = errors.Join(err, e.write(fmt.Sprintf("identities/%s.%d.json", spaceFile(f), v.Identity.Version), v.Identity.Raw()))

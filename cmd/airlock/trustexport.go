@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
-	"airlock/internal/home"
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -121,7 +120,17 @@ func (a *app) exportTrust(history *trust.History, form, tsaCerts string) ([]byte
 		if err != nil {
 			return nil, err
 		}
-		return sigstoreRoot(roots, states, tsaCerts)
+		var timers []*x509.Certificate
+		if tsaCerts != "" {
+			believed, err := readAuthorities(tsaCerts)
+			if err != nil {
+				return nil, err
+			}
+			if timers, err = timeRoots(believed, tsaCerts); err != nil {
+				return nil, err
+			}
+		}
+		return sigstoreRoot(roots, states, timers)
 	}
 	return nil, usage("format %.40q is not one of sigstore, pem, vkey", "say --format sigstore, --format pem or --format vkey", form)
 }
@@ -144,8 +153,9 @@ func rootsPEM(roots [][]byte) []byte {
 	return []byte(out.String())
 }
 
-// sigstoreRoot returns the trusted_root.json of a Space and the logs of its feeds.
-func sigstoreRoot(roots [][]byte, states []*feed.State, tsaCerts string) ([]byte, error) {
+// sigstoreRoot returns the trusted_root.json of a Space, the logs of its feeds and
+// the roots of time authorities.
+func sigstoreRoot(roots [][]byte, states []*feed.State, timers []*x509.Certificate) ([]byte, error) {
 	doc := trustedRoot{MediaType: "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
 	for _, r := range roots {
 		doc.CertificateAuthorities = append(doc.CertificateAuthorities, trustedIssuer{trustedChain{[]trustedCert{{r}}}})
@@ -155,37 +165,22 @@ func sigstoreRoot(roots [][]byte, states []*feed.State, tsaCerts string) ([]byte
 		return nil, err
 	}
 	doc.TLogs = logs
-	if doc.TimestampAuthorities, err = trustedTimers(tsaCerts); err != nil {
-		return nil, err
+	for _, cert := range timers {
+		doc.TimestampAuthorities = append(doc.TimestampAuthorities, trustedTimer{Subject: map[string]string{"commonName": cert.Subject.CommonName},
+			CertChain: trustedChain{[]trustedCert{{cert.Raw}}}, ValidFor: map[string]any{"start": cert.NotBefore.UTC().Format(time.RFC3339)}})
 	}
 	b, err := json.MarshalIndent(doc, "", "  ")
 	return append(b, '\n'), err
 }
 
-// trustedTimers reads the roots of time authorities.
-func trustedTimers(path string) ([]trustedTimer, error) {
-	if path == "" {
-		return nil, nil
-	}
-	text, err := home.ReadFile(path, 256<<10)
-	if err != nil {
-		return nil, err
-	}
-	var out []trustedTimer
-	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, usage("--tsa-certs %s: %v", "name a file with certificates in PEM", path, err)
-		}
-		if cert.IsCA {
-			out = append(out, trustedTimer{Subject: map[string]string{"commonName": cert.Subject.CommonName},
-				CertChain: trustedChain{[]trustedCert{{cert.Raw}}}, ValidFor: map[string]any{"start": cert.NotBefore.UTC().Format(time.RFC3339)}})
-		}
-	}
-	if len(out) == 0 {
+// timeRoots returns the roots among the certificates of time authorities, which
+// path holds: a trusted_root.json takes no others.
+func timeRoots(believed *signing.Authorities, path string) ([]*x509.Certificate, error) {
+	roots := slices.DeleteFunc(believed.Certificates(), func(c *x509.Certificate) bool { return !c.IsCA })
+	if len(roots) == 0 {
 		return nil, usage("--tsa-certs %s: holds no root certificate", "airlock tsa cert writes one", path)
 	}
-	return out, nil
+	return roots, nil
 }
 
 // trustedLog is a transparency log as Sigstore's trusted root has it.
