@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,9 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 		return err
 	}
 	how, err := a.auditOptions(o)
+	if err == nil && o.html != "" {
+		err = checkPage(o.html)
+	}
 	if err == nil && o.evidence != "" {
 		err = checkEvidence(o, how)
 	}
@@ -94,9 +98,14 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 		return err
 	}
 	if o.html != "" {
-		if err := writePage(o.html, report); err != nil {
+		var page bytes.Buffer
+		if err := report.HTML(&page); err != nil {
 			return err
 		}
+		if err := writeWhole(o.html, &page); err != nil {
+			return err
+		}
+		a.note("wrote %s", o.html)
 	}
 	if o.evidence != "" {
 		if err := r.writeEvidence(ctx, o, how, report); err != nil {
@@ -104,6 +113,18 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 		}
 	}
 	return verdict(report)
+}
+
+// checkPage refuses where no page can be written, before anything is read: that
+// it cannot be written must not stand for what the audit found.
+func checkPage(path string) error {
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return usage("--html %s: there is no folder %s", "make the folder, or name a file in another one", path, filepath.Dir(path))
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return usage("--html %s: is a folder", "name a file, such as "+filepath.Join(path, "audit.html"), path)
+	}
+	return nil
 }
 
 // auditOptions reads the flags.
@@ -166,15 +187,6 @@ func (a *app) showReport(r *receipts.Report, form string) error {
 	c := feedSize(r.Note)
 	a.note("%s of %s, %s in %s: %s", count(len(r.Receipts), "receipt", "receipts"), r.Feed.Space, count(int(c), "entry", "entries"), r.Feed, count(len(r.Findings), "finding", "findings"))
 	return nil
-}
-
-// writePage writes the page of a report.
-func writePage(path string, r *receipts.Report) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(r.HTML(f), f.Close())
 }
 
 // feedSize is the size that a note names.

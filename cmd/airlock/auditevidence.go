@@ -52,6 +52,9 @@ func checkEvidence(o auditOptions, how receipts.AuditOptions) error {
 	if _, err := timeRoots(how.Authorities, o.tsaCerts); err != nil {
 		return err
 	}
+	if info, err := os.Stat(o.evidence); err == nil && !info.IsDir() {
+		return usage("--evidence %s: is not a folder", "name a new folder", o.evidence)
+	}
 	entries, err := os.ReadDir(o.evidence)
 	if err == nil && len(entries) > 0 {
 		return usage("--evidence %s: is not empty", "name a new folder", o.evidence)
