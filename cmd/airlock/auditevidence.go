@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"airlock/receipts"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // evidence is a folder from which a stranger repeats the checks of an audit with
@@ -119,25 +121,34 @@ func (e *evidence) roots(o auditOptions, believed *signing.Authorities) error {
 		writePEM(&authorities, cert.Raw)
 	}
 	err = errors.Join(e.write("tsa-roots.pem", authorities.Bytes()), e.write("trusted_root.json", trusted))
-	for _, f := range e.all() {
-		for _, v := range f.follower.View.History().Versions() {
-			err = errors.Join(err, e.write(fmt.Sprintf("identities/%s.%d.json", spaceFile(f), v.Identity.Version), v.Identity.Raw()))
+	for _, h := range e.spaces() {
+		for _, v := range h.Versions() {
+			err = errors.Join(err, e.write(fmt.Sprintf("identities/%s.%d.json", spaceFile(h.Space()), v.Identity.Version), v.Identity.Raw()))
 		}
 	}
 	return err
 }
 
-// all returns the feeds that were read.
-func (e *evidence) all() []*followedFeed {
-	out := []*followedFeed{e.back}
-	for _, f := range e.feeds {
-		out = append(out, f)
+// spaces returns what is known of each Space of which a feed was read, sorted by
+// name. Feeds of one Space may have told more and less of it: the longest history
+// counts.
+func (e *evidence) spaces() []*trust.History {
+	longest := map[string]*trust.History{}
+	for _, f := range append(slices.Collect(maps.Values(e.feeds)), e.back) {
+		h := f.follower.View.History()
+		if was := longest[h.Space().String()]; was == nil || len(h.Versions()) > len(was.Versions()) {
+			longest[h.Space().String()] = h
+		}
+	}
+	var out []*trust.History
+	for _, name := range slices.Sorted(maps.Keys(longest)) {
+		out = append(out, longest[name])
 	}
 	return out
 }
 
-func spaceFile(f *followedFeed) string {
-	return strings.ReplaceAll(f.state.ID.Space.String(), "/", ".")
+func spaceFile(s trust.Space) string {
+	return strings.ReplaceAll(s.String(), "/", ".")
 }
 
 // receipts writes the receipts of the report, and what they speak of.
@@ -210,7 +221,7 @@ func (e *evidence) publications(ctx context.Context, report *receipts.Report) er
 		slices.SortFunc(of, func(a, b feed.Row) int { return int(a.Index - b.Index) })
 		err := f.follower.Attestations(ctx, f.state, of, func(row feed.Row, att signing.Attestation) error {
 			id := hexOf(storage.Digest(att.ID()))
-			list = append(list, id+" "+spaceFile(f)+"\n")
+			list = append(list, id+" "+spaceFile(f.state.ID.Space)+"\n")
 			return e.signed("publications/"+id, att)
 		})
 		if err != nil {

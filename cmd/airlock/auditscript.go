@@ -30,7 +30,7 @@ var (
 // SHA256SUMS: there is no file of which a byte can change unnoticed but check.sh
 // itself, which it returns.
 func (e *evidence) script(report *receipts.Report) ([]byte, error) {
-	about := map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(e.back), "Origin": e.back.state.Checkpoint().Origin, "Receipts": len(report.Receipts), "Made": receipts.Timestamp(report.Made)}
+	about := map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(report.Feed.Space), "Origin": e.back.state.Checkpoint().Origin, "Receipts": len(report.Receipts), "Made": receipts.Timestamp(report.Made)}
 	var text, script bytes.Buffer
 	if err := evidenceTemplate.Execute(&text, about); err != nil {
 		return nil, err
@@ -48,8 +48,8 @@ func (e *evidence) script(report *receipts.Report) ([]byte, error) {
 		return nil, err
 	}
 	var lineages strings.Builder
-	for _, f := range e.all() {
-		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", hexOf(storage.Digest(f.state.Lineage)), spaceFile(f))
+	for _, h := range e.spaces() {
+		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", hexOf(storage.Digest(h.Lineage())), spaceFile(h.Space()))
 	}
 	about["Sums"], about["Files"], about["Lineages"] = hexOf(storage.DigestOf(list)), len(sums), strings.TrimSpace(lineages.String())
 	if err := checkTemplate.Execute(&script, about); err != nil {
