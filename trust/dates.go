@@ -18,6 +18,9 @@ func ParseDate(s string) (Date, error) {
 	return Date{t}, nil
 }
 
+// Start is the first moment of the day.
+func (d Date) Start() time.Time { return d.day }
+
 // End is the last moment of the day.
 func (d Date) End() time.Time { return d.day.AddDate(0, 0, 1).Add(-time.Nanosecond) }
 

@@ -12,6 +12,9 @@ func TestDate(t *testing.T) {
 	if end := time.Date(2028, 3, 1, 0, 0, 0, 0, time.UTC).Add(-1); d.End() != end || d.String() != "2028-02-29" {
 		t.Errorf("%s ends at %s, want %s", d, d.End(), end)
 	}
+	if start := time.Date(2028, 2, 29, 0, 0, 0, 0, time.UTC); d.Start() != start {
+		t.Errorf("%s starts at %s, want %s", d, d.Start(), start)
+	}
 	for _, bad := range []string{"", "2027-2-3", "2027-02-29", "2027-13-01", "27-01-01", "2027-01-01 ", "2027/01/01", "tomorrow"} {
 		if d, err := trust.ParseDate(bad); err == nil {
 			t.Errorf("%q is the day %s", bad, d)

@@ -136,27 +136,28 @@ func (a *app) auditOptions(o auditOptions) (how receipts.AuditOptions, err error
 	if how.Due, err = parseDue(o.due); err != nil {
 		return how, err
 	}
-	for _, day := range []struct {
-		flag, text string
-		into       *time.Time
-		end        bool
-	}{{"since", o.since, &how.Since, false}, {"until", o.until, &how.Until, true}} {
-		if day.text == "" {
-			continue
-		}
-		d, err := trust.ParseDate(day.text)
-		if err != nil {
-			return how, usage("--%s %.40q: want a day such as 2026-12-31", "say --"+day.flag+" 2026-12-31", day.flag, day.text)
-		}
-		*day.into = d.End()
-		if !day.end {
-			*day.into = d.End().AddDate(0, 0, -1)
-		}
+	if how.Since, err = reportDay("since", o.since, trust.Date.Start); err != nil {
+		return how, err
+	}
+	if how.Until, err = reportDay("until", o.until, trust.Date.End); err != nil {
+		return how, err
 	}
 	if o.tsaCerts != "" {
 		how.Authorities, err = readAuthorities(o.tsaCerts)
 	}
 	return how, err
+}
+
+// reportDay reads the day of a flag; the zero time where it was not given.
+func reportDay(flag, text string, moment func(trust.Date) time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	d, err := trust.ParseDate(text)
+	if err != nil {
+		return time.Time{}, usage("--%s %.40q: want a day such as 2026-12-31", "say --"+flag+" 2026-12-31", flag, text)
+	}
+	return moment(d), nil
 }
 
 // parseDue reads a number of days.
