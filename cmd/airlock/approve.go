@@ -155,11 +155,17 @@ func parseUntil(s string, now time.Time) (time.Time, error) {
 	if day, err := trust.ParseDate(s); err == nil {
 		return day.End().Truncate(time.Second), nil
 	}
-	days, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
-	if err != nil || days < 1 || days > 36500 {
+	days, ok := parseDays(s)
+	if !ok || days == 0 {
 		return now, usage("--until %.40q: want a day such as 2027-12-31, or a number of days", "say --until 2027-12-31 or --until 30", s)
 	}
 	return now.AddDate(0, 0, days), nil
+}
+
+// parseDays reads a number of days, such as 30 or 30d: 0 to 36500.
+func parseDays(s string) (days int, ok bool) {
+	days, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
+	return days, err == nil && days >= 0 && days <= 36500
 }
 
 // lineages reads who may take in: names of Spaces that this home knows, or

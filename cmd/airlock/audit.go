@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -160,10 +158,10 @@ func reportDay(flag, text string, moment func(trust.Date) time.Time) (time.Time,
 	return moment(d), nil
 }
 
-// parseDue reads a number of days.
+// parseDue reads how long a publication may be without a receipt.
 func parseDue(s string) (time.Duration, error) {
-	days, err := strconv.Atoi(strings.TrimSuffix(s, "d"))
-	if err != nil || days < 0 || days > 36500 {
+	days, ok := parseDays(s)
+	if !ok {
 		return 0, usage("--due %.40q: want a number of days", "say --due 7d", s)
 	}
 	return time.Duration(days) * 24 * time.Hour, nil

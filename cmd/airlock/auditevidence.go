@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,7 +89,7 @@ func (r *auditor) writeEvidence(ctx context.Context, o auditOptions, how receipt
 		return err
 	}
 	r.note("wrote the evidence of %s; check it: sh %s", count(len(report.Receipts), "receipt", "receipts"), filepath.Join(o.evidence, "check.sh"))
-	r.note("%s  check.sh  (write this down: all else can be checked with it)", hexOf(storage.DigestOf(script)))
+	r.note("%s  check.sh  (write this down: all else can be checked with it)", storage.DigestOf(script).Hex())
 	return nil
 }
 
@@ -173,7 +172,7 @@ func (e *evidence) receipts(ctx context.Context, how receipts.AuditOptions, repo
 		// One whose stamp does not hold is a finding, and fails in check.sh too.
 		stamp, _ := how.Authorities.Verify(att)
 		identity := e.back.follower.View.History().Version(e.back.identityAt(row.Index))
-		fmt.Fprintf(&list, "%d %s %s %d %s\n", row.Index, hexOf(rec.Manifest), hexOf(storage.Digest(rec.Publication.Statement)), stamp.Time.Unix(), identity.Issuer)
+		fmt.Fprintf(&list, "%d %s %s %d %s\n", row.Index, rec.Manifest.Hex(), storage.Digest(rec.Publication.Statement).Hex(), stamp.Time.Unix(), identity.Issuer)
 		return errors.Join(e.write(name+".sigstore.json", proved), e.write(name+".sig", att.Signature()), e.write(name+".tsr", att.Timestamp()), e.subject(ctx, rec))
 	})
 	if err != nil {
@@ -181,8 +180,6 @@ func (e *evidence) receipts(ctx context.Context, how receipts.AuditOptions, repo
 	}
 	return e.write("receipts.list", []byte(list.String()))
 }
-
-func hexOf(d storage.Digest) string { return hex.EncodeToString(d[:]) }
 
 // source returns the feed that a receipt speaks of, nil where it was not read.
 func (e *evidence) source(rec *receipts.Record) *followedFeed {
@@ -192,7 +189,7 @@ func (e *evidence) source(rec *receipts.Record) *followedFeed {
 // subject writes the manifest that a receipt is about. Without it check.sh goes
 // by its digest alone.
 func (e *evidence) subject(ctx context.Context, rec *receipts.Record) error {
-	name, f := "subjects/"+hexOf(rec.Manifest), e.source(rec)
+	name, f := "subjects/"+rec.Manifest.Hex(), e.source(rec)
 	if _, have := e.sums[name]; have || f == nil {
 		return nil
 	}
@@ -220,7 +217,7 @@ func (e *evidence) publications(ctx context.Context, report *receipts.Report) er
 	for f, of := range rows {
 		slices.SortFunc(of, func(a, b feed.Row) int { return int(a.Index - b.Index) })
 		err := f.follower.Attestations(ctx, f.state, of, func(row feed.Row, att signing.Attestation) error {
-			id := hexOf(storage.Digest(att.ID()))
+			id := storage.Digest(att.ID()).Hex()
 			list = append(list, id+" "+spaceFile(f.state.ID.Space)+"\n")
 			return e.signed("publications/"+id, att)
 		})

@@ -43,19 +43,12 @@ func (a *app) newAuditor(ctx context.Context, how receipts.AuditOptions, o audit
 // readIdentities collects what is known of each Space. A file that was named
 // comes before what the home has.
 func (r *auditor) readIdentities(files []string) error {
-	h, err := r.home()
+	known, err := r.knownSpaces()
 	if err != nil {
 		return err
 	}
-	all, err := h.AllTrusted()
-	if err != nil {
-		return err
-	}
-	for _, t := range all {
-		r.identities[t.History.Space()] = t.History
-	}
-	if own, err := h.Identity(); err == nil {
-		r.identities[own.Space()] = own
+	for _, h := range slices.Backward(known) { // the home's own comes first, and counts
+		r.identities[h.Space()] = h
 	}
 	for _, path := range files {
 		b, err := home.ReadFile(path, trust.MaxFile)

@@ -49,9 +49,9 @@ func (e *evidence) script(report *receipts.Report) ([]byte, error) {
 	}
 	var lineages strings.Builder
 	for _, h := range e.spaces() {
-		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", hexOf(storage.Digest(h.Lineage())), spaceFile(h.Space()))
+		fmt.Fprintf(&lineages, "%s  identities/%s.1.json\n", storage.Digest(h.Lineage()).Hex(), spaceFile(h.Space()))
 	}
-	about["Sums"], about["Files"], about["Lineages"] = hexOf(storage.DigestOf(list)), len(sums), strings.TrimSpace(lineages.String())
+	about["Sums"], about["Files"], about["Lineages"] = storage.DigestOf(list).Hex(), len(sums), strings.TrimSpace(lineages.String())
 	if err := checkTemplate.Execute(&script, about); err != nil {
 		return nil, err
 	}
