@@ -81,7 +81,7 @@ func (c *bundleCheck) follow(ctx context.Context, s bundle.Slice) (*checkedFeed,
 	if err != nil {
 		return nil, err
 	}
-	f.State, f.Learned, f.Accepted = storage.Overlay(f.State), nil, nil
+	f.State, f.Learned, f.Accepted, f.Late = storage.Overlay(f.State), nil, nil, true
 	bar := c.progress("verifying " + s.Feed.String())
 	f.Progress = bar.set
 	before, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), s.Feed)

@@ -135,7 +135,7 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 	var all []followed
 	for _, id := range in.feeds {
 		place := behind{in.stick, m.server.Local()}
-		f, state, report, err := m.sync(ctx, &conn{place: place, name: in.conn.name, stick: in.stick}, id)
+		f, state, report, err := m.sync(ctx, &conn{place: place, name: in.conn.name, stick: in.stick, late: true}, id)
 		if err != nil {
 			return nil, err
 		}

@@ -36,6 +36,7 @@ type conn struct {
 	// received tells how many bytes came over the line; nil where there is none.
 	received func() int64
 	stick    *stick // nil for a server or a store
+	late     bool   // it was written once and stays so; see feed.Follower.Late
 }
 
 // medium is what --from names for a medium, and empty for a server or a store.

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"airlock/bundle"
 	"airlock/feed"
 	"airlock/internal/home"
 	"airlock/trust"
@@ -95,18 +94,9 @@ func (a *app) follower(ctx context.Context, src feed.Source, id feed.ID) (*feed.
 	if err != nil {
 		return nil, err
 	}
-	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn, Late: isMedium(src)}
+	f := &feed.Follower{Source: src, View: view, State: state, Now: a.now, Learned: h.Learn}
 	f.Accepted = a.takeFromFeed(f)
 	return f, nil
-}
-
-// isMedium reports whether a source was written once and stays so.
-func isMedium(src feed.Source) bool {
-	if c, ok := src.(*conn); ok {
-		return c.stick != nil
-	}
-	_, ok := src.(*bundle.Bundle)
-	return ok
 }
 
 // view returns what this home believes of a Space, of which it is to trust a
@@ -131,7 +121,7 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 		return nil, nil, feed.Report{}, err
 	}
 	bar := a.progress("verifying " + id.String())
-	f.Progress, f.FromSnapshot = bar.set, true
+	f.Progress, f.FromSnapshot, f.Late = bar.set, true, src.late
 	state, report, err := f.Sync(ctx, id)
 	bar.end()
 	if report.Snapshot > 0 {

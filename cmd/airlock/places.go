@@ -110,18 +110,20 @@ func (p places) feed(ctx context.Context, id feed.ID, passed func(*conn, error))
 }
 
 // asOne is a feed at several places as at one: as long as the longest shows it,
-// each entry and each object from whichever has it. Of the heads the longest
-// come last.
+// each entry and each object from whichever has it. It may come late where all
+// of them may. Of the heads the longest come last.
 func asOne(heads []head) *conn {
 	if len(heads) == 1 {
 		return heads[0].conn
 	}
 	s := &several{}
+	late := true
 	for _, h := range slices.Backward(heads) {
 		s.all = append(s.all, h.conn)
+		late = late && h.late
 	}
 	s.place = s.all[0].place
-	return &conn{place: s, name: s.all.String()}
+	return &conn{place: s, name: s.all.String(), late: late}
 }
 
 // openAt follows a feed to the newest checkpoint that any of the places shows.

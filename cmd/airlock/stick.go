@@ -87,7 +87,7 @@ func (a *app) openStick(ctx context.Context, paths ...string) (*conn, error) {
 	for _, u := range s.broken {
 		a.note("airlock: warning: %s: %s", u.Path, oneLine(u.Err.Error()))
 	}
-	return &conn{place: s, name: s.name, close: s.close, stick: s}, nil
+	return &conn{place: s, name: s.name, close: s.close, stick: s, late: true}, nil
 }
 
 // newestFirst orders bundles. Of those of one second the one that leads further is

@@ -97,7 +97,7 @@ func (v *verification) seenBefore(ctx context.Context, at *opened, leaves []tlog
 	if seen.Epoch == at.state.Epoch {
 		back := &feed.RollbackError{ID: at.state.ID, Seen: seen.Checkpoint(), Got: at.state.Checkpoint()}
 		if seen.Edge.Size() > int64(len(leaves)) {
-			if isMedium(at.conn) && begins(seen.Index, at.state.Index) {
+			if at.late && begins(seen.Index, at.state.Index) {
 				v.note("seen", "a medium that is older than what was accepted here on %s: %s", seen.SeenAt.UTC().Format(time.DateOnly), count(int(seen.Edge.Size()), "entry", "entries"))
 				return nil
 			}
