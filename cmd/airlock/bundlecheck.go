@@ -187,11 +187,7 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 	}
 	var files, bytes int64
 	var stopped error // by read
-	bar := c.progress("reading packages")
-	defer bar.end()
-	f.follower.Reading = bar.reading(len(rows))
-	done := int64(0)
-	err := f.follower.Fetch(ctx, f.state, rows, func(p *feed.Package) error {
+	err := c.fetch(ctx, "reading packages", f.follower, f.state, rows, func(p *feed.Package) error {
 		for i, l := range p.Manifest.Layers {
 			n, err := readThrough(ctx, p, i)
 			switch {
@@ -205,8 +201,6 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 				files, bytes = files+1, bytes+n
 			}
 		}
-		done++
-		bar.set(done, int64(len(rows)))
 		stopped = read(f, p)
 		return stopped
 	})

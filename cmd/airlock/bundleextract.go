@@ -90,18 +90,11 @@ func (a *app) bundleExtract(ctx context.Context, from string, names []string, o 
 		if err != nil {
 			return err
 		}
-		bar := a.progress("writing packages of " + id.String())
-		f.Reading = bar.reading(len(rows))
-		done := int64(0)
-		err = f.Fetch(ctx, state, rows, func(p *feed.Package) error {
+		err = a.fetch(ctx, "writing packages of "+id.String(), f, state, rows, func(p *feed.Package) error {
 			name := fmt.Sprintf("%s/%s/%s:%s", id, p.Row.Ref.Kind, p.Row.Ref.Name, p.Row.Ref.Version)
 			docs = append(docs, extractedDoc{name, p.Row.Manifest.String()})
-			err := layout.Add(ctx, name, p)
-			done++
-			bar.set(done, int64(len(rows)))
-			return err
+			return layout.Add(ctx, name, p)
 		})
-		bar.end()
 		if as[*bundle.BaseError](err) {
 			return hinted(err, err.Error(), lookInStore)
 		}

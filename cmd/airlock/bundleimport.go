@@ -155,6 +155,7 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 			bar := m.progress("storing packages of " + f.state.ID.String())
 			f.follower.Reading = bar.reading(0)
 			got, err := m.server.Mirror(ctx, feedhttp.Caller{Address: "local", MayRead: true, Credential: true}, f.follower, f.state)
+			f.follower.Reading = nil
 			bar.end()
 			if err != nil {
 				return docs, err

@@ -49,13 +49,7 @@ func (m *maker) scan(ctx context.Context, f bundle.Feed, rows []feed.Row) error 
 			unseen = append(unseen, row)
 		}
 	}
-	bar := m.progress("scanning " + f.State.ID.String())
-	defer bar.end()
-	var done int64
-	reader := &feed.Follower{Source: f.Source}
-	return reader.Fetch(ctx, f.State, unseen, func(p *feed.Package) error {
-		done++
-		bar.set(done, int64(len(unseen)))
+	return m.fetch(ctx, "scanning "+f.State.ID.String(), &feed.Follower{Source: f.Source}, f.State, unseen, func(p *feed.Package) error {
 		return m.scanning.ask(ctx, f.State.ID, p)
 	})
 }

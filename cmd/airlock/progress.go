@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
+
+	"airlock/feed"
 )
 
 // bar shows how far long work has come, on a terminal only.
@@ -45,6 +48,21 @@ func (b *bar) reading(total int) func(n int) {
 		b.bytes += int64(n)
 		b.draw(false)
 	}
+}
+
+// fetch gets the packages of rows with a bar, in their order.
+func (a *app) fetch(ctx context.Context, label string, f *feed.Follower, s *feed.State, rows []feed.Row, each func(*feed.Package) error) error {
+	bar := a.progress(label)
+	defer bar.end()
+	f.Reading = bar.reading(len(rows))
+	defer func() { f.Reading = nil }() // an ended bar would come back
+	var done int64
+	return f.Fetch(ctx, s, rows, func(p *feed.Package) error {
+		err := each(p)
+		done++
+		bar.set(done, int64(len(rows)))
+		return err
+	})
 }
 
 // visible reports whether anybody would see the bar.

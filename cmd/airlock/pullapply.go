@@ -89,23 +89,10 @@ func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
 			return slices.Repeat([]apply.Result{{Err: err}}, len(all))
 		}
 		head := apply.Head{Epoch: s.state.Epoch, Size: s.state.Edge.Size(), Root: storage.Digest(s.state.Edge.Root()), Lineage: s.state.Lineage}
-		syncs[i] = apply.Sync{ID: s.state.ID, To: head, Plan: s.plan, Fetch: p.fetch(s)}
+		syncs[i] = apply.Sync{ID: s.state.ID, To: head, Plan: s.plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+			return p.fetch(ctx, "applying "+s.state.ID.String(), s.follower, s.state, rows, each)
+		}}
 		s.started = p.now()
 	}
 	return p.target.Apply(ctx, syncs...)
-}
-
-// fetch gets the packages of a feed, with a progress bar.
-func (p *puller) fetch(s *prepared) apply.Fetch {
-	return func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
-		bar := p.progress("applying " + s.state.ID.String())
-		defer bar.end()
-		var done int64
-		s.follower.Reading = bar.reading(len(rows))
-		return s.follower.Fetch(ctx, s.state, rows, func(pkg *feed.Package) error {
-			done++
-			bar.set(done, int64(len(rows)))
-			return each(pkg)
-		})
-	}
 }

@@ -82,12 +82,7 @@ func (p *puller) wouldScan(refusal error) bool {
 
 // scan asks the scanner about packages.
 func (p *puller) scan(ctx context.Context, s *prepared, rows []feed.Row) error {
-	bar := p.progress("scanning " + s.state.ID.String())
-	defer bar.end()
-	var done int64
-	return s.follower.Fetch(ctx, s.state, rows, func(pkg *feed.Package) error {
-		done++
-		bar.set(done, int64(len(rows)))
+	return p.fetch(ctx, "scanning "+s.state.ID.String(), s.follower, s.state, rows, func(pkg *feed.Package) error {
 		err := p.scanning.ask(ctx, s.state.ID, pkg)
 		if as[*apply.NoVerdictError](err) {
 			s.waiting = cmp.Or(s.waiting, err)

@@ -161,6 +161,7 @@ func (v *verification) packages(ctx context.Context, at *opened, rows []feed.Row
 	bar := v.progress("reading packages")
 	defer bar.end()
 	at.follower.Reading = bar.reading(len(rows))
+	defer func() { at.follower.Reading = nil }()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(verifyAtOnce)
 	for _, row := range rows {
