@@ -72,7 +72,8 @@ type bundleCheck struct {
 type checkedFeed struct {
 	*opened
 	slice bundle.Slice
-	seen  int64 // entries that were accepted here before
+	seen  int64        // entries that were accepted here before
+	there []apply.Item // what the receiver's folder has of it, where that is looked at
 }
 
 func (a *app) openChecked(ctx context.Context, paths []string, into *apply.Dir) (*bundleCheck, error) {

@@ -257,6 +257,12 @@ func (i *inspection) describe(ctx context.Context) error {
 				d.Void = append(d.Void, row.Index)
 			}
 		}
+		if i.into != nil {
+			var err error
+			if f.there, err = i.into.Installed(ctx, f.state.ID); err != nil {
+				return tampered(err)
+			}
+		}
 		if err := i.items(ctx, f, &d); err != nil {
 			return tampered(err)
 		}

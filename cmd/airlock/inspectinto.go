@@ -14,20 +14,16 @@ type installed struct {
 	items map[string]apply.Item
 }
 
-// installed looks into the receiver's folder, if it is known. What the feed never
-// published does not count: the records of folders lie where others may write.
-func (i *inspection) installed(ctx context.Context, s *feed.State) (installed, error) {
+// installed names what the receiver's folder has. What the feed never published
+// does not count: the records of folders lie where others may write.
+func (f *checkedFeed) installed() installed {
 	out := installed{map[string]feed.Row{}, map[string]apply.Item{}}
-	if i.into == nil {
-		return out, nil
-	}
-	items, err := i.into.Installed(ctx, s.ID)
-	for _, it := range items {
-		if row, ok := publicationOf(s.Index, it); ok {
+	for _, it := range f.there {
+		if row, ok := publicationOf(f.state.Index, it); ok {
 			out.rows[nameOf(row)], out.items[nameOf(row)] = row, it
 		}
 	}
-	return out, err
+	return out
 }
 
 // applied reads a package out of the receiver's folder.
@@ -46,11 +42,7 @@ func (i *inspection) present(ctx context.Context, f *checkedFeed, choice apply.C
 	if i.into == nil {
 		return nil
 	}
-	items, err := i.into.Installed(ctx, f.state.ID)
-	if err != nil {
-		return err
-	}
-	kept, missing, err := presentOf(ctx, i.Bundle, f.state.ID, apply.Plan(f.state.ID, choice, items, apply.Consent{}))
+	kept, missing, err := presentOf(ctx, i.Bundle, f.state.ID, apply.Plan(f.state.ID, choice, f.there, apply.Consent{}))
 	if err != nil {
 		return err
 	}

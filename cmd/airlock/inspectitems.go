@@ -77,10 +77,7 @@ func (i *inspection) items(ctx context.Context, f *checkedFeed, d *inspectFeedDo
 		before = f.seen
 	}
 	was, is := liveAt(f.state.Index, before), liveAt(f.state.Index, f.slice.To)
-	there, err := i.installed(ctx, f.state)
-	if err != nil {
-		return err
-	}
+	there := f.installed()
 	if i.into != nil {
 		was = there.rows
 	}
