@@ -10,23 +10,27 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // scans asks the scanner here about the packages that are to be carried, and
 // returns what it said, for the receiver to see. What it refuses ends the command;
 // a dry run asks about nothing.
 func (m *maker) scans(ctx context.Context, f bundle.Feed, rows []feed.Row) ([]bundle.Scan, error) {
-	if !m.options.dryRun {
-		if err := m.scan(ctx, f, rows); err != nil {
-			return nil, err
+	verdicts := map[storage.Digest]trust.Scan{}
+	unseen, err := m.verdicts(rows, verdicts)
+	if err == nil && len(unseen) > 0 && !m.options.dryRun {
+		if err = m.scan(ctx, f, unseen); err == nil {
+			_, err = m.verdicts(unseen, verdicts)
 		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	var out []bundle.Scan
 	for _, row := range rows {
-		v, ok, err := m.scanning.verdict(row.Manifest)
+		v, ok := verdicts[row.Manifest]
 		switch {
-		case err != nil:
-			return nil, err
 		case !ok:
 			continue
 		case !v.Clean:
@@ -39,17 +43,26 @@ func (m *maker) scans(ctx context.Context, f bundle.Feed, rows []feed.Row) ([]bu
 	return out, nil
 }
 
-// scan asks about those packages that the scanner has not seen.
-func (m *maker) scan(ctx context.Context, f bundle.Feed, rows []feed.Row) error {
-	var unseen []feed.Row
+// verdicts adds what the scanner said of packages, by manifest, and returns those
+// that it has not seen.
+func (m *maker) verdicts(rows []feed.Row, to map[storage.Digest]trust.Scan) (unseen []feed.Row, err error) {
 	for _, row := range rows {
-		if _, ok, err := m.scanning.verdict(row.Manifest); err != nil {
-			return err
-		} else if !ok {
+		v, ok, err := m.scanning.verdict(row.Manifest)
+		switch {
+		case err != nil:
+			return nil, err
+		case ok:
+			to[row.Manifest] = v
+		default:
 			unseen = append(unseen, row)
 		}
 	}
-	return m.fetch(ctx, "scanning "+f.State.ID.String(), &feed.Follower{Source: f.Source}, f.State, unseen, func(p *feed.Package) error {
+	return unseen, nil
+}
+
+// scan asks the scanner about packages.
+func (m *maker) scan(ctx context.Context, f bundle.Feed, rows []feed.Row) error {
+	return m.fetch(ctx, "scanning "+f.State.ID.String(), &feed.Follower{Source: f.Source}, f.State, rows, func(p *feed.Package) error {
 		return m.scanning.ask(ctx, f.State.ID, p)
 	})
 }

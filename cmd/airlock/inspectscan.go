@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"slices"
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/storage"
 )
 
 // scan shows a package to the scanner here, if one was asked for. What could not be
@@ -33,14 +35,11 @@ func (i *inspection) scan(ctx context.Context, f *checkedFeed, p *feed.Package) 
 // scans adds what scanners said of each item: here, and where the bundle was made.
 // Who is not known to have made it says nothing.
 func (i *inspection) scans(f *checkedFeed, items []itemDoc) error {
-	foreign := map[string]foreignScan{}
+	var foreign map[storage.Digest]foreignScan
+	var err error
 	if i.signer != nil {
-		all, err := foreignScans(i.Bundle, f.state.ID)
-		if err != nil {
+		if foreign, err = foreignScans(i.Bundle, f.state.ID); err != nil {
 			return err
-		}
-		for manifest, s := range all {
-			foreign[manifest.String()] = s
 		}
 	}
 	for n := range items {
@@ -48,38 +47,35 @@ func (i *inspection) scans(f *checkedFeed, items []itemDoc) error {
 		if !item.Carried {
 			continue
 		}
-		var err error
 		if item.Scans, err = f.scans(item.row); err != nil {
 			return err
 		}
-		if s, ok := foreign[item.Manifest]; ok {
+		if s, ok := foreign[item.row.Manifest]; ok {
 			item.ScannedBySender = &s
 		}
 	}
 	if len(foreign) > 0 {
 		i.note("scan", "%s: a scanner of %s found %s clean, by its word; that does not count here", f.state.ID, i.Document().Creator.Space, count(len(foreign), "package", "packages"))
 	}
-	return i.scanned(f, items)
+	i.scanned(f, items)
+	return nil
 }
 
 // scanned says what came of --scan.
-func (i *inspection) scanned(f *checkedFeed, items []itemDoc) error {
+func (i *inspection) scanned(f *checkedFeed, items []itemDoc) {
 	if i.scanning == nil {
-		return nil
+		return
 	}
 	clean, refused := 0, 0
 	for _, item := range items {
-		v, ok, err := i.scanning.verdict(item.row.Manifest)
+		n := slices.IndexFunc(item.Scans, func(s scanDoc) bool { return s.Command == i.scanning.command })
 		switch {
-		case err != nil:
-			return err
-		case !ok || !item.Carried:
-		case v.Clean:
+		case n < 0:
+		case item.Scans[n].Verdict == verdictClean:
 			clean++
 		default:
 			refused++
 		}
 	}
 	i.ok("scan", "%s: the scanner here found %d clean and refused %d", f.state.ID, clean, refused)
-	return nil
 }
