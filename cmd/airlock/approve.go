@@ -114,9 +114,7 @@ func (a *app) approve(ctx context.Context, name string, packages []string, o app
 		return err
 	}
 	doc := describeApproval(at, p, rows)
-	for _, l := range p.Audience {
-		doc.receives = append(doc.receives, a.knownAs(l))
-	}
+	doc.receives = a.knownAs(p.Audience)
 	// Who signs sees before what it is.
 	if a.format == "table" {
 		doc.table(a.out)
@@ -198,15 +196,18 @@ func (a *app) lineages(names []string) ([]trust.Lineage, error) {
 	return out, nil
 }
 
-// knownAs returns a lineage with the name of its Space, where this home knows one.
-func (a *app) knownAs(l trust.Lineage) string {
+// knownAs returns lineages, each with the name of its Space where this home knows
+// one.
+func (a *app) knownAs(lineages []trust.Lineage) (out []string) {
 	known, _ := a.knownSpaces() // a name is for the eye alone
-	for _, history := range known {
-		if history.Lineage() == l {
-			return history.Space().String() + ", lineage " + l.String()
+	for _, l := range lineages {
+		text := l.String()
+		if n := slices.IndexFunc(known, func(h *trust.History) bool { return h.Lineage() == l }); n >= 0 {
+			text = known[n].Space().String() + ", lineage " + text
 		}
+		out = append(out, text)
 	}
-	return l.String()
+	return out
 }
 
 // toApprove returns the publications of the packages named, or of all that are

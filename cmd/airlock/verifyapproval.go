@@ -37,8 +37,8 @@ func (v *verification) describeApproval(p trust.Approved) error {
 	if err := v.approves(p.Approval.Approves); err != nil {
 		return err
 	}
-	for _, l := range p.Approval.Audience {
-		v.ok("for", "%s", v.knownAs(l))
+	for _, l := range v.knownAs(p.Approval.Audience) {
+		v.ok("for", "%s", l)
 	}
 	until := v.ok
 	if v.now().After(p.Expires) {
