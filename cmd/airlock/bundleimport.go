@@ -14,7 +14,6 @@ import (
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/feed/feedhttp"
-	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/storage"
 )
@@ -79,11 +78,10 @@ func (a *app) bundleImport(ctx context.Context, from string, names []string, dry
 	if err != nil {
 		return err
 	}
-	h, err := a.home()
+	in, err := newIntake(&puller{app: a, conn: c}, ids)
 	if err != nil {
 		return err
 	}
-	in := &intake{puller: &puller{app: a, conn: c}, home: h, stick: c.stick, feeds: ids, taken: map[bundle.ID]home.Taken{}, late: map[feed.ID]bool{}}
 	err = a.keepOnly(c.stick, func(b *bundle.Bundle) error { return b.Document().CheckExpiry(a.now()) })
 	if err != nil {
 		return err

@@ -86,16 +86,21 @@ type intake struct {
 	late  map[feed.ID]bool // of which the medium has but what was accepted before
 }
 
+// newIntake returns what takes in feeds of the medium that p pulls from.
+func newIntake(p *puller, feeds []feed.ID) (*intake, error) {
+	h, err := p.app.home()
+	return &intake{puller: p, home: h, stick: p.conn.stick, feeds: feeds, taken: map[bundle.ID]home.Taken{}, late: map[feed.ID]bool{}}, err
+}
+
 // takeIn pulls from a medium.
 func (p *puller) takeIn(ctx context.Context, feeds []feed.ID) error {
 	if p.options.watch > 0 {
 		return usage("--watch with a medium", "pull again once there is another one", p.conn.name)
 	}
-	h, err := p.app.home()
+	in, err := newIntake(p, feeds)
 	if err != nil {
 		return err
 	}
-	in := &intake{puller: p, home: h, stick: p.conn.stick, feeds: feeds, taken: map[bundle.ID]home.Taken{}, late: map[feed.ID]bool{}}
 	if err := in.recall(ctx); err != nil {
 		return err
 	}
