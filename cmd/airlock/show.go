@@ -183,17 +183,18 @@ func facts(ctx context.Context, pkg *feed.Package) (out []factDoc, runs bool, er
 }
 
 func (d packageDoc) table(w io.Writer) {
-	pairs(w, [2]string{"Package", d.Kind + "/" + d.Name + "@" + shownVersion(d.Version)}, [2]string{"Title", d.Title}, [2]string{"Feed", d.Feed},
-		[2]string{"State", d.State}, [2]string{"Published", d.Published},
-		[2]string{"Manifest", fmt.Sprintf("%s (%s)", d.Manifest.Digest, size(d.Manifest.Size))},
-		[2]string{"Entry", fmt.Sprintf("%d of %d", d.Entry, d.Checkpoint.Size)}, [2]string{"Statement", d.Statement},
-		[2]string{"Previous", dash(d.Previous)},
-		[2]string{"Signed by", fmt.Sprintf("%s, listed by identity version %d of %s", d.SignedBy.Person, d.SignedBy.Identity, d.SignedBy.Space)},
-		[2]string{"Key", d.SignedBy.Key}, [2]string{"Lineage", d.SignedBy.Lineage},
-		[2]string{"Checkpoint", fmt.Sprintf("%s, size %d, root %s", d.Checkpoint.Origin, d.Checkpoint.Size, d.Checkpoint.Root)})
+	lines := [][2]string{{"Package", d.Kind + "/" + d.Name + "@" + shownVersion(d.Version)}, {"Title", d.Title}, {"Feed", d.Feed},
+		{"State", d.State}, {"Published", d.Published},
+		{"Manifest", fmt.Sprintf("%s (%s)", d.Manifest.Digest, size(d.Manifest.Size))},
+		{"Entry", fmt.Sprintf("%d of %d", d.Entry, d.Checkpoint.Size)}, {"Statement", d.Statement},
+		{"Previous", dash(d.Previous)},
+		{"Signed by", fmt.Sprintf("%s, listed by identity version %d of %s", d.SignedBy.Person, d.SignedBy.Identity, d.SignedBy.Space)},
+		{"Key", d.SignedBy.Key}, {"Lineage", d.SignedBy.Lineage},
+		{"Checkpoint", fmt.Sprintf("%s, size %d, root %s", d.Checkpoint.Origin, d.Checkpoint.Size, d.Checkpoint.Root)}}
 	for _, s := range d.Scans {
-		pairs(w, [2]string{"Scanned", s.String()})
+		lines = append(lines, [2]string{"Scanned", s.String()})
 	}
+	pairs(w, lines...)
 	for _, f := range d.Facts {
 		fmt.Fprintf(w, "  %s: %s\n", f.Name, f.Value)
 	}
