@@ -230,7 +230,7 @@ func (o *opened) toApprove(id feed.ID, packages []string) ([]feed.Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !isLive(o.state.Index, row) {
+		if !o.state.Index.Live(row) {
 			return nil, &failure{code: exitFailed, what: shownRef(row.Ref) + " was withdrawn", hint: "airlock list " + id.String() + " shows the versions that are live"}
 		}
 		rows = append(rows, row)

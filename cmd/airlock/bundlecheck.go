@@ -168,7 +168,7 @@ func (c *bundleCheck) payloads(ctx context.Context, f *checkedFeed, read func(*c
 	var rows []feed.Row
 	held, left := 0, 0
 	for row := range f.state.Index.Rows(0) {
-		if !isLive(f.state.Index, row) {
+		if !f.state.Index.Live(row) {
 			continue
 		}
 		carried, err := carries(ctx, c.Bundle, f.state.ID, row)

@@ -146,7 +146,7 @@ func (a *app) carriedRows(ctx context.Context, c *conn, id feed.ID, rows []feed.
 func liveRows(x *feed.Index, sel apply.Selection) []feed.Row {
 	var out []feed.Row
 	for row := range x.Rows(0) {
-		if isLive(x, row) && sel.Match(row.Ref) {
+		if x.Live(row) && sel.Match(row.Ref) {
 			out = append(out, row)
 		}
 	}

@@ -66,7 +66,7 @@ func (a *app) completeNames(_ *cobra.Command, args []string, typed string) ([]st
 			continue
 		}
 		for row := range s.Index.Rows(0) {
-			if isLive(s.Index, row) && !slices.Contains(out, row.Ref.Name) {
+			if s.Index.Live(row) && !slices.Contains(out, row.Ref.Name) {
 				out = append(out, row.Ref.Name)
 			}
 		}

@@ -68,7 +68,7 @@ func (a *app) packagesOf(s *feed.State, word, before string) []string {
 	var out []string
 	path, _, versions := strings.Cut(word, "@")
 	for row := range s.Index.Rows(0) {
-		if !isLive(s.Index, row) {
+		if !s.Index.Live(row) {
 			continue
 		}
 		name := row.Ref.Kind + "/" + row.Ref.Name

@@ -172,7 +172,7 @@ func (o *opened) explainState(doc *explainDoc, row feed.Row, now time.Time) {
 	}
 	for i := x.Size() - 1; i > row.Index; i-- {
 		newer := x.Row(i)
-		if newer.Ref.Kind == row.Ref.Kind && newer.Ref.Name == row.Ref.Name && isLive(x, newer) {
+		if newer.Ref.Kind == row.Ref.Kind && newer.Ref.Name == row.Ref.Name && x.Live(newer) {
 			doc.add("state", "live, superseded by %s (entry %d)", shownVersion(newer.Ref.Version), newer.Index)
 			return
 		}

@@ -43,7 +43,7 @@ func (a *app) accountOf(ctx context.Context, h *home.Home, s *feed.State) (feed.
 	}
 	for _, p := range found {
 		held := feed.Held{Files: p.files, Kind: p.row.Ref.Kind, Manifest: p.row.Manifest, Name: p.row.Ref.Name, Version: p.row.Ref.Version}
-		if isLive(s.Index, p.row) {
+		if s.Index.Live(p.row) {
 			account.Live = append(account.Live, held)
 		} else {
 			account.Withdrawn = append(account.Withdrawn, held)

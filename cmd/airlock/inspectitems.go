@@ -87,7 +87,7 @@ func (i *inspection) items(ctx context.Context, f *checkedFeed, d *inspectFeedDo
 		case row.Void != "":
 		case row.What == feed.IsWithdrawal && row.Index >= before:
 			d.Items = append(d.Items, newItem(opWithdrawn, row, nil))
-		case !isLive(f.state.Index, row):
+		case !f.state.Index.Live(row):
 		case read == nil && row.Index < before:
 			d.Unchanged++
 		default:

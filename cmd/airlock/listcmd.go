@@ -165,7 +165,7 @@ func listed(x *feed.Index, sel apply.Selection, all bool) []feed.Row {
 			rows = append(rows, row)
 			continue
 		}
-		if isLive(x, row) {
+		if x.Live(row) {
 			newest[row.Ref.Kind+"/"+row.Ref.Name] = row.Index
 			rows = append(rows, row)
 		}

@@ -74,7 +74,7 @@ func rowState(x *feed.Index, row feed.Row) string {
 	switch {
 	case row.Void != "":
 		return "void"
-	case row.What == feed.IsPublication && isLive(x, row):
+	case row.What == feed.IsPublication && x.Live(row):
 		return "live"
 	case row.What == feed.IsPublication:
 		return "withdrawn"

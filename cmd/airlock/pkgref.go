@@ -87,15 +87,6 @@ func shownVersion(v string) string { return strings.ReplaceAll(v, "_", "+") }
 // shownRef writes a package as people do.
 func shownRef(r feed.Ref) string { return r.Kind + "/" + r.Name + "@" + shownVersion(r.Version) }
 
-// isLive reports whether a row publishes a version that was not withdrawn.
-func isLive(x *feed.Index, row feed.Row) bool {
-	if row.What != feed.IsPublication || row.Void != "" {
-		return false
-	}
-	state, ok := x.State(row.Ref)
-	return ok && state.Index == row.Index
-}
-
 // matches reports whether r names the version; versions are compared without
 // case, as in a feed.
 func (r pkgRef) matches(ref feed.Ref) bool {
@@ -109,7 +100,7 @@ func (r pkgRef) find(x *feed.Index) (feed.Row, error) {
 	var found []feed.Row
 	for i := x.Size() - 1; i >= 0; i-- {
 		row := x.Row(i)
-		if row.What != feed.IsPublication || row.Void != "" || !r.matches(row.Ref) || r.version == "" && !isLive(x, row) {
+		if row.What != feed.IsPublication || row.Void != "" || !r.matches(row.Ref) || r.version == "" && !x.Live(row) {
 			continue
 		}
 		if !slices.ContainsFunc(found, func(f feed.Row) bool { return f.Ref.Kind == row.Ref.Kind }) {

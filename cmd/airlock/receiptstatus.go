@@ -67,7 +67,7 @@ func (a *app) receiptStatus(ctx context.Context, name, space string, from []stri
 	}
 	docs, silent := []answeredDoc{}, 0
 	for row := range o.state.Index.Rows(0) {
-		if !isLive(o.state.Index, row) {
+		if !o.state.Index.Live(row) {
 			continue
 		}
 		d := answeredDoc{Package: shownRef(row.Ref), Entry: row.Index}
