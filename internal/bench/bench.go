@@ -58,15 +58,19 @@ func settle(ctx context.Context) error {
 	return err
 }
 
+// maxTouched bounds the memory that clock uses, in bytes.
+const maxTouched = 6 << 30
+
 // clock measures a step with nothing left over of what came before, and with
-// memory that was used before, three times the size of the large file: the first
-// use of a page of a virtual machine costs its host's time, ten times what it takes
-// to write the page to a file, and whoever is measured first would pay it.
+// memory that was used before, three times the size of the large file where there
+// may be as much: the first use of a page of a virtual machine costs its host's
+// time, ten times what it takes to write the page to a file, and whoever is measured
+// first would pay it.
 func (b *bench) clock(ctx context.Context, to *side, step func() (peers.Cost, error)) error {
 	if err := settle(ctx); err != nil {
 		return err
 	}
-	if _, err := help(ctx, os.Stderr, "touch", strconv.FormatInt(3*b.file, 10)); err != nil {
+	if _, err := help(ctx, os.Stderr, "touch", strconv.FormatInt(min(3*b.file, maxTouched), 10)); err != nil {
 		return err
 	}
 	cost, err := step()
