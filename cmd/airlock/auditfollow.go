@@ -108,7 +108,7 @@ func (r *auditor) goOn(ctx context.Context, out *followedFeed, read []head, late
 // nowhere says why a feed could be read nowhere.
 func (r *auditor) nowhere(id feed.ID, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &failure{code: exitFailed, cause: errUnread, what: fmt.Sprintf("there is no feed %s on %s", id, r.places), hint: "say --from with a place that has it; receipts are given out to a read token alone"}
+		return &failure{code: exitFailed, cause: errUnread, what: fmt.Sprintf("there is no feed %s on %s", id, r.places), hint: "say --from with a place that has it; receipts are given out to a credential alone"}
 	}
 	_, hint := outcomeOf(err)
 	if as[*feed.GapError](err) {
@@ -126,7 +126,7 @@ func (r *auditor) unchecked(id feed.ID, format string, args ...any) {
 func (r *auditor) unread(id feed.ID, name string, err error) {
 	what := oneLine(err.Error())
 	if errors.Is(err, feedhttp.ErrUnauthorized) {
-		what = "it asks for a read token: say --token-file FILE"
+		what = "it asks for a credential: say --token-file FILE"
 	}
 	r.unchecked(id, "%s was not read: %s", name, what)
 }

@@ -13,7 +13,6 @@ import (
 
 	"airlock/bundle"
 	"airlock/feed"
-	"airlock/feed/feedhttp"
 	"airlock/internal/server"
 	"airlock/storage"
 )
@@ -152,7 +151,7 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 		if !dryRun {
 			bar := m.progress("storing packages of " + f.state.ID.String())
 			f.follower.Reading = bar.reading(0)
-			got, err := m.server.Mirror(ctx, feedhttp.Caller{Address: "local", MayRead: true, Credential: true}, f.follower, f.state)
+			got, err := m.server.Mirror(ctx, server.Operator, f.follower, f.state)
 			f.follower.Reading = nil
 			bar.end()
 			if err != nil {

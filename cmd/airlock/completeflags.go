@@ -16,8 +16,9 @@ import (
 var (
 	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts", "evidence"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"read-token-file", "tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "scan", "key", "approvals", "html"}
+		"tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "scan", "key", "approvals", "html"}
 	wordFlags = map[string][]string{
+		"access":          {accessOpen, accessCredentials},
 		"max-volume-size": {"fat32", "dvd", "bd25"},
 		"format":          {"table", "json", "yaml"},
 		"kind":            kind.Names(),

@@ -72,7 +72,7 @@ func startLiar(ts *testscript.TestScript, neg bool, args []string) {
 	l.tape.Add(l.Identity(3)...)
 	l.source = l.tape
 
-	h, err := feedhttp.New(feedhttp.Config{Reader: l, Open: true})
+	h, err := feedhttp.New(feedhttp.Config{Reader: l})
 	ts.Check(err)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l.mu.Lock()

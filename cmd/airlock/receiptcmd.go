@@ -175,9 +175,9 @@ func (a *app) receiptSendCommand() *cobra.Command {
 		Use:   "send",
 		Short: "Sign and send the receipts that wait in this home",
 		Long: `Sign the receipts that wait, stamp each with a time authority's token, and
-append them to this Space's receipts feed. The place must ask readers for a
-credential, since receipts name people: a server with --read-token-file, or a
-store. Sending again what has arrived changes nothing.`,
+append them to this Space's receipts feed. Receipts name people, so a server hands
+them out to a credential alone: show that of this Space with --token-file, or name
+a store. Sending again what has arrived changes nothing.`,
 		Example: `  airlock receipt send --receipts https://feeds.acme.example --token-file token
   airlock receipt send --store /mnt/store
   airlock receipt send --tsa http://tsa.acme.example --tsa-certs tsa.pem`,

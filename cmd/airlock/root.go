@@ -39,7 +39,7 @@ func newRoot(a *app) *cobra.Command {
 	f.StringVar(&a.homePath, "home", "", "the Space's own folder: keys, trust, state (default ~/.airlock)")
 	f.StringVar(&a.server, "server", "", "URL of the server (default http://127.0.0.1:7070)")
 	f.StringVar(&a.store, "store", "", "a store instead of a server: DIR or s3://bucket/prefix")
-	f.StringVar(&a.tokenFile, "token-file", "", "file with the read token of the server, or for each server a line with its URL and its token")
+	f.StringVar(&a.tokenFile, "token-file", "", "file with the token for the server, or for each server a line with its URL and its token")
 	f.StringVarP(&a.format, "format", "f", "table", "form of the output: table, json or yaml")
 	f.StringVar(&a.passFile, "passphrase-file", "", "file with the passphrase of the private keys")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but data and errors")

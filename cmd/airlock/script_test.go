@@ -58,6 +58,8 @@ func TestScript(t *testing.T) {
 			"watch-stop":  watchStop,
 			"wait-for":    waitFor,
 			"wait-file":   waitFile,
+			"wait-code":   waitCode,
+			"token-id":    tokenID,
 			"text":        writeText,
 			"small-disk":  smallDisk,
 			"fill-disk":   fillDisk,
@@ -245,6 +247,32 @@ func waitFile(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("nothing came to be at %s", args[0])
+}
+
+// waitCode runs "wait-code N airlock ARGS…" again and again until it ends with
+// that exit code: what servers hear of each other they hear within a second.
+func waitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || args[1] != "airlock" {
+		ts.Fatalf("usage: wait-code N airlock ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := -1
+	for deadline := time.Now().Add(20 * time.Second); code != want && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		code = runProgram(ts, args[2:])
+	}
+	if code != want {
+		ts.Fatalf("airlock %s: exit code %d, want %d", strings.Join(args[2:], " "), code, want)
+	}
+}
+
+// tokenID runs "token-id FILE VAR": the id of the token in a file goes into $VAR.
+func tokenID(ts *testscript.TestScript, _ bool, args []string) {
+	parts := strings.Split(ts.ReadFile(args[0]), "_")
+	if len(parts) != 3 {
+		ts.Fatalf("%s holds no token", args[0])
+	}
+	ts.Setenv(args[1], parts[1])
 }
 
 // writeText runs "text FILE SIZE SEED": a text of that many bytes.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -25,11 +23,12 @@ import (
 )
 
 type serveOptions struct {
-	listen, accessLog, auditLog, readTokens, tlsCert, tlsKey string
-	cacheMiB                                                 int64
-	serving                                                  bool   // sign checkpoints and take large objects
-	to                                                       access // reading makes nothing, and no audit line
-	window                                                   time.Duration
+	listen, access, accessLog, auditLog, tlsCert, tlsKey string
+	cacheMiB                                             int64
+	serving                                              bool   // sign checkpoints and take large objects
+	open                                                 bool   // who shows no credential reads
+	to                                                   access // reading makes nothing, and no audit line
+	window                                               time.Duration
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -39,18 +38,21 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Serve the feeds of a store over HTTP",
 		Long: `Serve the feeds of a store. Without --store the store is a folder of the home.
 
-On a loopback address reading is open, unless --read-token-file names a file with
-the tokens of readers, one to a line; elsewhere they always need one. Who may
-append is decided by signatures: see airlock server admit.`,
+With --access open who shows no credential reads what every admitted Space may,
+and brings what a Space signed: the default on a loopback address, and refused on
+others. With --access credentials, the default there, every reader and publisher
+needs one: see airlock server token. Say it on loopback too where a proxy on this
+machine lets others in. Whose statements count is decided by signatures either
+way: see airlock server admit.`,
 		Example: `  airlock serve
   airlock serve --store /srv/airlock --listen 127.0.0.1:7070
-  airlock serve --store s3://bucket/airlock --listen :7070 --read-token-file tokens.txt --tls-cert c.pem --tls-key k.pem`,
+  airlock serve --store s3://bucket/airlock --listen :7070 --tls-cert c.pem --tls-key k.pem`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 chooses a free one")
-	f.StringVar(&o.readTokens, "read-token-file", "", "file with the tokens that readers need, one to a line")
+	f.StringVar(&o.access, "access", "", "who may ask: open or credentials (default open on loopback, credentials elsewhere)")
 	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; - for standard error, none for nowhere")
 	f.StringVar(&o.auditLog, "audit-log", "", "file for the audit log (default audit.log in the home)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain in PEM")
@@ -72,18 +74,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	tokens, err := readTokens(o.readTokens)
-	if err != nil {
-		return err
-	}
 	addr, err := net.ResolveTCPAddr("tcp", o.listen)
 	if err != nil {
 		return hinted(err, err.Error(), listenHint)
 	}
-	// Tokens count on loopback too: a proxy may stand before this server.
-	open := isLoopback(addr) && len(tokens) == 0
-	if !open && len(tokens) == 0 {
-		return usage("%s is not a loopback address, and readers would need no credential", "say --read-token-file FILE, or listen on 127.0.0.1", o.listen)
+	if o.open, err = o.isOpen(addr); err != nil {
+		return err
 	}
 	listener, err := net.ListenTCP("tcp", addr)
 	if err != nil {
@@ -104,7 +100,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, ReadTokens: tokens, Open: open,
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Callers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err
@@ -219,7 +215,7 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		return nil, errors.Join(err, k.close())
 	}
 	c := server.Config{Store: store, LogKey: key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
-		Window: o.window, Deltas: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
+		Window: o.window, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
 	if k.spool != nil {
 		c.Spool = k.spool
 	}
@@ -267,25 +263,27 @@ func (a *app) logFile(path string) (io.Writer, func() error, error) {
 	return f, f.Close, nil
 }
 
-// readTokens reads the tokens of readers. Only their hashes are kept.
-func readTokens(path string) ([][sha256.Size]byte, error) {
-	if path == "" {
-		return nil, nil
+// isOpen reports whether who shows no credential may read.
+func (o serveOptions) isOpen(addr *net.TCPAddr) (bool, error) {
+	switch o.access {
+	case "":
+		return isLoopback(addr), nil
+	case accessOpen:
+		if !isLoopback(addr) {
+			return false, usage("%s is not a loopback address, and readers would need no credential", "say --access credentials, or listen on 127.0.0.1", o.listen)
+		}
+		return true, nil
+	case accessCredentials:
+		return false, nil
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	tokens, err := feedhttp.ParseTokens(path, f)
-	if err == nil && len(tokens) == 0 {
-		err = fmt.Errorf("%s: holds no token", path)
-	}
-	if err != nil {
-		return nil, usage("%v", "make tokens with: openssl rand -hex 24", err)
-	}
-	return tokens, nil
+	return false, usage("--access %.40q is neither open nor credentials", "say --access open or --access credentials", o.access)
 }
+
+// What --access may say.
+const (
+	accessOpen        = "open"
+	accessCredentials = "credentials"
+)
 
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"airlock/feed/feedhttp"
 	"airlock/internal/home"
+	"airlock/internal/server"
 	"airlock/trust"
 )
 
@@ -33,7 +33,7 @@ back.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
-	return group("server", "Administer the store of a server", admit, a.dismissCommand(), list)
+	return group("server", "Administer the store of a server", admit, a.dismissCommand(), list, a.tokenCommand())
 }
 
 func (a *app) dismissCommand() *cobra.Command {
@@ -64,7 +64,7 @@ func (a *app) admit(ctx context.Context, file string) error {
 		return err
 	}
 	defer k.close()
-	history, err := k.server.Admit(ctx, feedhttp.Caller{Address: "local"}, b)
+	history, err := k.server.Admit(ctx, server.Operator, b)
 	if err != nil {
 		return badIdentity(file, err)
 	}
@@ -147,7 +147,7 @@ func (a *app) dismiss(ctx context.Context, name string, dryRun bool) error {
 	case dryRun:
 		verb = "would dismiss"
 	default:
-		if err := k.server.Dismiss(ctx, feedhttp.Caller{Address: "local"}, space); err != nil {
+		if err := k.server.Dismiss(ctx, server.Operator, space); err != nil {
 			return err
 		}
 		doc.State = "dismissed"
@@ -171,7 +171,7 @@ func (k *keeper) admission(ctx context.Context, space trust.Space) (dismissedDoc
 		return dismissedDoc{}, err
 	}
 	doc := dismissedDoc{d, []string{}}
-	ids, err := k.server.Feeds(ctx, feedhttp.Caller{Address: "local", MayRead: true, Credential: true})
+	ids, err := k.server.Feeds(ctx, server.Operator)
 	for _, id := range ids {
 		if id.Space == space {
 			doc.Feeds = append(doc.Feeds, id.String())

@@ -8,7 +8,7 @@ import (
 	"airlock/feed/feedhttp"
 )
 
-// tokenFor returns the read token for a server out of what --token-file holds:
+// tokenFor returns the token for a server out of what --token-file holds:
 // one token alone, for whichever server is asked, or for each server a line with
 // its URL and its token, so that none is sent to another. Of a URL scheme and
 // host count; "#" begins a comment. "" stands for a server without a line.

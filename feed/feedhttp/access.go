@@ -1,58 +1,26 @@
 package feedhttp
 
 import (
-	"bufio"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/netip"
 	"strings"
 	"sync/atomic"
+
+	"airlock/feed"
 )
 
 var errNotFound = fs.ErrNotExist
 
-// Bounds of a read token and of the file that holds tokens.
+// Bounds of a token.
 const (
-	minToken     = 16
-	maxToken     = 512
-	maxTokenFile = 1 << 20 // bytes
+	minToken = 16
+	maxToken = 512
 )
-
-// HashToken returns the form in which a server keeps a token: its SHA-256, so
-// that neither its memory nor a comparison gives a token away.
-func HashToken(token string) [32]byte { return sha256.Sum256([]byte(token)) }
-
-// ParseTokens reads the tokens of a file, one a line, 16 to 512 printable
-// ASCII characters without spaces; empty lines and lines that begin with "#"
-// do not count. Errors name the line, never the token.
-func ParseTokens(name string, r io.Reader) ([][32]byte, error) {
-	lines := bufio.NewScanner(io.LimitReader(r, maxTokenFile))
-	var out [][32]byte
-	for n := 1; lines.Scan(); n++ {
-		token := strings.TrimSpace(lines.Text())
-		if token == "" || token[0] == '#' {
-			continue
-		}
-		if err := CheckToken(token); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", name, n, err)
-		}
-		out = append(out, HashToken(token))
-	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("%s: holds no token", name)
-	}
-	return out, nil
-}
 
 // CheckToken checks the form of a token, and does not repeat it in the error.
 func CheckToken(token string) error {
@@ -67,40 +35,72 @@ func CheckToken(token string) error {
 	return nil
 }
 
-// admit looks who asks, and refuses who may not.
+// admit finds out who asks. What that allows the backend decides.
 func (h *Handler) admit(c *call) error {
-	if h.config.Open {
-		c.caller.MayRead = true
+	if c.route.access == anyone {
 		return nil
 	}
-	authorization := c.r.Header["Authorization"]
-	c.caller.Credential = h.knows(authorization)
-	c.caller.MayRead = c.caller.Credential
-	switch {
-	case c.caller.MayRead || c.route.access == anyone:
-		return nil
-	case c.route.access == publisher && len(authorization) == 0:
-		return nil
-	case c.route.access == operators && fromThisMachine(c.r):
-		return nil
+	if err := h.identify(c); err != nil {
+		return err
 	}
-	return ErrUnauthorized
+	if c.route.access == operators && h.config.Callers != nil && c.caller.Role != Administrator && !fromThisMachine(c.r) {
+		return ErrUnauthorized
+	}
+	return nil
 }
 
-// knows reports whether an Authorization field holds a read token.
-func (h *Handler) knows(authorization []string) bool {
-	if len(authorization) != 1 {
-		return false
+// identify fills in the caller, whether or not it was known before.
+func (h *Handler) identify(c *call) error {
+	if h.config.Callers == nil {
+		return nil // everybody is nobody
 	}
-	scheme, token, _ := strings.Cut(authorization[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || len(token) > maxToken {
-		return false
+	shown, err := credentialsOf(c.r)
+	if err != nil {
+		return err
 	}
-	got, found := HashToken(token), 0
-	for _, want := range h.config.ReadTokens {
-		found |= subtle.ConstantTimeCompare(got[:], want[:])
+	caller, err := h.config.Callers.Identify(c.r.Context(), shown)
+	if err != nil {
+		return err
 	}
-	return found == 1
+	caller.Address, caller.Request = c.caller.Address, c.caller.Request
+	c.caller = caller
+	return nil
+}
+
+// credentialsOf returns what a request shows. An Authorization field that holds
+// no token is a wrong credential, not none.
+func credentialsOf(r *http.Request) (shown Credentials, err error) {
+	if fields := r.Header["Authorization"]; len(fields) > 0 {
+		scheme, token, _ := strings.Cut(fields[0], " ")
+		if len(fields) > 1 || !strings.EqualFold(scheme, "Bearer") || CheckToken(token) != nil {
+			return shown, ErrUnauthorized
+		}
+		shown.Token = token
+	}
+	if r.TLS != nil {
+		shown.Certificates = r.TLS.PeerCertificates
+	}
+	return shown, nil
+}
+
+// still asks again whether the caller may have what it is given, where that may
+// have changed: for what takes long.
+func (h *Handler) still(c *call) error {
+	select {
+	case <-c.caller.Changed:
+	default:
+		if c.caller.Until.IsZero() || h.now().Before(c.caller.Until) {
+			return nil
+		}
+	}
+	if err := h.identify(c); err != nil {
+		return err
+	}
+	if c.id == (feed.ID{}) {
+		return nil
+	}
+	_, _, err := h.config.Reader.Head(c.r.Context(), c.caller, c.id)
+	return err
 }
 
 // fromThisMachine reports whether a request comes from a loopback address and

@@ -1,8 +1,12 @@
 package feedhttp_test
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -11,14 +15,14 @@ import (
 	"airlock/feed/feedtest"
 )
 
-// TestTokens asks with and without a read token what needs one.
+// TestTokens asks with and without a token what needs one.
 func TestTokens(t *testing.T) {
 	b := newBackend(t)
 	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
 	b.fill(t, a, 1)
+	b.closed = true
 	h := handler(t, b, func(c *feedhttp.Config) {
-		c.Open = false
-		c.ReadTokens = [][32]byte{feedhttp.HashToken("another-token-of-ours"), feedhttp.HashToken(benchToken)}
+		c.Callers = tokens{benchToken: {Role: feedhttp.Administrator}, spaceToken: {Role: feedhttp.Enrolled}}
 	})
 	for _, c := range []struct {
 		name, target string
@@ -28,6 +32,7 @@ func TestTokens(t *testing.T) {
 		{"right", shared + "/checkpoint", []string{"Authorization: Bearer " + benchToken}, 200},
 		{"right, other case of the scheme", shared + "/checkpoint", []string{"Authorization: bearer " + benchToken}, 200},
 		{"right, metrics", "/metrics", []string{"Authorization: Bearer " + benchToken}, 200},
+		{"a Space's, metrics", "/metrics", []string{"Authorization: Bearer " + spaceToken}, 401},
 		{"none", shared + "/checkpoint", nil, 401},
 		{"none, no such feed", "/v1/feeds/acme/dev-qa/other/checkpoint", nil, 401},
 		{"none, list", "/v1/feeds", nil, 401},
@@ -37,6 +42,7 @@ func TestTokens(t *testing.T) {
 		{"none, from elsewhere", "/metrics", nil, 401},
 		{"none, needs none", "/v1/", nil, 200},
 		{"none, health", "/healthz", nil, 200},
+		{"wrong, needs none", "/v1/", []string{"Authorization: Bearer " + benchToken + "x"}, 200},
 		{"wrong", shared + "/checkpoint", []string{"Authorization: Bearer " + benchToken + "x"}, 401},
 		{"a hash", shared + "/checkpoint", []string{"Authorization: Bearer " + strings.Repeat("0", 64)}, 401},
 		{"empty", shared + "/checkpoint", []string{"Authorization: Bearer "}, 401},
@@ -49,32 +55,49 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %d %v %s, want %d", c.name, w.Code, w.Header(), w.Body, c.status)
 		}
 	}
-	if w := ask(h, "POST", shared+"/entries", "", "Content-Type: "+feedhttp.BatchMediaType); w.Code != 400 {
-		t.Errorf("a publisher without a read token: %d", w.Code)
+	if w := ask(h, "POST", shared+"/entries", "", "Content-Type: "+feedhttp.BatchMediaType); w.Code != 401 {
+		t.Errorf("a publisher without a token: %d", w.Code)
+	}
+	if w := ask(h, "POST", shared+"/entries", "", "Authorization: Bearer "+spaceToken, "Content-Type: "+feedhttp.BatchMediaType); w.Code != 400 {
+		t.Errorf("a publisher with a token: %d", w.Code)
 	}
 	if w := ask(h, "POST", shared+"/entries", "", "Authorization: Bearer wrong", "Content-Type: "+feedhttp.BatchMediaType); w.Code != 401 {
 		t.Errorf("a publisher with a wrong token: %d", w.Code)
 	}
 }
 
-// TestOpenOrTokens: where everybody may read, no token could be shown that lets
-// its holder read more.
-func TestOpenOrTokens(t *testing.T) {
-	tokens := [][32]byte{feedhttp.HashToken(benchToken)}
-	if _, err := feedhttp.New(feedhttp.Config{Reader: newBackend(t), Open: true, ReadTokens: tokens}); err == nil {
-		t.Error("open, and with tokens")
+const spaceToken = "a-token-of-some-space"
+
+// TestCertificates: what a TLS client showed gets to who knows callers.
+func TestCertificates(t *testing.T) {
+	var got []feedhttp.Credentials
+	h := handler(t, newBackend(t), func(c *feedhttp.Config) {
+		c.Callers = callersFunc(func(shown feedhttp.Credentials) (feedhttp.Caller, error) {
+			got = append(got, shown)
+			return feedhttp.Caller{}, nil
+		})
+	})
+	r := httptest.NewRequest("GET", "/v1/feeds", nil)
+	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{{Raw: []byte("one")}}}
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if len(got) != 1 || got[0].Token != "" || len(got[0].Certificates) != 1 || string(got[0].Certificates[0].Raw) != "one" {
+		t.Errorf("identified by %+v", got)
 	}
 }
 
-// TestParseTokens reads token files.
-func TestParseTokens(t *testing.T) {
-	got, err := feedhttp.ParseTokens("tokens", strings.NewReader("# readers\n\n"+benchToken+"\r\n another-token-of-ours\n"))
-	if err != nil || len(got) != 2 || got[0] != feedhttp.HashToken(benchToken) || got[1] != feedhttp.HashToken("another-token-of-ours") {
-		t.Errorf("%x, %v", got, err)
+type callersFunc func(feedhttp.Credentials) (feedhttp.Caller, error)
+
+func (f callersFunc) Identify(_ context.Context, shown feedhttp.Credentials) (feedhttp.Caller, error) {
+	return f(shown)
+}
+
+// TestCheckToken refuses tokens that no header holds, and quotes none.
+func TestCheckToken(t *testing.T) {
+	if err := feedhttp.CheckToken(benchToken); err != nil {
+		t.Error(err)
 	}
-	for _, bad := range []string{"", "# none\n", "short\n", benchToken + "\nhunter2 hunter2 hunter2\n", strings.Repeat("x", 600)} {
-		_, err := feedhttp.ParseTokens("tokens", strings.NewReader(bad))
-		if err == nil || strings.Contains(err.Error(), "hunter2") {
+	for _, bad := range []string{"", "short", "hunter2 hunter2 hunter2", "hunter2hunter2hunter2\r\n", strings.Repeat("x", 600)} {
+		if err := feedhttp.CheckToken(bad); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%.20q: %v", bad, err)
 		}
 	}
@@ -97,7 +120,7 @@ func (b *lockedBuilder) Write(p []byte) (int, error) {
 func TestAccessLog(t *testing.T) {
 	var out lockedBuilder
 	h := handler(t, newBackend(t), func(c *feedhttp.Config) {
-		c.Open, c.AccessLog, c.ReadTokens = false, &out, [][32]byte{feedhttp.HashToken(benchToken)}
+		c.AccessLog, c.Callers = &out, tokens{benchToken: {Role: feedhttp.Enrolled}}
 	})
 	given := ask(h, "GET", shared+"/checkpoint", "", "Authorization: Bearer "+benchToken, "X-Request-Id: from-the-proxy-1")
 	ask(h, "GET", "/v1/%22%0a%ff%7f", "", "User-Agent: a \"quoted\"\x01 agent\xff", "X-Request-Id: a bad id\"")
@@ -157,7 +180,7 @@ func TestMetrics(t *testing.T) {
 // everybody an operator.
 func TestMetricsBehindProxy(t *testing.T) {
 	h := handler(t, newBackend(t), func(c *feedhttp.Config) {
-		c.Open, c.ReadTokens = false, [][32]byte{feedhttp.HashToken(benchToken)}
+		c.Callers = tokens{}
 	})
 	base := serve(t, h)
 	for header, want := range map[string]int{"": 200, "X-Forwarded-For": 401, "Forwarded": 401} {

@@ -60,22 +60,31 @@ var (
 	uploadComplete = []string{"?1"}
 )
 
-// caching holds the Cache-Control values. What needs a token is no business
-// of shared caches.
+// caching holds the Cache-Control values of an answer.
 type caching struct {
 	forever, short, head []string
 }
 
-func newCaching(open bool) caching {
-	scope := "private"
-	if open {
-		scope = "public"
-	}
+var (
+	forAll = newCaching("public")
+	forOne = newCaching("private") // a shared cache would hand it to everybody
+)
+
+func newCaching(scope string) caching {
 	return caching{
 		forever: []string{scope + ", max-age=31536000, immutable"},
 		short:   []string{scope + ", max-age=60"},
 		head:    []string{scope + ", max-age=1"},
 	}
+}
+
+// caching returns the values for what this caller was given: what nobody had
+// to show a credential for is for all.
+func (c *call) caching() *caching {
+	if c.caller.Role == Nobody {
+		return &forAll
+	}
+	return &forOne
 }
 
 // largeBody is the size in bytes from which a body is sent in pieces, each of
@@ -143,6 +152,9 @@ func (h *Handler) copy(c *call, src io.Reader, n int64) (sent int64, err error) 
 			return sent, err
 		}
 		if sent < n {
+			if err := h.still(c); err != nil {
+				return sent, err
+			}
 			h.extendWrite(c)
 		}
 	}

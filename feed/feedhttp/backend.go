@@ -9,21 +9,6 @@ import (
 	"airlock/storage"
 )
 
-// Caller is who asks: what the transport knows of the other end. The backend
-// decides what that allows, and writes it down.
-type Caller struct {
-	// Address is the remote address, for the audit line.
-	Address string
-	// Request is the id of the request, end to end.
-	Request string
-	// MayRead holds that the caller showed a read credential, or needs none
-	// because the server is open on loopback.
-	MayRead bool
-	// Credential holds that the caller showed a read credential, or has the
-	// store itself: feeds that name people are for no other.
-	Credential bool
-}
-
 // Errors of a backend reach the client as the same errors (see problem.go):
 // those of feed, storage and trust, of context and io/fs, and those of this
 // package. A backend translates others, such as feed/log's, into them, as in
@@ -53,8 +38,11 @@ type Reader interface {
 	Delta(ctx context.Context, c Caller, id feed.ID, base, target storage.Digest) ([]byte, error)
 }
 
-// Writer is what a server takes in. Who may append shows in the statements.
+// Writer is what a server takes in. Who signed shows in the statements; every
+// method asks besides whether the caller may bring them.
 type Writer interface {
+	// MayAppend asks that alone: before the body of a request is read.
+	MayAppend(ctx context.Context, c Caller, id feed.ID) error
 	// Expect checks the statements and returns, of the objects that they name
 	// (through the manifests given here or present), those that the store does
 	// not have. Only these are taken by Upload, for an hour.

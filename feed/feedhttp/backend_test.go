@@ -32,6 +32,8 @@ type backend struct {
 	calls  atomic.Int64
 	// inMemory makes Object answer with bytes, not with a stream.
 	inMemory bool
+	// closed keeps out who shows no credential.
+	closed bool
 
 	mu       sync.Mutex
 	expected map[storage.Digest]int64
@@ -59,12 +61,43 @@ func (b *backend) called(method string) error {
 	return b.refuse(method)
 }
 
+// reads is the access rule of the backend.
+func (b *backend) reads(c feedhttp.Caller) error {
+	if b.closed && c.Role == feedhttp.Nobody {
+		return feedhttp.ErrUnauthorized
+	}
+	return nil
+}
+
+func (b *backend) MayAppend(_ context.Context, c feedhttp.Caller, _ feed.ID) error {
+	if b.closed && c.Role == feedhttp.Nobody {
+		return feedhttp.ErrUnauthorized
+	}
+	return nil
+}
+
+// tokens is a feedhttp.Callers of whoever holds one of them.
+type tokens map[string]feedhttp.Caller
+
+func (t tokens) Identify(_ context.Context, shown feedhttp.Credentials) (feedhttp.Caller, error) {
+	if shown.Token == "" {
+		return feedhttp.Caller{}, nil
+	}
+	if c, ok := t[shown.Token]; ok {
+		return c, nil
+	}
+	return feedhttp.Caller{}, feedhttp.ErrUnauthorized
+}
+
 func (b *backend) LogKey(context.Context) ([]byte, error) {
 	return b.key.Public(), b.called("LogKey")
 }
 
 func (b *backend) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
-	if err := b.called("Feeds"); err != nil || !c.MayRead {
+	if err := b.called("Feeds"); err != nil {
+		return nil, err
+	}
+	if err := b.reads(c); err != nil {
 		return nil, err
 	}
 	return b.logs.List(ctx)
@@ -74,8 +107,8 @@ func (b *backend) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed
 	if err := b.called("Head"); err != nil {
 		return feed.Checkpoint{}, nil, err
 	}
-	if !c.MayRead {
-		return feed.Checkpoint{}, nil, fs.ErrNotExist
+	if err := b.reads(c); err != nil {
+		return feed.Checkpoint{}, nil, err
 	}
 	l := b.logs.Feed(id)
 	if _, err := l.Head(ctx); err != nil {
@@ -89,8 +122,8 @@ func (b *backend) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p fee
 	if err := b.called("Part"); err != nil {
 		return nil, err
 	}
-	if !c.MayRead {
-		return nil, fs.ErrNotExist
+	if err := b.reads(c); err != nil {
+		return nil, err
 	}
 	l := b.logs.Feed(id)
 	switch p.Kind {
@@ -114,7 +147,10 @@ func (b *backend) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d s
 		return nil, err
 	}
 	chunker, ok := b.store.Objects(id.Space.String()).(storage.Chunker)
-	if !c.MayRead || !ok {
+	if err := b.reads(c); err != nil {
+		return nil, err
+	}
+	if !ok {
 		return nil, fs.ErrNotExist
 	}
 	x, err := chunker.Chunks(ctx, d)
@@ -129,7 +165,10 @@ func (b *backend) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base
 		return nil, err
 	}
 	differ, ok := b.store.Objects(id.Space.String()).(storage.Differ)
-	if !c.MayRead || !ok {
+	if err := b.reads(c); err != nil {
+		return nil, err
+	}
+	if !ok {
 		return nil, fs.ErrNotExist
 	}
 	p, err := differ.Delta(ctx, base, target)
@@ -140,8 +179,8 @@ func (b *backend) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d s
 	if err := b.called("Object"); err != nil {
 		return feedhttp.Object{}, err
 	}
-	if !c.MayRead {
-		return feedhttp.Object{}, fs.ErrNotExist
+	if err := b.reads(c); err != nil {
+		return feedhttp.Object{}, err
 	}
 	objects := b.store.Objects(id.Space.String())
 	info, err := objects.Stat(ctx, d)

@@ -55,12 +55,12 @@ func benchHandler(b *testing.B) (h *feedhttp.Handler, objectPath, headPath, head
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { log.Close() })
-	head, _, err := back.Head(b.Context(), feedhttp.Caller{MayRead: true}, a.ID)
+	head, _, err := back.Head(b.Context(), feedhttp.Caller{}, a.ID)
 	if err != nil {
 		b.Fatal(err)
 	}
 	fast := &fastBackend{backend: back, head: head, object: feedhttp.Object{Bytes: make([]byte, 2048), Size: 2048}}
-	h, err = feedhttp.New(feedhttp.Config{Reader: fast, ReadTokens: [][32]byte{feedhttp.HashToken(benchToken)}, AccessLog: log})
+	h, err = feedhttp.New(feedhttp.Config{Reader: fast, Callers: tokens{benchToken: {Role: feedhttp.Enrolled}}, AccessLog: log})
 	if err != nil {
 		b.Fatal(err)
 	}

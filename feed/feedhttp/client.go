@@ -23,7 +23,7 @@ type ClientConfig struct {
 	Base *url.URL
 	// HTTP sends the requests; nil makes one. Its redirect policy is replaced.
 	HTTP *http.Client
-	// Token is the read token, sent to Base and to nobody else.
+	// Token is the bearer token, sent to Base and to nobody else.
 	Token     string
 	UserAgent string // "airlock" where it is empty
 	Retry     Retry

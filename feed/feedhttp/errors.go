@@ -14,8 +14,9 @@ var (
 	ErrClosing = errors.New("the server is closing")
 	// ErrSlow reports a body that came too slowly.
 	ErrSlow = errors.New("the body came too slowly")
-	// ErrUnauthorized reports a missing or wrong read token.
-	ErrUnauthorized = errors.New("a read token is needed")
+	// ErrUnauthorized reports that no credential was shown where one is needed,
+	// or one that is not known, has ended or was revoked.
+	ErrUnauthorized = errors.New("a credential is needed")
 	// ErrForeignLog reports a feed that is kept by another operator, whose key
 	// signs its log: it can be read here, not added to.
 	ErrForeignLog = errors.New("the feed's log is kept by another operator")

@@ -21,12 +21,9 @@ import (
 type Config struct {
 	Reader Reader
 	Writer Writer // nil for a server that only reads
-	// Open lets everybody read. It is for listeners that only this machine
-	// reaches; others need ReadTokens.
-	Open bool
-	// ReadTokens holds what HashToken made of each token that may read; none
-	// where everybody may. Without tokens nobody reads a feed that names people.
-	ReadTokens [][32]byte
+	// Callers knows who asks; without it everybody is Nobody, and a credential
+	// that is shown counts for nothing.
+	Callers Callers
 	// Ready reports whether the store answers; nil asks the Reader for its key.
 	Ready  func(context.Context) error
 	Limits Limits
@@ -55,7 +52,6 @@ type Handler struct {
 	ids     requestIDs
 	heads   headLines
 	zstd    *compressor
-	caching caching
 
 	appends, uploads, waiters gate
 	turns                     turns
@@ -70,12 +66,6 @@ func New(c Config) (*Handler, error) {
 	if c.Reader == nil {
 		return nil, errors.New("feedhttp: a handler needs a reader")
 	}
-	if !c.Open && len(c.ReadTokens) == 0 {
-		return nil, errors.New("feedhttp: reading is neither open nor is there a read token")
-	}
-	if c.Open && len(c.ReadTokens) > 0 {
-		return nil, errors.New("feedhttp: reading is open, so there is nothing to show a read token for")
-	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -83,7 +73,7 @@ func New(c Config) (*Handler, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now,
-		caching: newCaching(c.Open), drain: make(chan struct{})}
+		drain: make(chan struct{})}
 	h.appends.max, h.uploads.max, h.waiters.max = int64(h.limits.Appends), int64(h.limits.Uploads), int64(h.limits.Waiters)
 	h.ids.seed()
 	h.routes = newRoutes()

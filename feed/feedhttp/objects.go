@@ -28,7 +28,7 @@ func getObject(h *Handler, c *call) (answer, error) {
 	a := answer{stream: o.ReadCloser}
 	values := objectValues(d, c.rest, o.Size)
 	a.set("Etag", values[0:1:1])
-	a.set("Cache-Control", h.caching.forever)
+	a.set("Cache-Control", c.caching().forever)
 	if match := c.r.Header["If-Match"]; match != nil && !listsTag(match, values[0]) {
 		a.close()
 		return answer{}, fmt.Errorf("object %s: %w", d, ErrPrecondition)
@@ -57,7 +57,7 @@ func getChunks(h *Handler, c *call) (answer, error) {
 		return answer{}, badRequest("path: %s", err)
 	}
 	b, err := h.config.Reader.Chunks(c.r.Context(), c.caller, c.id, d)
-	return h.replaceable(b, err)
+	return replaceable(c, b, err)
 }
 
 // getDelta answers with where the delta between two payloads is.
@@ -72,18 +72,18 @@ func getDelta(h *Handler, c *call) (answer, error) {
 		return answer{}, badRequest("path: payload: %s", err)
 	}
 	b, err := h.config.Reader.Delta(c.r.Context(), c.caller, c.id, base, target)
-	return h.replaceable(b, err)
+	return replaceable(c, b, err)
 }
 
 // replaceable answers with what a store may replace, or with its error.
-func (h *Handler) replaceable(b []byte, err error) (answer, error) {
+func replaceable(c *call, b []byte, err error) (answer, error) {
 	if err != nil {
 		return answer{}, fromStore(err)
 	}
 	a := answer{body: b}
 	a.set("Content-Type", typeOctets)
 	a.set("Content-Length", []string{strconv.Itoa(len(b))})
-	a.set("Cache-Control", h.caching.short)
+	a.set("Cache-Control", c.caching().short)
 	return a, nil
 }
 

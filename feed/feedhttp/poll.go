@@ -34,7 +34,7 @@ func getCheckpoint(h *Handler, c *call) (answer, error) {
 		return answer{}, fromStore(err)
 	}
 	line := h.heads.of(c.id, head)
-	cache := h.caching.head
+	cache := c.caching().head
 	if wait > 0 {
 		cache = noStore
 	}
@@ -74,6 +74,9 @@ func (h *Handler) await(c *call, head feed.Checkpoint, changed <-chan struct{}, 
 	}
 	defer h.waiters.leave()
 	ctx, size := c.r.Context(), head.Size
+	if until := c.caller.Until; !until.IsZero() {
+		wait = min(wait, until.Sub(h.now()))
+	}
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	recheck := time.NewTicker(h.limits.Recheck)
@@ -82,6 +85,10 @@ func (h *Handler) await(c *call, head feed.Checkpoint, changed <-chan struct{}, 
 		select {
 		case <-changed:
 		case <-recheck.C:
+		case <-c.caller.Changed:
+			if err := h.identify(c); err != nil {
+				return head, err
+			}
 		case <-end.C:
 			return head, nil
 		case <-h.drain:

@@ -158,7 +158,7 @@ func TestLongPoll(t *testing.T) {
 // handlerOf is handler for a backend of another type; it ends within the test.
 func handlerOf(t *testing.T, b feedhttp.Reader, change func(*feedhttp.Config)) *feedhttp.Handler {
 	t.Helper()
-	config := feedhttp.Config{Reader: b, Open: true}
+	config := feedhttp.Config{Reader: b}
 	if change != nil {
 		change(&config)
 	}

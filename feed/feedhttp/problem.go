@@ -57,7 +57,7 @@ var rules = []rule{
 	typed("media-type", http.StatusUnsupportedMediaType, "the body is in a form that is not understood",
 		func(e *MediaTypeError, d *document) { d.Got, d.Want = clean(e.Got), e.Want },
 		func(d *document) error { return &MediaTypeError{d.Got, d.Want} }),
-	sentinel("unauthorized", http.StatusUnauthorized, "a read token is needed", false, ErrUnauthorized),
+	sentinel("unauthorized", http.StatusUnauthorized, "a credential is needed, and this is none that counts here", false, ErrUnauthorized),
 	sentinel("foreign-log", http.StatusForbidden, "the feed is kept by another operator", false, ErrForeignLog),
 	sentinel("went-back", http.StatusInternalServerError, "the store went back behind what the server has seen", false, ErrWentBack),
 	sentinel("precondition", http.StatusPreconditionFailed, "the content is not the one expected", false, ErrPrecondition),

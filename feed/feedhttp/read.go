@@ -59,7 +59,7 @@ func getTile(h *Handler, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, fromStore(err)
 	}
-	return h.partAnswer(p, b, false), nil
+	return partAnswer(c, p, b, false), nil
 }
 
 func getSegment(h *Handler, c *call) (answer, error) { return h.framed(c, Segment) }
@@ -88,7 +88,7 @@ func (h *Handler) framed(c *call, kind PartKind) (answer, error) {
 	if err != nil {
 		return answer{}, fromStore(err)
 	}
-	a := h.partAnswer(p, b, zstd)
+	a := partAnswer(c, p, b, zstd)
 	a.set("Vary", varyCoding)
 	return a, nil
 }
@@ -104,15 +104,15 @@ func (h *Handler) compressed(c *call, p Part, raw func() ([]byte, error)) ([]byt
 	return h.zstd.get(partKey{head.Origin, p}, raw)
 }
 
-func (h *Handler) partAnswer(p Part, b []byte, zstd bool) answer {
+func partAnswer(c *call, p Part, b []byte, zstd bool) answer {
 	a := answer{body: b}
 	a.set("Content-Type", typeOctets)
 	a.set("Content-Length", []string{strconv.Itoa(len(b))})
 	switch {
 	case p.Kind == Pack || p.Width < feed.SegmentSize:
-		a.set("Cache-Control", h.caching.short) // packs may be purged
+		a.set("Cache-Control", c.caching().short) // packs may be purged
 	default:
-		a.set("Cache-Control", h.caching.forever)
+		a.set("Cache-Control", c.caching().forever)
 	}
 	if zstd {
 		a.set("Content-Encoding", codingZstd)

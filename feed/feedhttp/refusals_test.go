@@ -140,14 +140,11 @@ func TestCaching(t *testing.T) {
 	b.fill(t, a, 260)
 	object := b.put(t, a.ID, []byte("an object")).Hex()
 	cut, delta := b.putLarge(t, a.ID)
-	for _, open := range []bool{true, false} {
-		scope := "public"
-		h := handler(t, b, func(c *feedhttp.Config) {
-			if c.Open = open; !open {
-				c.ReadTokens = [][32]byte{feedhttp.HashToken(benchToken)}
-				scope = "private" // a shared cache would hand it to everybody
-			}
-		})
+	h := handler(t, b, func(c *feedhttp.Config) { c.Callers = tokens{benchToken: {Role: feedhttp.Enrolled}} })
+	for scope, header := range map[string][]string{
+		"public":  nil,
+		"private": {"Authorization: Bearer " + benchToken}, // a shared cache would hand it to everybody
+	} {
 		for path, want := range map[string]string{
 			"/object/" + object:         scope + ", max-age=31536000, immutable",
 			"/segment/000":              scope + ", max-age=31536000, immutable",
@@ -160,7 +157,7 @@ func TestCaching(t *testing.T) {
 			"/checkpoint":               scope + ", max-age=1",
 			"/checkpoint?wait=1&size=1": "no-store",
 		} {
-			w := ask(h, "GET", shared+path, "", "Authorization: Bearer "+benchToken)
+			w := ask(h, "GET", shared+path, "", header...)
 			if got := w.Header().Get("Cache-Control"); w.Code != 200 || got != want {
 				t.Errorf("%s: %d, Cache-Control %q, want %q", path, w.Code, got, want)
 			}
@@ -178,12 +175,8 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// TestConfig holds that nobody serves feeds to everybody by forgetting a field.
 func TestConfig(t *testing.T) {
-	if _, err := feedhttp.New(feedhttp.Config{Reader: newBackend(t)}); err == nil {
-		t.Error("a handler that is neither open nor has tokens")
-	}
-	if _, err := feedhttp.New(feedhttp.Config{Open: true}); err == nil {
+	if _, err := feedhttp.New(feedhttp.Config{}); err == nil {
 		t.Error("a handler without a reader")
 	}
 }

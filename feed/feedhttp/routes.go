@@ -19,10 +19,9 @@ type endpoint func(*Handler, *call) (answer, error)
 type access int
 
 const (
-	anyone    access = iota // says nothing about feeds
-	readers                 // needs a read token where the server is not open
-	publisher               // the statements say who may
-	operators               // readers, or this machine
+	anyone    access = iota // says nothing about feeds; nobody is asked for a credential
+	callers                 // the backend decides by who asks
+	operators               // administrators, and this machine
 )
 
 // route is one resource: a row of the interface.
@@ -51,18 +50,18 @@ const feedTemplate = feedsPath + "{organisation}/{space}/{feed}/"
 func newRoutes() *routes {
 	rs := &routes{unknown: &route{name: "unknown"}}
 	rs.all = []*route{
-		{name: "object", path: feedTemplate + "object/{rest}", access: readers, get: getObject, fast: "object/"},
-		{name: "checkpoint", path: feedTemplate + "checkpoint", access: readers, get: getCheckpoint, fast: "checkpoint", wholeFast: true},
-		{name: "segment", path: feedTemplate + "segment/{rest:.+}", access: readers, get: getSegment, fast: "segment/"},
-		{name: "pack", path: feedTemplate + "pack/{rest:.+}", access: readers, get: getPack, fast: "pack/"},
-		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: readers, get: getTile, fast: "tile/"},
-		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: readers, get: getChunks},
-		{name: "delta", path: feedTemplate + "delta/{rest:.+}", access: readers, get: getDelta},
-		{name: "entries", path: feedTemplate + "entries", access: publisher, post: postEntries},
-		{name: "uploads", path: feedTemplate + "uploads", access: publisher, post: postUploads},
-		{name: "upload", path: feedTemplate + "uploads/{rest}", access: publisher, head: headUpload, patch: patchUpload},
+		{name: "object", path: feedTemplate + "object/{rest}", access: callers, get: getObject, fast: "object/"},
+		{name: "checkpoint", path: feedTemplate + "checkpoint", access: callers, get: getCheckpoint, fast: "checkpoint", wholeFast: true},
+		{name: "segment", path: feedTemplate + "segment/{rest:.+}", access: callers, get: getSegment, fast: "segment/"},
+		{name: "pack", path: feedTemplate + "pack/{rest:.+}", access: callers, get: getPack, fast: "pack/"},
+		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: callers, get: getTile, fast: "tile/"},
+		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: callers, get: getChunks},
+		{name: "delta", path: feedTemplate + "delta/{rest:.+}", access: callers, get: getDelta},
+		{name: "entries", path: feedTemplate + "entries", access: callers, post: postEntries},
+		{name: "uploads", path: feedTemplate + "uploads", access: callers, post: postUploads},
+		{name: "upload", path: feedTemplate + "uploads/{rest}", access: callers, head: headUpload, patch: patchUpload},
 		{name: "info", path: infoPath, access: anyone, get: getInfo},
-		{name: "feeds", path: "/v1/feeds", access: readers, get: getFeeds},
+		{name: "feeds", path: "/v1/feeds", access: callers, get: getFeeds},
 		{name: "healthz", path: "/healthz", access: anyone, get: getHealth},
 		{name: "readyz", path: "/readyz", access: anyone, get: getReady},
 		{name: "metrics", path: "/metrics", access: operators, get: getMetrics},

@@ -15,7 +15,7 @@ import (
 // handler returns a handler over b, changed by change.
 func handler(tb testing.TB, b *backend, change func(*feedhttp.Config)) *feedhttp.Handler {
 	tb.Helper()
-	config := feedhttp.Config{Reader: b, Writer: b, Open: true, Version: "test"}
+	config := feedhttp.Config{Reader: b, Writer: b, Version: "test"}
 	if change != nil {
 		change(&config)
 	}

@@ -35,7 +35,7 @@ func checkBase(given *url.URL) (*url.URL, error) {
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 		return nil, fail("want http://host or https://host", "")
 	case u.User != nil:
-		return nil, fail("holds a user name", "give the read token by its own option")
+		return nil, fail("holds a user name", "give the token by its own option")
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, fail("has a query or fragment", "")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
@@ -97,7 +97,7 @@ func newHTTP(given *http.Client, base *url.URL, token string, received *atomic.I
 	return &out
 }
 
-// tokenTransport adds the read token to requests to one server, and counts
+// tokenTransport adds the token to requests to one server, and counts
 // what comes back. net/http itself would take the token along to other ports
 // and subdomains.
 type tokenTransport struct {

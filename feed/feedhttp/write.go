@@ -54,6 +54,9 @@ func (h *Handler) withBatch(c *call, do func(feed.Batch) (any, error)) (answer, 
 	if err := checkMediaType(c.r, BatchMediaType); err != nil {
 		return answer{}, err
 	}
+	if err := h.config.Writer.MayAppend(c.r.Context(), c.caller, c.id); err != nil {
+		return answer{}, err
+	}
 	if !h.appends.enter() {
 		return answer{}, ErrBusy
 	}

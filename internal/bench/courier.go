@@ -59,7 +59,7 @@ func (c *courier) carry(ctx context.Context, s *site, server *peers.Server) erro
 		return err
 	}
 	err := c.charge(server, &c.created, func() (peers.Cost, error) {
-		return s.createBundle(ctx, "--server", "http://"+server.Addr, "--token-file", s.path("tokens"))
+		return s.createBundle(ctx, "--server", "http://"+server.Addr, "--token-file", s.path("token"))
 	})
 	if err != nil {
 		return err

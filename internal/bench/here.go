@@ -67,7 +67,7 @@ func (h *here) listen(s *site) (addr string, err error) {
 	if err != nil {
 		return "", errors.Join(err, access.Close())
 	}
-	handler, err := feedhttp.New(feedhttp.Config{Reader: h.Server, Writer: h.Server, Open: true, AccessLog: access, Version: "bench", Now: time.Now})
+	handler, err := feedhttp.New(feedhttp.Config{Reader: h.Server, Writer: h.Server, Callers: h.Server, AccessLog: access, Version: "bench", Now: time.Now})
 	if err != nil {
 		return "", errors.Join(err, access.Close(), l.Close())
 	}

@@ -44,7 +44,7 @@ func measureLoads(ctx context.Context, b *bench) []row {
 	}
 	rows[0].lines = []line{{what: fmt.Sprintf("GET, 200, %d bytes", last.BodyBytes), unit: "requests per CPU-second", peer: &nginxWhole, ours: whole, target: atLeast(0.4)}}
 	rows[1].lines = []line{{what: "GET with If-None-Match, 304", unit: "requests per CPU-second", peer: &nginxUnchanged, ours: unchanged, target: atLeast(0.3)}}
-	rows[0].note("Generator for both: %s, one thread, %d connections, %s. Both write an access log to a file. Airlock counts every request for its metrics; every request brings a read token, which is checked.", last.Generator, connections, b.loadTime)
+	rows[0].note("Generator for both: %s, one thread, %d connections, %s. Both write an access log to a file. Airlock counts every request for its metrics; every request brings a token, which is checked.", last.Generator, connections, b.loadTime)
 	return rows
 }
 

@@ -90,7 +90,7 @@ func (b *bench) newcomerHTTP(ctx context.Context, g *grown, to *side) error {
 		return err
 	}
 	defer server.Stop()
-	cost, err := b.newcomer(ctx, g, "--server", "http://"+server.Addr, "--token-file", g.path("tokens"))
+	cost, err := b.newcomer(ctx, g, "--server", "http://"+server.Addr, "--token-file", g.path("token"))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,7 +27,7 @@ const (
 // in the folder: "dev" and "op". The server's store is a folder in "op".
 type site struct {
 	airlock, dir string
-	token        string // of readers
+	token        string // of an administrator
 	id           feed.ID
 	own          *trust.History
 	signer       *signing.Signer
@@ -41,13 +40,11 @@ func newSite(ctx context.Context, airlock, dir string) (*site, error) {
 		{"--home", s.path("dev"), "init", spaceName, "--plain-keys", "--person", "Bench"},
 		{"--home", s.path("dev"), "identity", "export", "-o", s.path("dev.id")},
 		{"--home", s.path("op"), "server", "admit", s.path("dev.id")},
+		{"--home", s.path("op"), "server", "token", "add", "--administrator", "--for", "3650d", "-o", s.path("token")},
 	} {
 		if _, _, err := peers.Run(ctx, airlock, args...); err != nil {
 			return nil, err
 		}
-	}
-	if err := os.WriteFile(s.path("tokens"), []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return nil, err
 	}
 	return s, s.open()
 }
@@ -69,7 +66,7 @@ func (s *site) open() error {
 	if s.signer, err = h.Publisher(func() (string, error) { return "", errors.New("the key is plain") }); err != nil {
 		return err
 	}
-	token, err := os.ReadFile(s.path("tokens"))
+	token, err := os.ReadFile(s.path("token"))
 	s.token = strings.TrimSpace(string(token))
 	s.id = feed.ID{Space: s.own.Space(), Name: feedName}
 	return err
@@ -90,7 +87,7 @@ func (s *site) serve(ctx context.Context) (*peers.Server, error) {
 
 func (s *site) serveArgs(addr string) []string {
 	return []string{"--home", s.path("op"), "serve", "--listen", addr,
-		"--access-log", s.path("access.log"), "--read-token-file", s.path("tokens")}
+		"--access-log", s.path("access.log"), "--access", "credentials"}
 }
 
 // receiver makes a new home that trusts the Space.

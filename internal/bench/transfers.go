@@ -139,12 +139,12 @@ func (t *transfers) onSite(ctx context.Context, dir string, steps ...func(contex
 
 // publisherArgs are those of every publish command.
 func publisherArgs(s *site, addr, path string) []string {
-	return []string{"--home", s.path("dev"), "--server", "http://" + addr, "--token-file", s.path("tokens"), "publish", feedName, path}
+	return []string{"--home", s.path("dev"), "--server", "http://" + addr, "--token-file", s.path("token"), "publish", feedName, path}
 }
 
 // pullArgs are those of every pull command.
 func pullArgs(s *site, addr string) []string {
-	return []string{"--home", s.path("prod"), "--server", "http://" + addr, "--token-file", s.path("tokens"),
+	return []string{"--home", s.path("prod"), "--server", "http://" + addr, "--token-file", s.path("token"),
 		"pull", s.id.String(), "--into", s.path("conf")}
 }
 

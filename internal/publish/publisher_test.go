@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"airlock/feed"
-	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
 	"airlock/storage"
@@ -37,7 +36,7 @@ func siteOf(t *testing.T, space *trusttest.Space) *site {
 		srv: server.New(server.Config{Store: storage.NewMem(), LogKey: feedtest.Key(1), Now: func() time.Time { return feedtest.Now }})}
 	t.Cleanup(func() { _ = s.srv.Close() })
 	s.id = feed.ID{Space: s.space.Name, Name: "shared"}
-	if _, err := s.srv.Admit(context.Background(), feedhttp.Caller{}, s.space.File()); err != nil {
+	if _, err := s.srv.Admit(context.Background(), server.Operator, s.space.File()); err != nil {
 		t.Fatal(err)
 	}
 	return s

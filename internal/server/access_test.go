@@ -9,62 +9,81 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/internal/server"
 	"airlock/storage"
+	"airlock/trust"
 )
 
-const readToken = "a-token-for-the-readers"
+// withReceipts is a world whose Space has a feed that names people.
+func withReceipts(t *testing.T) (*world, *feedtest.Author, feedtest.Signed) {
+	w := newWorld(t, storage.NewMem())
+	own := feedtest.AuthorOf(t, w.Space, feed.ReceiptsName)
+	first := own.Publish("file/a@1")
+	w.mustSend(append(w.Opening(), w.Publish("file/a@1"))...)
+	if _, err := w.srv.Publish(context.Background(), reader, batch(own.ID, append(own.Opening(), first)...)); err != nil {
+		t.Fatal(err)
+	}
+	return w, own, first
+}
+
+// token makes a token, good for a day.
+func (w *world) token(space trust.Space, feeds ...feed.Pattern) (id, text string) {
+	w.t.Helper()
+	made, text, err := w.srv.AddToken(context.Background(), server.Operator, server.Token{Space: space, Feeds: feeds, Until: w.clock.Now().Add(24 * time.Hour)})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return made.ID, text
+}
+
+// handlerOf serves a server's feeds.
+func handlerOf(t *testing.T, s *server.Server) *feedhttp.Handler {
+	t.Helper()
+	h, err := feedhttp.New(feedhttp.Config{Reader: s, Writer: s, Callers: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	return h
+}
 
 // TestReceiptsNeedCredential asks every read of a feed, over HTTP: receipts are
 // for callers with a credential alone, also on a server that is open.
 func TestReceiptsNeedCredential(t *testing.T) {
-	w := newWorld(t, storage.NewMem())
-	own := feedtest.AuthorOf(t, w.Space, feed.ReceiptsName)
-	first := own.Publish("file/a@1")
-	for _, a := range []*feedtest.Author{w.Author, own} {
-		statements := append(a.Opening(), first)
-		if a == w.Author {
-			statements = append(a.Opening(), a.Publish("file/a@1"))
-		}
-		if _, err := w.srv.Publish(context.Background(), reader, batch(a.ID, statements...)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w, _, first := withReceipts(t)
+	_, administrator := w.token(trust.Space{})
+	_, owner := w.token(w.ID.Space)
 	object := storage.DigestOf(first.Objects[0]).Hex()
 	paths := []string{"checkpoint", "segment/000.p/3", "pack/000.p/3", "tile/0/000.p/3", "tile/entries/000.p/3", "object/" + object}
-	for _, server := range []struct {
-		name   string
-		config feedhttp.Config
-	}{
-		{"open", feedhttp.Config{Reader: w.srv, Writer: w.srv, Open: true}},
-		{"tokens", feedhttp.Config{Reader: w.srv, Writer: w.srv, ReadTokens: [][32]byte{feedhttp.HashToken(readToken)}}},
-	} {
-		h, err := feedhttp.New(server.config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = h.Close() })
+	for name, srv := range map[string]*server.Server{"open": w.srv, "closed": w.closed()} {
+		h := handlerOf(t, srv)
 		for _, path := range paths {
 			for _, c := range []struct {
 				feed, token string
 				status      int
 			}{
-				{"shared", "", map[bool]int{true: 200, false: 401}[server.config.Open]},
+				{"shared", "", map[string]int{"open": 200, "closed": 401}[name]},
 				{"receipts", "", 401},
 				{"receipts", "wrong", 401},
-				{"receipts", readToken, map[bool]int{true: 401, false: 200}[server.config.Open]},
+				{"receipts", "airlock_00aaaaaaaaaa_aaaaaaaaaaaaaaaaaaaaaaaaaa", 401},
+				{"receipts", owner, 200},
+				{"receipts", administrator, 200},
 			} {
 				if got := get(h, "/v1/feeds/acme/dev-qa/"+c.feed+"/"+path, c.token); got.Code != c.status {
-					t.Errorf("%s: %s/%s with token %q: %d, want %d: %s", server.name, c.feed, path, c.token, got.Code, c.status, got.Body)
+					t.Errorf("%s: %s/%s with token %q: %d, want %d: %s", name, c.feed, path, c.token, got.Code, c.status, got.Body)
 				}
 			}
 		}
-		listed := get(h, "/v1/feeds", map[bool]string{false: readToken}[server.config.Open]).Body.String()
-		if !strings.Contains(listed, "acme/dev-qa/shared") || strings.Contains(listed, "receipts") == server.config.Open {
-			t.Errorf("%s: feeds are %s", server.name, listed)
+		for token, want := range map[string]bool{"": false, owner: true, administrator: true} {
+			listed := get(h, "/v1/feeds", token).Body.String()
+			if strings.Contains(listed, "acme/dev-qa/shared") != (name == "open" || token != "") || strings.Contains(listed, "receipts") != want {
+				t.Errorf("%s: with token %q feeds are %s", name, token, listed)
+			}
 		}
 	}
 }
@@ -81,18 +100,19 @@ func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
 
 // TestMayRead asks the methods of the server themselves.
 func TestMayRead(t *testing.T) {
-	w := newWorld(t, storage.NewMem())
-	own := feedtest.AuthorOf(t, w.Space, feed.ReceiptsName)
-	if _, err := w.srv.Publish(t.Context(), reader, batch(own.ID, own.Opening()...)); err != nil {
-		t.Fatal(err)
-	}
+	w, own, _ := withReceipts(t)
+	other := trust.Space{Organisation: "acme", Name: "other"}
 	for _, c := range []struct {
 		caller feedhttp.Caller
 		want   error
 	}{
-		{feedhttp.Caller{}, fs.ErrNotExist},
-		{feedhttp.Caller{MayRead: true}, feedhttp.ErrUnauthorized},
-		{feedhttp.Caller{MayRead: true, Credential: true}, nil},
+		{feedhttp.Caller{}, feedhttp.ErrUnauthorized},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: other}, fs.ErrNotExist},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: w.ID.Space}, nil},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: w.ID.Space, Feeds: []feed.Pattern{"*/*/shared"}}, fs.ErrNotExist},
+		{feedhttp.Caller{Role: feedhttp.Administrator}, nil},
+		{feedhttp.Caller{Role: feedhttp.Administrator, Feeds: []feed.Pattern{"acme/other/*"}}, fs.ErrNotExist},
+		{feedhttp.Caller{Role: feedhttp.Peer}, nil},
 	} {
 		_, _, head := w.srv.Head(t.Context(), c.caller, own.ID)
 		_, part := w.srv.Part(t.Context(), c.caller, own.ID, feedhttp.Part{Kind: feedhttp.Segment, Width: 1})
@@ -109,6 +129,63 @@ func TestMayRead(t *testing.T) {
 		feeds, err := w.srv.Feeds(t.Context(), c.caller)
 		if err != nil || slices.Contains(feeds, own.ID) != (c.want == nil) {
 			t.Errorf("%+v: lists %v, %v", c.caller, feeds, err)
+		}
+	}
+}
+
+// TestMayAppend asks who may bring what a Space signed.
+func TestMayAppend(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	closed := w.closed()
+	other := trust.Space{Organisation: "acme", Name: "other"}
+	first := batch(w.ID, w.Opening()...)
+	for _, c := range []struct {
+		caller feedhttp.Caller
+		want   error
+	}{
+		{feedhttp.Caller{}, feedhttp.ErrUnauthorized},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: other}, trust.ErrUntrusted},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: w.ID.Space, Feeds: []feed.Pattern{"acme/dev-qa/other"}}, trust.ErrUntrusted},
+		{feedhttp.Caller{Role: feedhttp.Enrolled, Space: w.ID.Space}, nil},
+		{feedhttp.Caller{Role: feedhttp.Administrator}, nil},
+		{feedhttp.Caller{Role: feedhttp.Peer}, nil},
+	} {
+		_, publish := closed.Publish(t.Context(), c.caller, first)
+		_, expect := closed.Expect(t.Context(), c.caller, w.ID, first.Statements, nil)
+		_, offset := closed.Offset(t.Context(), c.caller, w.ID, storage.DigestOf([]byte("x")))
+		_, upload := closed.Upload(t.Context(), c.caller, w.ID, storage.DigestOf([]byte("x")), 0, strings.NewReader("x"))
+		for name, err := range map[string]error{"append": closed.MayAppend(t.Context(), c.caller, w.ID), "publish": publish, "expect": expect} {
+			if !errors.Is(err, c.want) {
+				t.Errorf("%+v: %s: %v, want %v", c.caller, name, err, c.want)
+			}
+		}
+		want := c.want
+		if want == nil {
+			want = fs.ErrNotExist // nobody expects it
+		}
+		if !errors.Is(offset, want) || !errors.Is(upload, want) {
+			t.Errorf("%+v: offset: %v; upload: %v; want %v", c.caller, offset, upload, want)
+		}
+	}
+}
+
+// TestAdministrators: what is the operator's alone nobody else does.
+func TestAdministrators(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, storage.NewMem())
+	stranger := feedtest.NewAuthor(t, "acme/other/shared")
+	for _, c := range []feedhttp.Caller{
+		{},
+		{Role: feedhttp.Enrolled, Space: w.ID.Space},
+		{Role: feedhttp.Administrator, Feeds: []feed.Pattern{"*/*/*"}},
+		{Role: feedhttp.Peer},
+	} {
+		_, admit := w.srv.Admit(ctx, c, stranger.Space.File())
+		_, _, add := w.srv.AddToken(ctx, c, server.Token{Until: w.clock.Now().Add(time.Hour)})
+		_, list := w.srv.Tokens(ctx, c)
+		_, revoke := w.srv.RevokeToken(ctx, c, "00aaaaaaaaaa")
+		for _, err := range []error{admit, w.srv.Dismiss(ctx, c, w.ID.Space), add, list, revoke} {
+			wantDenied(t, err, server.RuleCaller)
 		}
 	}
 }

@@ -197,7 +197,7 @@ func TestReadingLarge(t *testing.T) {
 		want   error
 	}{
 		"a reader":               {w.srv, reader, w.ID, nil},
-		"nobody":                 {w.srv, feedhttpCaller(false), w.ID, fs.ErrNotExist},
+		"nobody":                 {w.closed(), feedhttp.Caller{}, w.ID, feedhttp.ErrUnauthorized},
 		"through another Space":  {w.srv, reader, elsewhere, fs.ErrNotExist},
 		"a store without chunks": {newWorld(t, storage.NewMem()).srv, reader, w.ID, fs.ErrNotExist},
 	} {

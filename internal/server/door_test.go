@@ -56,7 +56,7 @@ func newDoor(t *testing.T, limits feedhttp.Limits) *door {
 	d.Space.Next(func(id *trust.Identity) { d.Space.Drop(id, d.alice) })
 	d.mustSend(d.Identity(3)...)
 	d.entries = d.size()
-	h, err := feedhttp.New(feedhttp.Config{Reader: d.srv, Writer: d.srv, Open: true, Limits: limits})
+	h, err := feedhttp.New(feedhttp.Config{Reader: d.srv, Writer: d.srv, Limits: limits})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
 	"airlock/signing"
@@ -258,16 +259,16 @@ func TestReading(t *testing.T) {
 	w := newWorld(t, storage.NewMem())
 	s := w.Publish("file/a@1", feedtest.Text("a", "secret of one Space"))
 	w.mustSend(append(w.Opening(), s)...)
-	nobody := feedhttpCaller(false)
+	nobody, closed := feedhttp.Caller{}, w.closed()
 	d := storage.DigestOf(s.Objects[1])
-	_, _, headErr := w.srv.Head(ctx, nobody, w.ID)
-	_, objectErr := w.srv.Object(ctx, nobody, w.ID, d, 0)
-	for what, err := range map[string]error{"head": headErr, "object": objectErr, "segment": partErr(w, nobody, segment), "pack": partErr(w, nobody, pack), "tile": partErr(w, nobody, tile)} {
-		if !errors.Is(err, fs.ErrNotExist) {
+	_, _, headErr := closed.Head(ctx, nobody, w.ID)
+	_, objectErr := closed.Object(ctx, nobody, w.ID, d, 0)
+	for what, err := range map[string]error{"head": headErr, "object": objectErr, "segment": partErr(closed, w.ID, nobody, segment), "pack": partErr(closed, w.ID, nobody, pack), "tile": partErr(closed, w.ID, nobody, tile)} {
+		if !errors.Is(err, feedhttp.ErrUnauthorized) {
 			t.Errorf("%s without the right to read: %v", what, err)
 		}
 	}
-	if feeds, err := w.srv.Feeds(ctx, nobody); err != nil || len(feeds) != 0 {
+	if feeds, err := closed.Feeds(ctx, nobody); !errors.Is(err, feedhttp.ErrUnauthorized) || len(feeds) != 0 {
 		t.Errorf("feeds without the right to read: %v, %v", feeds, err)
 	}
 	for _, srv := range []*server.Server{w.srv, w.server(server.Config{Cache: storage.NewCache(1 << 20)})} {

@@ -30,9 +30,12 @@ var (
 	_ feed.Publisher = (*Local)(nil)
 )
 
+// Operator is who runs a command on the store itself.
+var Operator = feedhttp.Caller{Role: feedhttp.Administrator, Address: "local"}
+
 // Local returns the in-process ends of the server.
 func (s *Server) Local() *Local {
-	return &Local{s, feedhttp.Caller{Address: "local", MayRead: true, Credential: true}}
+	return &Local{s, Operator}
 }
 
 // Checkpoint returns the newest checkpoint.

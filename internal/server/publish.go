@@ -15,14 +15,14 @@ import (
 // Publish commits a batch: the statements are checked first, then the objects
 // that they name, and only these, are made durable, and then the log commits.
 func (s *Server) Publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (feed.Accepted, error) {
-	accepted, err := s.publish(ctx, b)
+	accepted, err := s.publish(ctx, c, b)
 	err = outward(err)
 	s.audit(ctx, c, "publish", b.Feed.String(), err, "statements", len(b.Statements), "added", accepted.Added)
 	return accepted, err
 }
 
-func (s *Server) publish(ctx context.Context, b feed.Batch) (feed.Accepted, error) {
-	in, err := s.check(ctx, b)
+func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (feed.Accepted, error) {
+	in, err := s.check(ctx, c, b)
 	if err != nil {
 		return feed.Accepted{}, err
 	}
@@ -66,8 +66,12 @@ type incoming struct {
 	before, version int
 }
 
-// check verifies the statements of a batch and collects what they name.
-func (s *Server) check(ctx context.Context, b feed.Batch) (*incoming, error) {
+// check asks whether the caller may bring a batch, verifies its statements and
+// collects what they name.
+func (s *Server) check(ctx context.Context, c feedhttp.Caller, b feed.Batch) (*incoming, error) {
+	if err := s.mayAppend(c, b.Feed); err != nil {
+		return nil, err
+	}
 	if len(b.Statements) == 0 || len(b.Statements) > log.MaxBatch {
 		return nil, &feedhttp.RequestError{Why: fmt.Sprintf("a batch of %d statements, want 1 to %d", len(b.Statements), log.MaxBatch)}
 	}

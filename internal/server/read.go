@@ -16,20 +16,6 @@ import (
 // maxCached bounds an object that is kept in memory, in bytes.
 const maxCached = 1 << 20
 
-// mayRead is the access rule of every read. What a caller may not read does
-// not exist for it; receipts name people and are for callers with a credential
-// alone, also where a server is open to all of its machine.
-func mayRead(c feedhttp.Caller, id feed.ID) error {
-	if !c.MayRead {
-		return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
-	}
-	// Whether there is such a feed is not said either.
-	if id.NamesPeople() && !c.Credential {
-		return fmt.Errorf("feed %s: %w", id, feedhttp.ErrUnauthorized)
-	}
-	return nil
-}
-
 // LogKey returns the operator's public log key.
 func (s *Server) LogKey(context.Context) ([]byte, error) {
 	if s.config.LogKey.IsZero() {
@@ -40,13 +26,16 @@ func (s *Server) LogKey(context.Context) ([]byte, error) {
 
 // Feeds lists the feeds that the caller may read.
 func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
+	if c.Role == feedhttp.Nobody && !s.config.Open {
+		return nil, feedhttp.ErrUnauthorized
+	}
 	all, err := s.logs.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	out := []feed.ID{}
 	for _, id := range all {
-		if mayRead(c, id) == nil {
+		if s.mayRead(c, id) == nil {
 			out = append(out, id)
 		}
 	}
@@ -56,7 +45,7 @@ func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error
 // Head returns the newest checkpoint and a channel that is closed when there
 // is a newer one.
 func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
-	if err := mayRead(c, id); err != nil {
+	if err := s.mayRead(c, id); err != nil {
 		return feed.Checkpoint{}, nil, err
 	}
 	l := s.logs.Feed(id)
@@ -70,7 +59,7 @@ func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.
 
 // Part returns a part of the log.
 func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feedhttp.Part) ([]byte, error) {
-	if err := mayRead(c, id); err != nil {
+	if err := s.mayRead(c, id); err != nil {
 		return nil, err
 	}
 	b, err := s.cached(ctx, fmt.Sprintf("part/%s/%d/%d/%d/%d", id, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
@@ -109,7 +98,7 @@ var errLarge = errors.New("too large to keep in memory")
 
 // Object opens an object of the feed's Space. Small ones come from memory.
 func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
-	if err := mayRead(c, id); err != nil {
+	if err := s.mayRead(c, id); err != nil {
 		return feedhttp.Object{}, err
 	}
 	if d == storage.DigestOf(feed.EmptyConfig) {
@@ -145,7 +134,7 @@ func (s *Server) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 }
 
 func (s *Server) chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
-	if err := mayRead(c, id); err != nil {
+	if err := s.mayRead(c, id); err != nil {
 		return nil, err
 	}
 	chunker, ok := s.config.Store.Objects(id.Space.String()).(storage.Chunker)
@@ -165,7 +154,7 @@ func (s *Server) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base,
 }
 
 func (s *Server) delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base, target storage.Digest) (storage.Pointer, error) {
-	if err := mayRead(c, id); err != nil {
+	if err := s.mayRead(c, id); err != nil {
 		return storage.Pointer{}, err
 	}
 	differ, ok := s.config.Store.Objects(id.Space.String()).(storage.Differ)

@@ -31,6 +31,13 @@ type Config struct {
 	// Deltas makes deltas between the large files of one version and the next,
 	// in the background after each commit.
 	Deltas bool
+	// Open lets who shows no credential read what every admitted Space may, and
+	// bring what a Space signed. It is for servers that only this machine
+	// reaches.
+	Open bool
+	// Watch looks each second whether what callers may do has changed, so that
+	// those who wait hear of it.
+	Watch bool
 	// Window and Fresh are those of log.Config.
 	Window, Fresh time.Duration
 	// Audit gets a line for what changes something, also where it was refused;
@@ -61,6 +68,9 @@ type Server struct {
 	logs     *log.Logs
 	expected expected
 	deltas   *deltas // nil where none are made
+	access   *accessState
+	watching sync.WaitGroup
+	stop     context.CancelFunc // ends watching
 
 	mu     sync.Mutex
 	spaces map[trust.Space]*trust.History
@@ -91,9 +101,14 @@ func New(c Config) *Server {
 		expected: expected{objects: map[objectKey]expectation{}},
 		spaces:   map[trust.Space]*trust.History{},
 		views:    map[feed.ID]*feedView{},
+		access:   newAccessState(c.Store.Cells, c.Now, c.Logger),
 	}
 	if c.Deltas {
 		s.deltas = s.startDeltas()
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	if s.stop = stop; c.Watch {
+		s.watching.Go(func() { s.access.watch(ctx) })
 	}
 	return s
 }
@@ -101,6 +116,8 @@ func New(c Config) *Server {
 // Close finishes what is being committed, and gives up what is done in the
 // background.
 func (s *Server) Close() error {
+	s.stop()
+	s.watching.Wait()
 	if s.deltas != nil {
 		s.deltas.close()
 	}
@@ -119,13 +136,17 @@ const RuleAdmission = "admission"
 
 // Admit lets a Space append. Admitting it again is harmless, and ends a
 // dismissal; another lineage under a name that was admitted is refused.
+// Administrators may.
 func (s *Server) Admit(ctx context.Context, c feedhttp.Caller, file []byte) (*trust.History, error) {
 	h, err := trust.ParseFile(file)
 	if err != nil {
 		return nil, err
 	}
-	if err = s.admit(ctx, h, file); err == nil {
-		err = s.setStanding(ctx, h.Space(), inForce)
+	if err = mayAdminister(c); err == nil {
+		err = s.admit(ctx, h, file)
+	}
+	if err == nil {
+		err = s.setDismissed(ctx, h.Space(), false)
 	}
 	s.audit(ctx, c, "admit", h.Space().String(), err, "lineage", h.Lineage().String())
 	if err != nil {
@@ -196,7 +217,7 @@ func (s *Server) admitted(ctx context.Context, space trust.Space) (*trust.Histor
 
 // audit writes the line of an operation: who asked for what, and how it ended.
 func (s *Server) audit(ctx context.Context, c feedhttp.Caller, operation, thing string, err error, more ...any) {
-	args := append([]any{"operation", operation, "thing", thing, "address", c.Address, "request", c.Request}, more...)
+	args := append([]any{"operation", operation, "thing", thing, "caller", c.String(), "credential", c.Credential, "address", c.Address, "request", c.Request}, more...)
 	if err != nil {
 		s.config.Audit.LogAttrs(ctx, slog.LevelWarn, "refused", toAttrs(append(args, "error", err.Error()))...)
 		return
@@ -219,6 +240,6 @@ func (s *Server) AdmitSelf(ctx context.Context, h *trust.History) error {
 	if have, err := s.admitted(ctx, h.Space()); err == nil && have.Lineage() == h.Lineage() {
 		return nil
 	}
-	_, err := s.Admit(ctx, feedhttp.Caller{Address: "local"}, trust.FormatFile(h))
+	_, err := s.Admit(ctx, Operator, trust.FormatFile(h))
 	return err
 }

@@ -47,7 +47,8 @@ type world struct {
 	clock *clock
 }
 
-var reader = feedhttp.Caller{MayRead: true}
+// reader may do everything.
+var reader = feedhttp.Caller{Role: feedhttp.Administrator}
 
 func newWorld(t *testing.T, store *storage.Store) *world {
 	t.Helper()
@@ -57,10 +58,24 @@ func newWorld(t *testing.T, store *storage.Store) *world {
 	return w
 }
 
-// server starts another server on the store.
+// server starts another server on the store, one that is open.
 func (w *world) server(c server.Config) *server.Server {
 	w.t.Helper()
-	c.Store, c.Now = w.store, w.clock.Now
+	c.Open = true
+	return w.start(c)
+}
+
+// closed starts another server on the store, one that asks for credentials.
+func (w *world) closed() *server.Server {
+	w.t.Helper()
+	return w.start(server.Config{})
+}
+
+func (w *world) start(c server.Config) *server.Server {
+	w.t.Helper()
+	if c.Store = w.store; c.Now == nil {
+		c.Now = w.clock.Now
+	}
 	if c.LogKey.IsZero() {
 		c.LogKey = w.Key
 	}
@@ -129,7 +144,7 @@ func (w *world) stored(d storage.Digest) bool {
 // client serves s over HTTP and returns the other end.
 func client(t *testing.T, s *server.Server) *feedhttp.Client {
 	t.Helper()
-	h, err := feedhttp.New(feedhttp.Config{Reader: s, Writer: s, Open: true})
+	h, err := feedhttp.New(feedhttp.Config{Reader: s, Writer: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,14 +77,14 @@ func (s *Server) Expect(ctx context.Context, c feedhttp.Caller, id feed.ID, stat
 	for _, m := range manifests {
 		b.Objects = append(b.Objects, feed.ContentOf(m))
 	}
-	missing, err := s.expect(ctx, b)
+	missing, err := s.expect(ctx, c, b)
 	err = outward(err)
 	s.audit(ctx, c, "expect", id.String(), err, "objects", len(missing))
 	return missing, err
 }
 
-func (s *Server) expect(ctx context.Context, b feed.Batch) ([]storage.Ref, error) {
-	in, err := s.check(ctx, b)
+func (s *Server) expect(ctx context.Context, c feedhttp.Caller, b feed.Batch) ([]storage.Ref, error) {
+	in, err := s.check(ctx, c, b)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +98,11 @@ func (s *Server) expect(ctx context.Context, b feed.Batch) ([]storage.Ref, error
 	return missing, s.expected.add(b.Feed.Space, missing, s.config.Now())
 }
 
-// expectedRef returns the size of an object that may be uploaded.
-func (s *Server) expectedRef(id feed.ID, d storage.Digest) (storage.Ref, error) {
+// expectedRef returns the size of an object that the caller may upload.
+func (s *Server) expectedRef(c feedhttp.Caller, id feed.ID, d storage.Digest) (storage.Ref, error) {
+	if err := s.mayAppend(c, id); err != nil {
+		return storage.Ref{}, err
+	}
 	size, ok := s.expected.size(id.Space, d, s.config.Now())
 	if !ok || s.config.Spool == nil {
 		return storage.Ref{}, fmt.Errorf("feed %s: upload of %s is not expected: %w", id, d, fs.ErrNotExist)
@@ -108,8 +111,8 @@ func (s *Server) expectedRef(id feed.ID, d storage.Digest) (storage.Ref, error) 
 }
 
 // Offset returns how much of an upload has arrived.
-func (s *Server) Offset(ctx context.Context, _ feedhttp.Caller, id feed.ID, d storage.Digest) (int64, error) {
-	ref, err := s.expectedRef(id, d)
+func (s *Server) Offset(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) (int64, error) {
+	ref, err := s.expectedRef(c, id, d)
 	if err != nil {
 		return 0, err
 	}
@@ -122,7 +125,7 @@ func (s *Server) Offset(ctx context.Context, _ feedhttp.Caller, id feed.ID, d st
 
 // Upload adds bytes to an expected object; once all are there it is stored.
 func (s *Server) Upload(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64, r io.Reader) (int64, error) {
-	ref, err := s.expectedRef(id, d)
+	ref, err := s.expectedRef(c, id, d)
 	if err != nil {
 		return 0, err
 	}

@@ -25,10 +25,8 @@ const (
 	tile    = feedhttp.Tile
 )
 
-func feedhttpCaller(mayRead bool) feedhttp.Caller { return feedhttp.Caller{MayRead: mayRead} }
-
-func partErr(w *world, c feedhttp.Caller, kind feedhttp.PartKind) error {
-	_, err := w.srv.Part(context.Background(), c, w.ID, feedhttp.Part{Kind: kind, Width: 1})
+func partErr(srv *server.Server, id feed.ID, c feedhttp.Caller, kind feedhttp.PartKind) error {
+	_, err := srv.Part(context.Background(), c, id, feedhttp.Part{Kind: kind, Width: 1})
 	return err
 }
 

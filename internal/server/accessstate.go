@@ -1,0 +1,209 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"airlock/storage"
+)
+
+const (
+	// accessFresh is how old what is known of the head may be: as long a
+	// credential may count after it was revoked.
+	accessFresh = time.Second
+	// accessRound is how long a bucket is believed without reading it again,
+	// whatever the head says, and how long while the store does not answer.
+	accessRound = time.Minute
+)
+
+// accessState is what this server knows of the access cells. It may be used
+// concurrently.
+type accessState struct {
+	cells  storage.Cells
+	now    func() time.Time
+	logger *slog.Logger
+
+	loading sync.Mutex // held while buckets are read
+	view    atomic.Pointer[accessView]
+}
+
+// accessView is a state as it was known at one time. It does not change.
+type accessView struct {
+	readAt  time.Time // of the head
+	buckets [allBuckets]*loadedBucket
+	changed chan struct{} // closed by the view that says something else
+}
+
+// loadedBucket is a bucket as it was read.
+type loadedBucket struct {
+	*accessBucket
+	tag     string
+	version int64 // of the head that was read before
+	readAt  time.Time
+	tokens  map[storage.Digest]tokenHolder
+}
+
+func newAccessState(cells storage.Cells, now func() time.Time, logger *slog.Logger) *accessState {
+	a := &accessState{cells: cells, now: now, logger: logger}
+	a.view.Store(&accessView{changed: make(chan struct{})})
+	return a
+}
+
+// within reports whether t is at most d ago; a clock that was set back makes
+// everything old.
+func within(now, t time.Time, d time.Duration) bool {
+	age := now.Sub(t)
+	return age >= 0 && age < d
+}
+
+// bucket returns a bucket, at most accessFresh old; one that another caller is
+// reading anew just now as it was before.
+func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) {
+	v, now := a.view.Load(), a.now()
+	b := v.buckets[n]
+	switch known := b != nil && within(now, b.readAt, accessRound); {
+	case known && within(now, v.readAt, accessFresh):
+		return b, nil
+	case known && a.loading.TryLock():
+		defer a.loading.Unlock()
+		if err := a.refresh(ctx, n); err != nil {
+			a.logger.Warn("access not read", "error", err)
+		}
+		return a.view.Load().buckets[n], nil // what is known counts until it is accessRound old
+	case known:
+		return b, nil
+	}
+	return a.load(ctx, n)
+}
+
+// newest returns a bucket as it is now. It asks the head each time, and callers
+// do not wait for each other.
+func (a *accessState) newest(ctx context.Context, n int) (*loadedBucket, error) {
+	head, _, err := a.readHead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := a.view.Load().buckets[n]
+	if b != nil && b.version >= head.Versions[n] && within(a.now(), b.readAt, accessRound) {
+		return b, nil
+	}
+	return a.load(ctx, n)
+}
+
+// load reads what is not known, or may be another by now, and returns a bucket.
+func (a *accessState) load(ctx context.Context, n int) (*loadedBucket, error) {
+	a.loading.Lock()
+	defer a.loading.Unlock()
+	err := a.refresh(ctx, n)
+	if b := a.view.Load().buckets[n]; b != nil && within(a.now(), b.readAt, accessRound) {
+		return b, nil
+	}
+	return nil, err
+}
+
+// refresh reads the head, and the buckets that may say something else than what
+// is known here, and bucket also where it is not known (-1 for none). The caller
+// holds loading.
+func (a *accessState) refresh(ctx context.Context, also int) error {
+	head, _, err := a.readHead(ctx)
+	if err != nil {
+		return err
+	}
+	old, news := a.view.Load(), false
+	next := &accessView{readAt: a.now(), buckets: old.buckets, changed: old.changed}
+	for n, b := range old.buckets {
+		if b == nil && n != also || b != nil && b.version >= head.Versions[n] && within(next.readAt, b.readAt, accessRound) {
+			continue
+		}
+		read, readErr := a.read(ctx, n, head.Versions[n])
+		if readErr != nil { // of others later; what is known of them counts until it is accessRound old
+			err = errors.Join(err, readErr)
+			continue
+		}
+		next.buckets[n] = read
+		news = news || b != nil && b.tag != read.tag
+	}
+	if news {
+		next.changed = make(chan struct{})
+	}
+	a.view.Store(next)
+	if news {
+		close(old.changed)
+	}
+	return err
+}
+
+// read reads a bucket, after a head that gave it that version.
+func (a *accessState) read(ctx context.Context, n int, version int64) (*loadedBucket, error) {
+	raw, tag, err := a.cells.Load(ctx, bucketKey(n))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	b, err := parseBucket(n, raw)
+	if err != nil {
+		return nil, err
+	}
+	return &loadedBucket{accessBucket: b, tag: tag, version: version, readAt: a.now(), tokens: b.holders()}, nil
+}
+
+// change changes a bucket: edit is called, again where another writer was
+// faster, with the bucket as it stands. Where edit changes nothing nothing is
+// written. On return this server goes by the change, and the others do within
+// accessFresh.
+func (a *accessState) change(ctx context.Context, n int, edit func(*accessBucket) error) error {
+	changed := false
+	err := retrySwap(func() error {
+		raw, tag, err := a.cells.Load(ctx, bucketKey(n))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		b, err := parseBucket(n, raw)
+		if err != nil {
+			return err
+		}
+		if err := edit(b); err != nil {
+			return err
+		}
+		next, err := b.format(n)
+		if err != nil || bytes.Equal(raw, next) || raw == nil && len(b.Spaces)+len(b.Tokens) == 0 {
+			return err
+		}
+		_, err = a.cells.Swap(ctx, bucketKey(n), tag, next)
+		changed = changed || err == nil || errors.Is(err, storage.ErrUnclear)
+		return err
+	})
+	if err != nil || !changed {
+		return err
+	}
+	if err := a.raise(ctx, n); err != nil {
+		return fmt.Errorf("it is changed, and servers that run heed it within %s: %w", accessRound, err)
+	}
+	_, err = a.load(ctx, n)
+	return err
+}
+
+// watch looks for changes until ctx ends, so that callers that wait hear of
+// them.
+func (a *accessState) watch(ctx context.Context) {
+	tick := time.NewTicker(accessFresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		a.loading.Lock()
+		if err := a.refresh(ctx, -1); err != nil && ctx.Err() == nil {
+			a.logger.Warn("access not read", "error", err)
+		}
+		a.loading.Unlock()
+	}
+}
