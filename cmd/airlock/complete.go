@@ -83,12 +83,12 @@ func (a *app) completeDiff(c *cobra.Command, args []string, typed string) ([]str
 	return cutAll(a.packages(path+"@"+typed), typed, path+"@")
 }
 
-// completeKinds offers the kinds of packages.
-func completeKinds(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeSchemas offers what there are schemas of.
+func completeSchemas(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return kind.Names(), cobra.ShellCompDirectiveNoFileComp
+	return kind.Schemas(), cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeTrusted offers the Spaces that are trusted.

@@ -74,11 +74,15 @@ func Names() []string {
 	return names
 }
 
-// Schema gives the shipped JSON schema (draft 2020-12) of a kind. The validator
-// is stricter where a schema cannot say a rule; it never takes what the schema
-// refuses.
+// Schemas gives the names of all documents that Schema has: the kinds, and what
+// stays at home.
+func Schemas() []string { return append(Names(), SubscriptionName) }
+
+// Schema gives the shipped JSON schema (draft 2020-12) of a kind, or of another
+// document of ours. The validator is stricter where a schema cannot say a rule; it
+// never takes what the schema refuses.
 func Schema(kind string) ([]byte, bool) {
-	if _, ok := lookup(kind); !ok {
+	if !slices.Contains(Schemas(), kind) {
 		return nil, false
 	}
 	data, err := schemas.ReadFile(kind + ".schema.json")
