@@ -29,6 +29,7 @@ func fastPublication(predicate []byte) (p Publication, ok bool) {
 	}
 	p.Time = c.text(`,"time":"`)
 	p.Title = c.text(`,"title":"`)
+	p.Urgent = c.skip(`,"urgent":true`)
 	p.Version = c.text(`,"version":"`)
 	c.literal("}")
 	if !c.ok || c.rest != "" {

@@ -40,7 +40,10 @@ type Publication struct {
 	Previous *signing.ID `json:"previous,omitempty"`
 	Time     string      `json:"time"` // RFC 3339, UTC, the publisher's clock: for people
 	Title    string      `json:"title"`
-	Version  string      `json:"version"`
+	// Urgent asks subscribers to take it at once. What comes of that is for each
+	// of them to say.
+	Urgent  bool   `json:"urgent,omitempty"`
+	Version string `json:"version"`
 }
 
 // Withdrawal is the predicate that withdraws a version, for good. The subject

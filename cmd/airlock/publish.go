@@ -18,7 +18,7 @@ import (
 
 type publishOptions struct {
 	publish.Options
-	dryRun bool
+	urgent, dryRun bool
 }
 
 func (a *app) publishCommand() *cobra.Command {
@@ -56,6 +56,7 @@ of the names.`,
 	f.SetAnnotation("version", ownMeaning, []string{"version of the package"})
 	f.BoolVar(&o.KeepGoing, "keep-going", false, "leave out files that are refused, publish the rest and exit with 3")
 	f.BoolVar(&o.UnscopedOnly, "unscoped-only", false, "refuse documents with a variable that has a scope; with --keep-going, leave them out")
+	f.BoolVar(&o.urgent, "urgent", false, "ask subscribers to take it at once; what comes of that they decide")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what would be published and left out, and sign nothing")
 	return c
 }
@@ -85,6 +86,9 @@ func (a *app) publish(ctx context.Context, name string, paths []string, o publis
 	}
 	if len(collected.Packages) == 0 {
 		return usage("nothing to publish in %s", "name files that are documents of a known kind, or say --kind and --version", strings.Join(paths, ", "))
+	}
+	for i := range collected.Packages {
+		collected.Packages[i].Urgent = o.urgent
 	}
 	p, c, err := a.publisher(ctx, id, o.dryRun)
 	if err != nil {

@@ -38,6 +38,7 @@ type Package struct {
 	Digest   storage.Digest // of Manifest
 	Contents []feed.Content // the payload files
 	Source   string         // the file that it was made from
+	Urgent   bool           // subscribers are asked to take it at once
 }
 
 // Collected is what Collect found.

@@ -85,7 +85,7 @@ func (d *draft) add(p Package, now time.Time) {
 		d.object(c)
 	}
 	pub := feed.Publication{Epoch: d.epoch, Feed: d.feed, Kind: p.Ref.Kind, Lineage: d.lineage, ManifestSize: int64(len(p.Manifest)),
-		Name: p.Ref.Name, Time: timestamp(now), Title: p.Title, Version: p.Ref.Version}
+		Name: p.Ref.Name, Time: timestamp(now), Title: p.Title, Urgent: p.Urgent, Version: p.Ref.Version}
 	d.statements = append(d.statements, unsigned{p.Ref, func(previous *signing.ID) (signing.Statement, error) {
 		pub.Previous = previous
 		return pub.Statement(p.Digest)
