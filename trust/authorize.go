@@ -41,9 +41,19 @@ type Evidence struct {
 	// Scans returns what scanners here said of a manifest, the newest word of each,
 	// newest first; nil where none ever ran.
 	Scans func(manifest storage.Digest) ([]Scan, error)
+	// Demand, where it is set, is asked for beside what the policy asks for, also
+	// of a Space that needs none.
+	Demand *Demand
 	// Scanner, where it is set, is the command line whose word alone counts and is
 	// asked for, whatever the policy says.
 	Scanner string
+}
+
+// Demand asks for approvals in the name of a file of this home. Its Kinds say
+// nothing: it is about whatever is judged by the evidence that it is a part of.
+type Demand struct {
+	ApprovalRule
+	File, Rule string // as in a DeniedError
 }
 
 // Judge gives the view the evidence that Authorize goes by, in the place of
@@ -101,15 +111,19 @@ func (v *View) allowed(item Item, now time.Time) error {
 
 // awaited asks for the sign of life and the approvals that a publication needs.
 func (v *View) awaited(item Item, now time.Time) error {
-	if v.policy == nil {
-		return nil
-	}
-	if why := v.policy.stale(v.evidence.Alive, now); why != "" {
-		return v.deny(item, Stale, "maxAge", why)
+	if v.policy != nil {
+		if why := v.policy.stale(v.evidence.Alive, now); why != "" {
+			return v.deny(item, Stale, "maxAge", why)
+		}
 	}
 	for _, t := range v.Tallies(item, now) {
 		if !t.Enough() {
 			return v.deny(item, Unapproved, fmt.Sprintf("approvals[%d]", t.Rule), t.String())
+		}
+	}
+	if d := v.evidence.Demand; d != nil {
+		if t := v.tally(d.ApprovalRule, item, now); !t.Enough() {
+			return &DeniedError{Reason: Unapproved, Rule: d.Rule, File: d.File, Thing: item.String(), Why: t.String()}
 		}
 	}
 	return nil

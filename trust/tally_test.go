@@ -100,6 +100,37 @@ func TestApprovals(t *testing.T) {
 	}
 }
 
+// What a file of the receiver demands is asked for beside the policy, whatever the
+// kind, and of a Space that no policy is about.
+func TestDemand(t *testing.T) {
+	c := newCouncil(t)
+	c.item.Kind = "release" // of which the policy asks nothing
+	for name, approvals := range map[string][]trust.Approved{
+		"approved":                {c.by(t, "dora", nil)},
+		"by nobody":               nil,
+		"by whom it does not ask": {c.by(t, "carol", nil)},
+		"by who published":        {c.by(t, "alice", nil)},
+	} {
+		for policy, v := range map[string]*trust.View{"policy": c.view(t), "none": c.View(nil)} {
+			demand := &trust.Demand{File: "subscriptions/shop.yaml", Rule: "rules.web",
+				ApprovalRule: trust.ApprovalRule{Keys: 1, Persons: []trust.Person{c.person("dora", "dora"), c.person("alice", "alice")}}}
+			v.Judge(trust.Evidence{Receiver: c.receiver, Approvals: approvals, Demand: demand})
+			err := v.Authorize(c.item, c.now)
+			if name == "approved" {
+				wantError(t, err, "")
+				continue
+			}
+			wantDenied(t, err, "rules.web", trust.ErrUnapproved)
+			wantError(t, err, "subscriptions/shop.yaml")
+			withdrawal := c.item
+			withdrawal.Right = trust.MayWithdraw
+			if err := v.Authorize(withdrawal, c.now); err != nil {
+				t.Errorf("%s, %s: a withdrawal waits: %v", name, policy, err)
+			}
+		}
+	}
+}
+
 // Who published is known by the source's identity, not by the name that the
 // receiver knows them by.
 func TestApprovalsByThePublisher(t *testing.T) {

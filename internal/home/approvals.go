@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,17 +196,41 @@ func (h *Home) know(e *trust.Evidence) error {
 	return err
 }
 
-// Approvers returns the persons that the policies of this home name, by their
-// keys.
+// OwnApprovers returns the persons whom the home's own identity lists as approvers,
+// none where it holds no Space.
+func (h *Home) OwnApprovers() ([]trust.Person, error) {
+	own, err := h.Identity()
+	if errors.Is(err, ErrNoSpace) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []trust.Person
+	for _, l := range own.Current().Leaves {
+		if slices.Contains(l.Roles, trust.Approver) {
+			out = append(out, trust.Person{Name: l.Person, Key: l.Key()})
+		}
+	}
+	return out, nil
+}
+
+// Approvers returns the persons that the policies of this home and its own identity
+// name, by their keys.
 func (h *Home) Approvers() (map[storage.Digest]string, error) {
 	all, err := h.AllTrusted()
-	out := map[storage.Digest]string{}
+	if err != nil {
+		return nil, err
+	}
+	persons, err := h.OwnApprovers()
 	for _, t := range all {
 		for _, rule := range t.Policy.Approvals {
-			for _, p := range rule.Persons {
-				out[p.Key] = p.Name
-			}
+			persons = append(persons, rule.Persons...)
 		}
+	}
+	out := map[storage.Digest]string{}
+	for _, p := range persons {
+		out[p.Key] = p.Name
 	}
 	return out, err
 }

@@ -163,12 +163,12 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 }
 
 // Judge gives a view what scanners said here, and the approvals that are known by
-// now, if its policy asks for any.
+// now, if its policy or a demand asks for any.
 func (h *Home) Judge(v *trust.View) error {
 	evidence := v.Evidence()
 	evidence.Scans = h.Scans
 	var err error
-	if p := v.Policy(); p != nil && len(p.Approvals) > 0 {
+	if p := v.Policy(); evidence.Demand != nil || p != nil && len(p.Approvals) > 0 {
 		err = h.know(&evidence)
 	}
 	v.Judge(evidence)
