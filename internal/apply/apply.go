@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -61,6 +62,7 @@ type Item struct {
 	Index     int64
 	Statement signing.ID
 	Manifest  storage.Digest
+	When      time.Time // when it was taken, zero where nobody noted it
 	// Files, Missing and Changed are of a Dir; an Exec does not know what
 	// became of its files.
 	Files   []File
@@ -139,8 +141,8 @@ func rowsToFetch(plan []Action) []feed.Row {
 }
 
 // itemOf returns what a target has once it took a package.
-func itemOf(p *feed.Package) Item {
-	it := Item{Ref: p.Row.Ref, Index: p.Row.Index, Statement: p.Row.ID, Manifest: p.Row.Manifest}
+func itemOf(p *feed.Package, now time.Time) Item {
+	it := Item{Ref: p.Row.Ref, Index: p.Row.Index, Statement: p.Row.ID, Manifest: p.Row.Manifest, When: now}
 	for _, l := range p.Manifest.Layers {
 		it.Files = append(it.Files, File{Ref: l.Ref, Path: l.Path})
 	}

@@ -17,11 +17,12 @@ type Selection struct {
 	Kinds    []string // exact, or "prefix*"
 	Names    []string // likewise
 	Versions trust.Mask
+	Within   *Selection // what it selects from; nil for all
 }
 
 // Match reports whether the selection takes a version.
 func (s Selection) Match(r feed.Ref) bool {
-	return matchAny(s.Kinds, r.Kind) && matchAny(s.Names, r.Name) &&
+	return (s.Within == nil || s.Within.Match(r)) && matchAny(s.Kinds, r.Kind) && matchAny(s.Names, r.Name) &&
 		(s.Versions.String() == "" || s.Versions.Match(r.Version))
 }
 

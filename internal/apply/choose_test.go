@@ -2,6 +2,7 @@ package apply
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -153,5 +154,24 @@ func TestChoosePending(t *testing.T) {
 				t.Errorf("waiting: %v", c.waiting)
 			}
 		})
+	}
+}
+
+// TestSelectionWithin: a selection within another takes what both take.
+func TestSelectionWithin(t *testing.T) {
+	mask, err := trust.ParseMask("1.x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := Selection{Kinds: []string{"variable-set", "file"}, Names: []string{"shop-*"}, Versions: mask}
+	s := Selection{Kinds: []string{"file", "release"}, Within: &all}
+	for ref, want := range map[string]bool{
+		"file/shop-a@1.2.0": true, "file/shop-a@2.0.0": false, "file/db@1.2.0": false, "release/shop-a@1.2.0": false, "variable-set/shop-a@1.2.0": false,
+	} {
+		kind, rest, _ := strings.Cut(ref, "/")
+		name, version, _ := strings.Cut(rest, "@")
+		if got := s.Match(feed.Ref{Kind: kind, Name: name, Version: version}); got != want {
+			t.Errorf("%s: %v, want %v", ref, got, want)
+		}
 	}
 }

@@ -182,7 +182,7 @@ func (u *updater) note(a Action, p *feed.Package, err error) {
 	case a.Op == Remove:
 		u.record.set(nameOf(a.Ref), nil)
 	default:
-		it := itemOf(p)
+		it := itemOf(p, u.Now())
 		it.Files = nil
 		u.record.set(nameOf(a.Ref), &it)
 	}

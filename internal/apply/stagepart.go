@@ -113,7 +113,7 @@ func (s *stager) accept(p *part, pkg *feed.Package) error {
 		kept[l.Path] = true
 	}
 	name := nameOf(pkg.Row.Ref)
-	p.items[name] = itemOf(pkg)
+	p.items[name] = itemOf(pkg, s.dir.now())
 	return s.retire(p.had[name], kept)
 }
 
