@@ -28,9 +28,18 @@ type streams struct {
 // app is what all commands share.
 type app struct {
 	streams
+	commonFlags
 	getenv func(string) string
 	now    func() time.Time
 
+	open   *home.Home
+	tookIn int    // approvals that were new
+	said   string // the passphrase, once it was typed
+	drawn  atomic.Pointer[bar]
+}
+
+// commonFlags are the flags of every command.
+type commonFlags struct {
 	homePath   string // --home
 	server     string // --server
 	store      string // --store
@@ -39,11 +48,6 @@ type app struct {
 	quiet      bool   // --quiet
 	noProgress bool   // --no-progress
 	passFile   string // --passphrase-file
-
-	open   *home.Home
-	tookIn int    // approvals that were new
-	said   string // the passphrase, once it was typed
-	drawn  atomic.Pointer[bar]
 }
 
 // run is the program: it reads and writes only what it is given, and returns

@@ -136,6 +136,7 @@ var outcomes = []struct {
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},
 	{is(signing.ErrPassphrase), exitFailed, "give the passphrase that was chosen at airlock init, or at airlock key new"},
 	{is(home.ErrNoKey), exitFailed, "run it with the home that has the keys (--home DIR), or restore keys/ from the backup"},
+	{is(home.ErrAgent), exitFailed, "stop that one first (SIGTERM), or use a --home of its own"},
 	{is(home.ErrNoSpace), exitUsage, "make one first: airlock init <organisation>/<space>"},
 	{withdrawing, exitFailed, "airlock list FEED --all shows which versions are live"},
 	{as[*feed.VersionError], exitFailed, "publish the change under a new version; a version never changes its content"},

@@ -84,7 +84,7 @@ func (a *app) holdings(ctx context.Context, out string, dryRun bool) error {
 	if info, err := os.Stat(out); out != "" && (err != nil || !info.IsDir()) {
 		return usage("-o %s: is no folder", "name a folder, such as that of the stick", out)
 	}
-	t, err := a.teller(ctx, dryRun)
+	t, err := a.teller(ctx, dryRun, a.passphrase)
 	if err != nil {
 		return err
 	}
@@ -110,10 +110,19 @@ func (a *app) holdings(ctx context.Context, out string, dryRun bool) error {
 	if len(mine)+len(theirs) == 0 {
 		return usage("this Space has nothing to tell: it published no feed there and followed none", "airlock publish or airlock pull comes first")
 	}
-	return t.tell(ctx, c, out, mine, theirs)
+	if err := t.tell(ctx, c, out, mine, theirs); err != nil {
+		return err
+	}
+	if c != nil {
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return t.show(t.doc, t.table)
 }
 
-func (a *app) teller(ctx context.Context, dryRun bool) (*teller, error) {
+// teller signs with a key that passphrase opens.
+func (a *app) teller(ctx context.Context, dryRun bool, passphrase home.Ask) (*teller, error) {
 	h, own, err := a.space()
 	if err != nil {
 		return nil, err
@@ -123,7 +132,7 @@ func (a *app) teller(ctx context.Context, dryRun bool) (*teller, error) {
 	if t.state, err = h.State(ctx); err != nil || dryRun {
 		return t, err
 	}
-	t.signer, err = h.Publisher(a.passphrase)
+	t.signer, err = h.Publisher(passphrase)
 	return t, err
 }
 

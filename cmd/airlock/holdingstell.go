@@ -38,16 +38,9 @@ func (t *teller) tell(ctx context.Context, c *conn, out string, mine []*feed.Sta
 		}
 	}
 	if out != "" {
-		if err := t.write(ctx, out, receipts, full); err != nil {
-			return err
-		}
+		return t.write(ctx, out, receipts, full)
 	}
-	if c != nil {
-		if err := c.Close(); err != nil {
-			return err
-		}
-	}
-	return t.show(t.doc, t.table)
+	return nil
 }
 
 // say publishes an account in a feed, with a snapshot for newcomers where there

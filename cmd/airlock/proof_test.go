@@ -86,7 +86,7 @@ func TestRevokedWithoutFeed(t *testing.T) {
 	author := feedtest.NewAuthor(t, "acme/dev-qa/shared")
 	signed := author.Publish("file/a@1")
 	verify := func() error {
-		v := &verification{app: &app{streams: streams{out: io.Discard}, format: "table"}, found: map[string]bool{}}
+		v := &verification{app: &app{streams: streams{out: io.Discard}, commonFlags: commonFlags{format: "table"}}, found: map[string]bool{}}
 		return v.statement(signed.Attestation, signed.Objects[0], author.Space.History(), signing.Publication)
 	}
 	if err := verify(); err != nil {

@@ -141,6 +141,11 @@ type puller struct {
 	sel      apply.Selection
 	options  pullOptions
 	scanning *scanning // nil without --scan
+	// What a rule of a subscription asks beside that; nil without one: approvals,
+	// and which actions wait for what.
+	rule   string
+	demand *trust.Demand
+	hold   func(context.Context, *prepared, apply.Action) (string, error)
 }
 
 // pulledDoc is what one feed's pull shows.
@@ -153,6 +158,10 @@ type pulledDoc struct {
 	Void     []int64      `json:"void,omitempty"`     // new entries that do not count
 	Refused  []refusedDoc `json:"refused,omitempty"`  // by the local policy
 	Plan     []apply.Line `json:"plan"`
+	// Subscription and Rule say in whose name an agent acts, Waiting what waits.
+	Subscription string       `json:"subscription,omitempty"`
+	Rule         string       `json:"rule,omitempty"`
+	Waiting      []waitingDoc `json:"waiting,omitempty"`
 	// Receipts is how many receipts the feed holds, where it is one of receipts;
 	// Made how many were made here of what is new.
 	Receipts int `json:"receipts,omitempty"`
@@ -174,6 +183,12 @@ type pulledDoc struct {
 type takenDoc struct {
 	Bundle string `json:"bundle"`
 	Time   string `json:"time"`
+}
+
+// waitingDoc is a change that waits.
+type waitingDoc struct {
+	apply.Line
+	For string `json:"for"`
 }
 
 type refusedDoc struct {
@@ -263,16 +278,21 @@ func (p *puller) approvedSince(s *prepared) bool {
 
 // prepare follows a feed and plans.
 func (p *puller) prepare(ctx context.Context, id feed.ID) *prepared {
-	s := &prepared{doc: pulledDoc{Feed: id.String(), DryRun: p.options.dryRun, Plan: []apply.Line{}}}
-	s.err = p.judge(ctx, id, s)
+	s := p.follow(ctx, id)
+	if s.err == nil {
+		s.err = p.judge(ctx, s)
+	}
 	s.known = p.tookIn
 	return s
 }
 
-func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
+// follow follows a feed to its newest checkpoint.
+func (p *puller) follow(ctx context.Context, id feed.ID) *prepared {
+	s := &prepared{doc: pulledDoc{Feed: id.String(), DryRun: p.options.dryRun, Plan: []apply.Line{}}}
 	f, state, report, err := p.sync(ctx, p.conn, id)
 	if err != nil {
-		return err
+		s.err = err
+		return s
 	}
 	s.follower, s.state = f, state
 	s.doc.From, s.doc.To, s.doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
@@ -284,6 +304,12 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	if id.NamesPeople() {
 		s.doc.Receipts = len(receipts.Rows(state.Index, 0))
 	}
+	return s
+}
+
+// judge plans what is to be done with a feed that was followed.
+func (p *puller) judge(ctx context.Context, s *prepared) (err error) {
+	id, f := s.state.ID, s.follower
 	if p.target != nil {
 		if s.installed, err = p.target.Installed(ctx, id); err != nil {
 			return err
@@ -291,6 +317,9 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	}
 	if d, ok := p.target.(*apply.Dir); ok {
 		f.Bases = d.Bases(s.installed)
+	}
+	if err := p.expect(f.View); err != nil {
+		return err
 	}
 	choice, err := p.choose(ctx, s)
 	if err != nil {
@@ -301,9 +330,12 @@ func (p *puller) judge(ctx context.Context, id feed.ID, s *prepared) error {
 	}
 	s.choice = choice
 	s.plan = apply.Plan(id, choice, s.installed, apply.Consent{Prune: p.options.prune, Force: p.options.force})
+	if err := p.withhold(ctx, s); err != nil {
+		return err
+	}
 	s.doc.Plan = apply.Describe(s.plan)
 	if r := choice.Pending(s.installed); r != nil && s.waiting == nil && !p.wouldScan(r.Err) {
-		s.waiting = (&opened{p.conn, f, state}).awaiting(r.Row, r.Err, p.conn.medium())
+		s.waiting = (&opened{p.conn, f, s.state}).awaiting(r.Row, r.Err, p.conn.medium())
 	}
 	return nil
 }
@@ -344,6 +376,9 @@ func (p *puller) rest(ctx context.Context, feeds []feed.ID, size int64, failed b
 
 func (p *puller) table(w io.Writer, docs []pulledDoc) {
 	for _, d := range docs {
+		if d.Rule != "" {
+			fmt.Fprintf(w, "%s/%s: ", d.Subscription, d.Rule)
+		}
 		fmt.Fprintf(w, "%s: %s verified, %d new", d.Feed, count(int(d.To), "entry", "entries"), d.To-d.From)
 		if d.Received > 0 {
 			fmt.Fprintf(w, ", %s received", size(d.Received))
@@ -384,13 +419,17 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 			shown++
 			fmt.Fprintf(w, "  %s\n", l)
 		}
+		for _, l := range d.Waiting {
+			shown++
+			fmt.Fprintf(w, "  . %s: %s\n", l.Line, l.For)
+		}
 		switch {
-		case p.target == nil && len(d.Plan) > 0:
+		case p.target == nil && d.Rule == "" && len(d.Plan) > 0:
 			fmt.Fprintf(w, "  nothing was applied: say --into DIR or --exec COMMAND\n")
 		case d.Receipts > 0:
 			space := strings.TrimSuffix(d.Feed, "/"+receipts.Feed)
 			fmt.Fprintf(w, "  %s: airlock receipt list %s\n", count(d.Receipts, "receipt", "receipts"), space)
-		case len(d.Plan) == 0:
+		case len(d.Plan)+len(d.Waiting) == 0:
 			fmt.Fprintf(w, "  nothing to do: no package is selected\n")
 		case shown == 0:
 			fmt.Fprintf(w, "  nothing to do: %s up to date\n", count(len(d.Plan), "package", "packages"))

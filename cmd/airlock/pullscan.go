@@ -37,7 +37,7 @@ func (p *puller) choose(ctx context.Context, s *prepared) (choice apply.Choice, 
 				rows = append(rows, r)
 			}
 		}
-		if len(rows) == 0 || p.options.dryRun {
+		if len(rows) == 0 || p.options.dryRun || s.follower.Source == nil {
 			return p.withoutAbsent(s, choice, absent)
 		}
 		if err := p.scan(ctx, s, rows); err != nil {

@@ -56,6 +56,11 @@ func TestScript(t *testing.T) {
 			"append-line": appendLine,
 			"watch-start": watchStart,
 			"watch-stop":  watchStop,
+			"agent-start": agentStart,
+			"agent-stop":  agentStop,
+			"agent-kill":  agentKill,
+			"wait-said":   waitSaid,
+			"wait-until":  waitUntil,
 			"wait-for":    waitFor,
 			"wait-file":   waitFile,
 			"wait-code":   waitCode,
@@ -206,15 +211,44 @@ func leafKey(ts *testscript.TestScript, _ bool, args []string) {
 
 // watchStart runs "watch-start ARGS…": airlock pull ARGS… in the background.
 func watchStart(ts *testscript.TestScript, _ bool, args []string) {
-	cmd := exec.Command("airlock", append([]string{"pull"}, args...)...)
+	background(ts, "watch", append([]string{"pull"}, args...))
+}
+
+// background starts the program; what it says goes to <name>.err.
+func background(ts *testscript.TestScript, name string, args []string) {
+	cmd := exec.Command("airlock", args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "AIRLOCK_HOME=" + ts.Getenv("AIRLOCK_HOME"), "AIRLOCK_SERVER=" + ts.Getenv("AIRLOCK_SERVER")}
+	said, err := os.OpenFile(ts.MkAbs(name+".err"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	cmd.Stderr = said
 	ts.Check(cmd.Start())
+	ts.Check(said.Close())
 	ts.Defer(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	ts.Value(serversKey{}).(map[string]*exec.Cmd)["watch"] = cmd
+	ts.Value(serversKey{}).(map[string]*exec.Cmd)[name] = cmd
+}
+
+// agentStart runs "agent-start ARGS…": airlock agent ARGS… in the background.
+func agentStart(ts *testscript.TestScript, _ bool, args []string) {
+	background(ts, "agent", append([]string{"agent"}, args...))
+}
+
+// agentStop runs "agent-stop": what agent-start started is told to end, and ends
+// well.
+func agentStop(ts *testscript.TestScript, _ bool, _ []string) {
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)["agent"]
+	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
+	ts.Check(cmd.Wait())
+}
+
+// agentKill runs "agent-kill": what agent-start started ends as in a power cut.
+func agentKill(ts *testscript.TestScript, _ bool, _ []string) {
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)["agent"]
+	ts.Check(cmd.Process.Kill())
+	cmd.Wait()
 }
 
 // watchStop runs "watch-stop CODE": it interrupts what watch-start started.
@@ -230,23 +264,57 @@ func watchStop(ts *testscript.TestScript, _ bool, args []string) {
 // waitFor runs "wait-for FILE LIKE": it waits until both have the same content.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
 	want := ts.ReadFile(args[1])
+	if !eventually(func() bool {
+		got, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && string(got) == want
+	}) {
+		ts.Fatalf("%s did not become like %s", args[0], args[1])
+	}
+}
+
+// eventually asks again and again, for 20 seconds.
+func eventually(ask func() bool) bool {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if got, err := os.ReadFile(ts.MkAbs(args[0])); err == nil && string(got) == want {
-			return
+		if ask() {
+			return true
 		}
 	}
-	ts.Fatalf("%s did not become like %s", args[0], args[1])
+	return false
+}
+
+// waitSaid runs "wait-said FILE PATTERN": it waits until a file holds a match.
+func waitSaid(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile(args[1])
+	if !eventually(func() bool {
+		b, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && want.Match(b)
+	}) {
+		ts.Fatalf("%s did not come to hold %s:\n%s", args[0], args[1], ts.ReadFile(args[0]))
+	}
+}
+
+// waitUntil runs "wait-until PATTERN ARGS…": airlock ARGS… again and again, until
+// its output holds a match.
+func waitUntil(ts *testscript.TestScript, _ bool, args []string) {
+	want := regexp.MustCompile("(?m)" + args[0])
+	if !eventually(func() bool {
+		runProgram(ts, args[1:])
+		time.Sleep(100 * time.Millisecond) // a program is heavier than a look
+		return want.MatchString(ts.ReadFile("stdout"))
+	}) {
+		ts.Fatalf("airlock %s did not come to say %s", strings.Join(args[1:], " "), args[0])
+	}
 }
 
 // waitFile runs "wait-file PATTERN": it waits until a file matches.
 func waitFile(ts *testscript.TestScript, _ bool, args []string) {
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if found, err := filepath.Glob(ts.MkAbs(args[0])); err != nil || len(found) > 0 {
-			ts.Check(err)
-			return
-		}
+	if !eventually(func() bool {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		return len(found) > 0
+	}) {
+		ts.Fatalf("nothing came to be at %s", args[0])
 	}
-	ts.Fatalf("nothing came to be at %s", args[0])
 }
 
 // waitCode runs "wait-code N airlock ARGS…" again and again until it ends with

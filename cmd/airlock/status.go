@@ -19,14 +19,18 @@ import (
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	var from, into string
+	var o statusOptions
 	c := &cobra.Command{
 		Use:   "status [FEED…]",
-		Short: "Show how far feeds were followed, and how far behind that is",
+		Short: "Show how far feeds were followed, and what should be there against what is",
 		Long: `Show, for every feed that was followed here, what was seen last and how much the
 source has by now. Nothing is taken in. With --into, show what that folder holds
 of each feed too. A certificate of this home's own Space that ends within 30
 days, or that ended, is warned of.
+
+For subscriptions (airlock agent) it shows when their source last answered and what
+keeps them from it, and for each package the version that should be there by what
+was seen, the one that is there and since when, and who published what should be.
 
 The exit code is 3 where the source cannot be reached, and 12 where it shows
 less than, or something else than, was seen before. The sign of life is the newest
@@ -35,11 +39,24 @@ one that the Space signed in the feed (airlock holdings).`,
   airlock status acme/dev-qa/shared --into conf
   airlock status --from /mnt/store -f json`,
 		ValidArgsFunction: a.completeManyFeeds,
-		RunE:              func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, from, into) },
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.status(cmd.Context(), args, o) },
 	}
-	fromFlag(c, &from)
-	c.Flags().StringVar(&into, "into", "", "folder that packages were pulled into")
+	fromFlag(c, &o.from)
+	c.Flags().StringVar(&o.into, "into", "", "folder that packages were pulled into")
+	c.Flags().StringVar(&o.agent.receipts.environment, "environment", "", "where this installation is, for rules that name environments")
+	targetRoleFlag(c.Flags(), &o.agent.roles)
 	return c
+}
+
+type statusOptions struct {
+	from, into string
+	agent      agentOptions // where the agent runs: for its rules
+}
+
+// statusesDoc is what airlock status shows.
+type statusesDoc struct {
+	Feeds         []statusDoc     `json:"feeds"`
+	Subscriptions []subscribedDoc `json:"subscriptions"`
 }
 
 type statusDoc struct {
@@ -58,7 +75,7 @@ type statusDoc struct {
 	absent     bool   // from the source, which answers
 }
 
-func (a *app) status(ctx context.Context, names []string, from, into string) error {
+func (a *app) status(ctx context.Context, names []string, o statusOptions) error {
 	states, err := a.statesNamed(names)
 	if err != nil {
 		return err
@@ -68,12 +85,12 @@ func (a *app) status(ctx context.Context, names []string, from, into string) err
 		return err
 	}
 	var dir *apply.Dir
-	if into != "" {
-		if dir, err = apply.OpenDir(into, a.now); err != nil {
+	if o.into != "" {
+		if dir, err = apply.OpenDir(o.into, a.now); err != nil {
 			return err
 		}
 	}
-	c, unreachable := a.from(ctx, from)
+	c, unreachable := a.from(ctx, o.from)
 	if unreachable == nil {
 		defer c.Close()
 	}
@@ -98,7 +115,16 @@ func (a *app) status(ctx context.Context, names []string, from, into string) err
 		}
 		docs = append(docs, d)
 	}
-	if err := a.show(docs, func(w io.Writer) { statusTable(w, docs, into != "") }); err != nil {
+	all := statusesDoc{Feeds: docs, Subscriptions: []subscribedDoc{}}
+	if len(names) == 0 {
+		if all.Subscriptions, err = a.subscribed(ctx, h, o.agent); err != nil {
+			return err
+		}
+	}
+	if err := a.show(all, func(w io.Writer) {
+		statusTable(w, docs, o.into != "")
+		subscribedTable(w, all.Subscriptions)
+	}); err != nil {
 		return err
 	}
 	if own, err := h.Identity(); err == nil {

@@ -22,7 +22,7 @@ func motdTape(t *testing.T) (*feedtest.Author, *feedtest.Tape, *app) {
 	author := feedtest.NewAuthor(t, "acme/dev-qa/shared")
 	tape := feedtest.NewTape(author).Add(author.Opening()...)
 	tape.Add(author.Publish("file/motd@1", feedtest.Text("motd.txt", "hello")), author.Unknown("note", false, 1))
-	a := &app{streams: streams{out: io.Discard, err: io.Discard}, format: "table", homePath: t.TempDir(), now: func() time.Time { return feedtest.Now }}
+	a := &app{streams: streams{out: io.Discard, err: io.Discard}, commonFlags: commonFlags{format: "table", homePath: t.TempDir()}, now: func() time.Time { return feedtest.Now }}
 	h, err := a.home()
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestAttestationAlone(t *testing.T) {
 	author := feedtest.NewAuthor(t, "acme/dev-qa/shared")
 	signed := author.Publish("file/motd@1")
 	verify := func(manifest []byte, kind signing.Kind) error {
-		v := &verification{app: &app{streams: streams{out: io.Discard}, format: "table"}, found: map[string]bool{}}
+		v := &verification{app: &app{streams: streams{out: io.Discard}, commonFlags: commonFlags{format: "table"}}, found: map[string]bool{}}
 		return v.statement(signed.Attestation, manifest, author.Space.History(), kind)
 	}
 	if err := verify(signed.Objects[0], signing.Publication); err != nil {

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"airlock/feed"
+	"airlock/internal/agent"
+	"airlock/internal/home"
+	"airlock/storage"
+)
+
+// subscriber follows one subscription.
+type subscriber struct {
+	*app
+	home    *home.Home
+	sub     home.Subscribed
+	options agentOptions
+
+	// From the first turn on, see open.
+	store *storage.Store // the home's
+	conn  *conn
+	base  *puller   // follows
+	rules []*puller // one for each rule that holds here
+
+	known  map[feed.ID]int64 // the feeds that were followed, and their sizes then
+	moment moment            // what may happen in the scan that is made
+	state  agent.State
+	retry  time.Time // after a problem
+	mark   string    // the home's watermark at the last scan
+	full   time.Time // when all was looked at last
+	listed time.Time // when the source was asked for its feeds
+	saved  time.Time // when the state was kept
+}
+
+// How often that is looked for of which nobody tells.
+const (
+	relist   = time.Minute // feeds that match patterns
+	overhaul = time.Hour   // all: files that are gone, trust that ended
+	keepAge  = time.Minute // how old what is kept of contacts may be
+)
+
+func (f *fleet) subscriber(s home.Subscribed) *subscriber {
+	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, known: map[feed.ID]int64{}}
+}
+
+// once makes one scan. What waits for a person is an error too, as in airlock pull.
+func (r *subscriber) once(ctx context.Context) error {
+	defer r.close()
+	failed, waiting := r.turn(ctx, nil)
+	if !r.options.dryRun && ctx.Err() == nil {
+		r.settle(ctx, failed)
+	}
+	return cmp.Or(failed, waiting)
+}
+
+// run scans until stop ends. What is begun then is brought to its end, unless ctx
+// ends too.
+func (r *subscriber) run(ctx, stop context.Context) {
+	defer r.close()
+	var grown []feed.ID // nil for all
+	for stop.Err() == nil {
+		failed, _ := r.turn(ctx, grown)
+		if ctx.Err() != nil {
+			return
+		}
+		r.settle(ctx, failed)
+		r.complain(failed)
+		grown = r.rest(stop)
+	}
+}
+
+// settle keeps what became of a turn, and when it is tried again if it failed.
+func (r *subscriber) settle(ctx context.Context, failed error) {
+	now := r.now()
+	if failed == nil {
+		r.state.Contact, r.state.Problem, r.state.Next = agent.Stamp(now), nil, ""
+		r.save(ctx)
+		return
+	}
+	code, hint := outcomeOf(failed)
+	r.state.Failed(now, code, oneLine(failed.Error()), hint)
+	r.retry = now.Add(agent.Backoff(r.state.Problem.Count, r.sub.Every, rand.Float64))
+	r.state.Next = agent.Stamp(r.retry)
+	r.save(ctx)
+}
+
+// complain says what failed, for people.
+func (r *subscriber) complain(failed error) {
+	if failed != nil {
+		_, hint := outcomeOf(failed)
+		r.note("airlock: warning: %s (%s)", oneLine(failed.Error()), hint)
+	}
+}
+
+func (r *subscriber) save(ctx context.Context) {
+	if r.store == nil {
+		return // the home itself cannot be read
+	}
+	r.saved = r.now()
+	if err := r.state.Save(ctx, r.store, r.sub.Name); err != nil {
+		r.note("airlock: warning: %s", oneLine(err.Error()))
+	}
+}
+
+// rest waits until there is something to do: it returns the feeds that grew, or
+// nil for all.
+func (r *subscriber) rest(ctx context.Context) []feed.ID {
+	for ctx.Err() == nil {
+		wait := min(agent.Around(r.sub.Every, r.sub.Jitter, rand.Float64), r.wake().Sub(r.now()))
+		if wait <= 0 {
+			return nil
+		}
+		grown, err := r.news(ctx, wait)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if r.state.Problem == nil {
+				r.settle(ctx, err)
+				r.complain(err)
+			}
+			sleep(ctx, r.retry.Sub(r.now()))
+			return nil
+		case r.watermark() != r.mark:
+			return nil
+		case len(grown) > 0 && r.state.Problem != nil:
+			return nil // the news may end it
+		case len(grown) > 0:
+			return grown
+		}
+		if now := r.now(); r.state.Problem == nil && now.Sub(r.saved) > keepAge {
+			r.state.Contact = agent.Stamp(now)
+			r.save(ctx)
+		}
+	}
+	return nil
+}
+
+// wake returns when all is looked at again without news.
+func (r *subscriber) wake() time.Time {
+	at := r.full.Add(overhaul)
+	for _, other := range []time.Time{r.moment.next(r.sub.Subscription), r.retryAt()} {
+		if !other.IsZero() && other.Before(at) {
+			at = other
+		}
+	}
+	return at
+}
+
+func (r *subscriber) retryAt() time.Time {
+	if r.state.Problem == nil {
+		return time.Time{}
+	}
+	return r.retry
+}
+
+// watermark changes with everything in the home that decides about packages.
+func (r *subscriber) watermark() string { return r.home.Watermark(r.options.approvals...) }
+
+// news waits for feeds that grew, at the longest for some time. Feeds of patterns
+// that are new have grown.
+func (r *subscriber) news(ctx context.Context, wait time.Duration) ([]feed.ID, error) {
+	if r.now().Sub(r.listed) >= relist && r.hasPatterns() {
+		all, err := r.feeds(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var fresh []feed.ID
+		for _, id := range all {
+			if _, ok := r.known[id]; !ok {
+				fresh = append(fresh, id)
+			}
+		}
+		if len(fresh) > 0 {
+			return fresh, nil
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	asked := time.Now()
+	grown, err := r.grown(limited)
+	if err == nil && len(grown) == 0 && time.Since(asked) < min(wait, time.Second) {
+		<-limited.Done() // who does not let us wait is not asked again at once
+	}
+	return grown, err
+}
+
+// grown asks the source which feeds have another size than they had.
+func (r *subscriber) grown(ctx context.Context) (out []feed.ID, err error) {
+	for id, size := range r.known {
+		var head feed.Checkpoint
+		if len(r.known) == 1 {
+			head, err = r.conn.Wait(ctx, id, size)
+		} else {
+			head, err = r.conn.Checkpoint(ctx, id)
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if head.Size != size {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
