@@ -58,18 +58,24 @@ type moment struct {
 	at    time.Time
 	open  bool      // its windows
 	until time.Time // when that changes, zero for never
-	due   map[string]bool
+	// struck are the rules whose time of day has come and that did not act yet.
+	struck []string
 }
 
 // momentOf says what of a subscription may happen now, by what its agent did before.
 func momentOf(sub kind.Subscription, state *agent.State, now time.Time) moment {
-	m := moment{at: now, due: map[string]bool{}}
+	m := moment{at: now}
 	m.open, m.until = agent.Open(sub.Windows, sub.Zone, now)
 	for _, t := range sub.Rules {
-		m.due[t.Name] = t.When != kind.WhenAt || state.Due(t.Name, t.At, sub.Zone, now)
+		if t.When == kind.WhenAt && state.Due(t.Name, t.At, sub.Zone, now) {
+			m.struck = append(m.struck, t.Name)
+		}
 	}
 	return m
 }
+
+// acting reports whether a rule's time of day has come.
+func (m moment) acting() bool { return m.open && len(m.struck) > 0 }
 
 // next returns when something else may happen than now; zero where only news
 // brings anything.
@@ -97,7 +103,7 @@ func holding(sub kind.Subscription, t kind.Trigger, m func() moment) func(contex
 			return "no window ever opens", nil
 		case !now.open:
 			return "the window opens at " + now.until.In(sub.Zone).Format("2006-01-02 15:04 MST"), nil
-		case !now.due[t.Name]:
+		case t.When == kind.WhenAt && !slices.Contains(now.struck, t.Name):
 			return fmt.Sprintf("waits until %02d:%02d", t.At/60, t.At%60), nil
 		case taken:
 		case sub.Take == kind.TakeManual:

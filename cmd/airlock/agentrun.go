@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"airlock/feed"
@@ -60,6 +61,9 @@ func (r *subscriber) once(ctx context.Context) error {
 // ends too.
 func (r *subscriber) run(ctx, stop context.Context) {
 	defer r.close()
+	if r.sub.Err == nil {
+		r.note("following %s", strings.Join(r.sub.Feeds, ", "))
+	}
 	var grown []feed.ID // nil for all
 	for stop.Err() == nil {
 		failed, _ := r.turn(ctx, grown)
@@ -68,6 +72,9 @@ func (r *subscriber) run(ctx, stop context.Context) {
 		}
 		r.settle(ctx, failed)
 		r.complain(failed)
+		if r.sub.Err != nil {
+			return // until somebody changes the file
+		}
 		grown = r.rest(stop)
 	}
 }
@@ -82,8 +89,10 @@ func (r *subscriber) settle(ctx context.Context, failed error) {
 	}
 	code, hint := outcomeOf(failed)
 	r.state.Failed(now, code, oneLine(failed.Error()), hint)
-	r.retry = now.Add(agent.Backoff(r.state.Problem.Count, r.sub.Every, rand.Float64))
-	r.state.Next = agent.Stamp(r.retry)
+	if r.state.Next = ""; r.sub.Err == nil {
+		r.retry = now.Add(agent.Backoff(r.state.Problem.Count, r.sub.Every, rand.Float64))
+		r.state.Next = agent.Stamp(r.retry)
+	}
 	r.save(ctx)
 }
 

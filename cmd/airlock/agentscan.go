@@ -132,7 +132,7 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 	if err := r.takeApprovals(r.options.approvals); err != nil {
 		return err, nil
 	}
-	if feeds == nil {
+	if feeds == nil || r.moment.acting() { // a time of day is for all feeds
 		var err error
 		if feeds, err = r.feeds(ctx); err != nil {
 			return err, nil
@@ -210,9 +210,9 @@ func (r *subscriber) report(ctx context.Context, all []*prepared) (failed, waiti
 
 // acted notes the rules that act at a time of day and did.
 func (r *subscriber) acted(broken map[string]bool) {
-	for _, t := range r.sub.Rules {
-		if t.When == kind.WhenAt && r.moment.open && r.moment.due[t.Name] && !broken[t.Name] && !broken[""] {
-			r.state.Act(t.Name, r.moment.at)
+	for _, rule := range r.moment.struck {
+		if r.moment.open && !broken[rule] && !broken[""] {
+			r.state.Act(rule, r.moment.at)
 		}
 	}
 }

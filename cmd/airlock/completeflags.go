@@ -24,6 +24,8 @@ var (
 		"kind":            kind.Names(),
 		"type":            {string(signing.Publication), string(signing.Withdrawal), string(signing.Holdings)},
 		"encryption":      {"new", "keep", "drop"},
+		"take":            {kind.TakeNow, kind.TakeAsked, kind.TakeManual},
+		"when":            {kind.WhenNow, kind.WhenApproved, "at 02:00"},
 		"role":            {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )

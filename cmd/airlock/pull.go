@@ -421,7 +421,7 @@ func (p *puller) table(w io.Writer, docs []pulledDoc) {
 		}
 		for _, l := range d.Waiting {
 			shown++
-			fmt.Fprintf(w, "  . %s: %s\n", l.Line, l.For)
+			fmt.Fprintf(w, "  .%s: %s\n", strings.TrimPrefix(l.Line.String(), l.Mark()), l.For)
 		}
 		switch {
 		case p.target == nil && d.Rule == "" && len(d.Plan) > 0:

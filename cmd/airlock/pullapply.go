@@ -83,6 +83,9 @@ func (p *puller) carryOut(ctx context.Context, all ...*prepared) {
 
 // apply hands the plans to the target.
 func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
+	if len(all) == 1 && len(all[0].doc.Waiting) > 0 && !changes(all[0].doc.Plan) {
+		return []apply.Result{{}} // all of it waits: the target is left alone
+	}
 	syncs := make([]apply.Sync, len(all))
 	for i, s := range all {
 		if err := p.noteTarget(s.state); err != nil {

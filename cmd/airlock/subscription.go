@@ -208,8 +208,7 @@ field, and what was expected. airlock schema subscription prints the schema.`,
 func (a *app) subscriptionCheck(files []string) error {
 	var all []home.Subscribed
 	for _, file := range files {
-		s, err := home.ReadSubscription(file)
-		all = append(all, home.Subscribed{Name: s.Name, File: file, Subscription: s, Err: err})
+		all = append(all, home.ReadSubscription(file))
 	}
 	if len(files) == 0 {
 		h, err := a.home()

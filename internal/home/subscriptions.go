@@ -21,6 +21,7 @@ import (
 // Subscribed is the file of a subscription.
 type Subscribed struct {
 	Name, File string
+	Digest     storage.Digest // of the file; zero where it cannot be read
 	kind.Subscription
 	Err error // why it cannot be followed; the Subscription is empty then
 }
@@ -46,7 +47,7 @@ func (h *Home) Subscriptions() ([]Subscribed, error) {
 			continue // a file that is being written, or none of ours
 		}
 		s := Subscribed{Name: name, File: h.SubscriptionFile(name)}
-		s.Subscription, s.Err = ReadSubscription(s.File)
+		s.read()
 		if s.Err == nil && s.Subscription.Name != name {
 			s.Err = fmt.Errorf("%s: name: want %q as the file is called, got %q", s.File, name, s.Subscription.Name)
 		}
@@ -55,13 +56,20 @@ func (h *Home) Subscriptions() ([]Subscribed, error) {
 	return out, err
 }
 
-// ReadSubscription reads a subscription's file.
-func ReadSubscription(file string) (kind.Subscription, error) {
-	text, err := ReadFile(file, kind.MaxSubscription)
-	if err != nil {
-		return kind.Subscription{}, err
+// ReadSubscription reads the file of a subscription, wherever it lies.
+func ReadSubscription(file string) Subscribed {
+	s := Subscribed{File: file}
+	s.read()
+	s.Name = s.Subscription.Name
+	return s
+}
+
+func (s *Subscribed) read() {
+	text, err := ReadFile(s.File, kind.MaxSubscription)
+	if s.Err = err; err == nil {
+		s.Digest = storage.DigestOf(text)
+		s.Subscription, s.Err = kind.ParseSubscription(s.File, text)
 	}
-	return kind.ParseSubscription(file, text)
 }
 
 // AddSubscription writes a new subscription; fs.ErrExist where there is one of

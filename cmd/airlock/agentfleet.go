@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"airlock/internal/home"
+	"airlock/storage"
+)
+
+// fleet is the subscriptions of a home, each followed by a goroutine of its own.
+type fleet struct {
+	*app
+	home    *home.Home
+	options agentOptions
+	writing sync.Mutex // to the streams of all
+}
+
+// once makes one scan of each subscription, whatever becomes of the others.
+func (f *fleet) once(ctx context.Context) error {
+	all, err := f.home.Subscriptions()
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return usage("%s has no subscription", "airlock subscription add NAME --feed FEED --into FOLDER", f.home.Path())
+	}
+	var first error
+	for _, s := range all {
+		err := f.subscriber(s).once(ctx)
+		if ctx.Err() != nil {
+			return errInterrupted
+		}
+		if err == nil {
+			continue
+		}
+		if first == nil {
+			first = err
+			continue
+		}
+		_, hint := outcomeOf(err)
+		f.note("airlock: warning: subscription %s: %s (%s)", s.Name, oneLine(err.Error()), hint)
+	}
+	if !f.options.dryRun && f.options.receipts.to != receiptsOff {
+		_, err := f.herald().once(ctx)
+		if err != nil && !errors.Is(err, home.ErrNoSpace) && !errors.Is(err, errNowhere) {
+			f.note("airlock: warning: holdings: %s", oneLine(err.Error()))
+		}
+	}
+	return first
+}
+
+// look is how often the files of subscriptions are looked at.
+const look = 2 * time.Second
+
+// run follows the subscriptions until ctx ends, and takes up what changes in their
+// files.
+func (f *fleet) run(ctx context.Context) error {
+	f.note("following the subscriptions of %s", f.home.Path())
+	defer f.note("stopped")
+	var working sync.WaitGroup
+	defer working.Wait()
+	working.Go(func() { f.herald().run(ctx) })
+	crew := map[string]*member{}
+	for mark := ""; ; {
+		if now := f.home.SubscriptionsMark(); now != mark || len(crew) == 0 {
+			if err := f.man(ctx, crew, &working); err != nil {
+				return err
+			}
+			mark = now
+		}
+		if !sleep(ctx, look) {
+			return nil
+		}
+	}
+}
+
+// member is a subscription that is followed, or was.
+type member struct {
+	said storage.Digest // its file
+	end  context.CancelFunc
+	gone chan struct{} // closed once nobody works at it any more
+}
+
+// man begins with subscriptions that are new or changed, and ends with those that
+// are gone. What is begun is brought to its end before somebody else goes on.
+func (f *fleet) man(ctx context.Context, crew map[string]*member, working *sync.WaitGroup) error {
+	all, err := f.home.Subscriptions()
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, s := range all {
+		there[s.Name] = true
+		old := crew[s.Name]
+		if old != nil && old.said == s.Digest {
+			continue
+		}
+		m := &member{said: s.Digest, gone: make(chan struct{})}
+		var stop context.Context
+		stop, m.end = context.WithCancel(ctx)
+		crew[s.Name] = m
+		working.Go(func() {
+			defer close(m.gone)
+			defer m.end()
+			if old != nil {
+				old.end()
+				<-old.gone
+			}
+			f.subscriber(s).run(ctx, stop)
+		})
+	}
+	for name, m := range crew {
+		if !there[name] {
+			m.said = storage.Digest{}
+			m.end()
+		}
+	}
+	return nil
+}
