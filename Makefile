@@ -24,7 +24,14 @@ REGISTRY    := registry@v3.1.2
 FUZZTIME_SHORT ?= 2s
 FUZZTIME       ?= 30s
 
-# The race detector needs a C compiler; without one the tests still run.
+# The race detector is on in the tests of every package; it needs a C compiler,
+# and without one the tests still run. The stories of cmd/airlock start the program
+# two thousand times. That is the test binary itself, so the detector watches each
+# of these processes too, servers and long polls among them. What only costs time
+# there is left out (cmd/airlock/script_test.go): with the detector a key file at its
+# real cost takes four seconds and 1.6 GB, and each process sleeps for a second before
+# it ends. Tests that kill the program or follow a document run it as users do,
+# without the detector (internal/built).
 RACE := $(shell command -v "$$(go env CC)" >/dev/null 2>&1 && echo -race)
 # Nothing waits for ever: downloads and builds of tools are cut off.
 LIMIT := $(shell command -v timeout >/dev/null 2>&1 && echo timeout -k 10 1200)

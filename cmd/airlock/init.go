@@ -99,8 +99,12 @@ func (a *app) newPassphrase(what string) (*signing.Passphrase, error) {
 			return nil, usage("the two passphrases differ", "run the command again")
 		}
 	}
-	return &signing.Passphrase{Text: first}, nil
+	return &signing.Passphrase{Text: first, LogN: keyCost}, nil
 }
+
+// keyCost is what each key file costs to open, as signing.Passphrase has it. Only
+// tests change it: they open hundreds.
+var keyCost int
 
 func userName() string {
 	u, err := user.Current()

@@ -25,7 +25,10 @@ import (
 // TestMain lets this test binary stand for the program in scripts: each
 // airlock is a process of its own.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"airlock": func() { os.Exit(program(scriptClock())) }})
+	testscript.Main(m, map[string]func(){"airlock": func() {
+		keyCost = 10 // by default a key takes a second, and four with the race detector
+		os.Exit(program(scriptClock()))
+	}})
 }
 
 // scriptClock is the machine's clock, put forward by what the environment says
@@ -36,6 +39,24 @@ func scriptClock() func() time.Time {
 }
 
 const clockVariable = "TEST_CLOCK_AHEAD"
+
+// raceOptions are what the race detector of each program goes by, where it is on.
+// By default a program sleeps for a second before it ends, for its other goroutines
+// to be seen in a race; of two thousand short programs that is half an hour.
+const (
+	raceOptions = "atexit_sleep_ms=0"
+	exitRace    = 66 // the code with which it ends a program that had a race
+)
+
+// programEnv is the environment of what runs beside a script: of the script's own,
+// the clock and what is named.
+func programEnv(ts *testscript.TestScript, more ...string) []string {
+	env := []string{"PATH=" + os.Getenv("PATH")}
+	for _, name := range append(more, "HOME", "GORACE", clockVariable) {
+		env = append(env, name+"="+ts.Getenv(name))
+	}
+	return env
+}
 
 // The stories in testdata/script are what users type and see.
 func TestScript(t *testing.T) {
@@ -89,6 +110,7 @@ func TestScript(t *testing.T) {
 			e.Values[liarKey{}] = map[string]*liar{}
 			e.Values[keptKey{}] = map[string]map[string]string{}
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("GORACE", raceOptions)
 			return nil
 		},
 	})
@@ -124,6 +146,9 @@ func execCode(ts *testscript.TestScript, neg bool, args []string) {
 func runProgram(ts *testscript.TestScript, args []string) int {
 	err := ts.Exec("airlock", args...)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if exit.ExitCode() == exitRace {
+			ts.Fatalf("airlock %s: a data race", strings.Join(args, " "))
+		}
 		return exit.ExitCode()
 	}
 	ts.Check(err)
@@ -146,7 +171,7 @@ func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	cmd := exec.Command("airlock", line...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), clockVariable + "=" + ts.Getenv(clockVariable)}
+	cmd.Env = programEnv(ts)
 	pipe, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
@@ -218,7 +243,7 @@ func watchStart(ts *testscript.TestScript, _ bool, args []string) {
 func background(ts *testscript.TestScript, name string, args []string) {
 	cmd := exec.Command("airlock", args...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "AIRLOCK_HOME=" + ts.Getenv("AIRLOCK_HOME"), "AIRLOCK_SERVER=" + ts.Getenv("AIRLOCK_SERVER")}
+	cmd.Env = programEnv(ts, "AIRLOCK_HOME", "AIRLOCK_SERVER")
 	said, err := os.OpenFile(ts.MkAbs(name+".err"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	ts.Check(err)
 	cmd.Stderr = said
