@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"airlock/feed"
-	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -27,51 +26,18 @@ func (l *Log) list(ctx context.Context) {
 	l.listed = true
 }
 
-// writePack collects the small objects that a segment's publications name.
+// writePack writes what segment n speaks of: its small objects as a pack, and
+// the list of all.
 func (l *Log) writePack(ctx context.Context, epoch uint64, n int64, statements [][]byte) {
-	pack, err := l.buildPack(ctx, statements)
+	pack := feed.NewPack()
+	s, err := l.speak(ctx, statements, pack)
 	if err == nil {
+		l.keepNamed(ctx, epoch, n, s)
 		_, err = l.config.Store.Cells.Swap(ctx, l.packKey(epoch, n), "", pack.Format())
 	}
 	if err != nil && !errors.Is(err, storage.ErrConflict) {
 		l.config.Logger.Warn("pack not written", "feed", l.id.String(), "segment", n, "error", err)
 	}
-}
-
-// buildPack reads the manifests and small payloads that statements publish.
-// What is missing or large is left out.
-func (l *Log) buildPack(ctx context.Context, statements [][]byte) (*feed.Pack, error) {
-	pack := feed.NewPack()
-	for _, raw := range statements {
-		a, err := signing.ParseAttestation(raw)
-		if err != nil {
-			continue
-		}
-		st, err := signing.ParseStatement(a.Payload())
-		if err != nil || st.Kind != signing.Publication {
-			continue
-		}
-		manifest, err := feed.ReadWhole(ctx, l.objects.Get, st.Subject, feed.MaxPacked)
-		if err != nil {
-			continue
-		}
-		if !pack.Add(st.Subject, manifest) {
-			return pack, nil
-		}
-		m, err := feed.ParseManifest(manifest)
-		if err != nil {
-			continue
-		}
-		for _, layer := range m.Layers {
-			if layer.Size > feed.MaxPacked {
-				continue
-			}
-			if b, err := feed.ReadWhole(ctx, l.objects.Get, layer.Digest, feed.MaxPacked); err == nil && !pack.Add(layer.Digest, b) {
-				return pack, nil
-			}
-		}
-	}
-	return pack, ctx.Err()
 }
 
 // leavePause is the time between two checkpoints that are left for readers

@@ -154,6 +154,8 @@ type Log struct {
 	signers *feed.Signers // nil until the index was loaded
 	listed  bool          // the feed's list entry was seen to be there
 
+	named named
+
 	left       sync.Once               // see leaveOnce
 	spillMu    sync.Mutex              // guards what follows
 	spilled    map[int64]chan struct{} // segment number → closed when durable

@@ -109,8 +109,8 @@ func (l *Log) Pack(ctx context.Context, n int64, width int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	pack, err := l.buildPack(ctx, s.Statements)
-	if err != nil {
+	pack := feed.NewPack()
+	if _, err := l.speak(ctx, s.Statements, pack); err != nil {
 		return nil, err
 	}
 	return pack.Format(), nil

@@ -1,0 +1,220 @@
+package log_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"airlock/feed"
+	"airlock/feed/feedtest"
+	"airlock/feed/log"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// names asks a log whether it speaks of some bytes.
+func names(t *testing.T, l *log.Log, b []byte) bool {
+	t.Helper()
+	ok, err := l.Names(t.Context(), storage.DigestOf(b))
+	must(t, err)
+	return ok
+}
+
+// TestNames asks for everything that a feed speaks of, in full segments and
+// before, by processes that wrote it and that did not, with the lists and
+// without; and for what only the Space's store has.
+func TestNames(t *testing.T) {
+	w := feedtest.New(t, storage.NewMem())
+	stray := []byte("of another feed of the Space")
+	must(t, w.Store.Objects(w.ID.Space.String()).Put(t.Context(), storage.RefOf(stray), bytes.NewReader(stray)))
+	other := process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID)
+	var all [][]byte
+	speak := func(signed ...feedtest.Signed) {
+		w.Append(signed...)
+		for _, s := range signed {
+			all = append(all, s.Objects...)
+		}
+	}
+	speak(w.Author.Publish("file/a@1", feedtest.Text("a.txt", "one"), feedtest.Text("b.txt", "two")))
+	w.Space.Next(func(id *trust.Identity) {})
+	speak(w.Identity(2)...)
+	check := func(l *log.Log, why string) {
+		t.Helper()
+		for i, b := range all {
+			if !names(t, l, b) {
+				t.Errorf("%s: object %d of %d is not named", why, i, len(all))
+			}
+		}
+		if names(t, l, stray) || names(t, l, nil) {
+			t.Errorf("%s: an object that no entry speaks of", why)
+		}
+	}
+	check(w.Log, "tail, own")
+	check(other, "tail, another process")
+	for i := range 300 {
+		speak(w.Author.Publish(fmt.Sprintf("file/b@%d", i)))
+	}
+	check(w.Log, "grown, own")
+	check(other, "grown, another process")
+	must(t, w.Logs.Close())
+	check(process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID), "by the lists")
+	key := "log/acme/dev-qa/shared/e1/named/000"
+	list, err := w.Store.Files.Get(t.Context(), key)
+	must(t, err)
+
+	// Without the list it is made again, the same; a damaged one counts for nothing.
+	for _, have := range [][]byte{nil, append(bytes.Clone(list), 1)} {
+		mended := &overlaid{w.Store.Files, map[string][]byte{key: have}}
+		store := *w.Store
+		store.Files = mended
+		check(process(t, log.Config{Store: &store, Key: w.Key}).Feed(w.ID), fmt.Sprintf("with a list of %d bytes", len(have)))
+		if have == nil && !bytes.Equal(mended.files[key], list) {
+			t.Error("the list was not made again as it was")
+		}
+	}
+}
+
+// overlaid are files of which some are others, or (nil) none.
+type overlaid struct {
+	storage.Files
+	files map[string][]byte
+}
+
+func (o *overlaid) Get(ctx context.Context, key string) ([]byte, error) {
+	b, ok := o.files[key]
+	if !ok {
+		return o.Files.Get(ctx, key)
+	}
+	if b == nil {
+		return nil, fs.ErrNotExist
+	}
+	return b, nil
+}
+
+func (o *overlaid) Create(ctx context.Context, key string, b []byte) error {
+	if _, ok := o.files[key]; !ok {
+		return o.Files.Create(ctx, key, b)
+	}
+	o.files[key] = b
+	return nil
+}
+
+// TestNamesLate: what is not there with its entry, as in a mirror of a medium
+// that left it out, is named once it comes; and no list is kept before.
+func TestNamesLate(t *testing.T) {
+	store := storage.NewMem()
+	now := feedtest.Now
+	logs := process(t, log.Config{Store: store, Key: feedtest.Key(1), Now: func() time.Time { return now }})
+	l, a := opened(t, store, logs)
+	late := a.Publish("file/late@1", feedtest.Text("late.txt", "late"))
+	put := func(b []byte) {
+		must(t, store.Objects(a.ID.Space.String()).Put(t.Context(), storage.RefOf(b), bytes.NewReader(b)))
+	}
+	put(late.Bytes())
+	subs, err := feedtest.Submit(t.Context(), storage.NewMem(), a.ID, late)
+	must(t, err)
+	_, err = l.Append(t.Context(), 1, subs)
+	must(t, err)
+	_, err = l.Append(t.Context(), 1, newCheap(a).notes(t, store, 0, 300))
+	must(t, err)
+	if names(t, l, []byte("late")) {
+		t.Error("a file is named before its manifest is there")
+	}
+	if !names(t, l, late.Objects[0]) {
+		t.Error("the manifest is not named")
+	}
+	for _, b := range late.Objects {
+		put(b)
+	}
+	now = now.Add(10 * time.Second)
+	if !names(t, l, []byte("late")) {
+		t.Error("a file is not named once its manifest came")
+	}
+	must(t, logs.Close())
+	if _, err := store.Files.Get(t.Context(), "log/acme/dev-qa/shared/e1/named/000"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a list that lacks something was kept: %v", err)
+	}
+}
+
+// TestNamedExample: the bytes of docs/formats.md, and what is none.
+func TestNamedExample(t *testing.T) {
+	digests := []storage.Digest{storage.DigestOf([]byte("b")), storage.DigestOf([]byte("a"))}
+	want, err := os.ReadFile("testdata/named.bin")
+	must(t, err)
+	if got := log.FormatNamed(digests); !bytes.Equal(got, want) {
+		t.Errorf("%x", got)
+	}
+	got, err := log.ParseNamed(want)
+	if err != nil || len(got) != 2 || got[0] != digests[0] || got[1] != digests[1] {
+		t.Errorf("%v, %v", got, err)
+	}
+	twice := append(bytes.Clone(want), want[len(want)-32:]...)
+	for _, bad := range [][]byte{nil, []byte("airlock-named 2\n"), want[:len(want)-1], twice, append(want[:16:16], bytes.Repeat([]byte{0}, 64)...)} {
+		if _, err := log.ParseNamed(bad); err == nil {
+			t.Errorf("%x was read", bad)
+		}
+	}
+}
+
+// TestNamedReads: what is written reads as the same.
+func TestNamedReads(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		digests := rapid.SliceOfDistinct(rapid.Custom(func(t *rapid.T) storage.Digest {
+			return storage.DigestOf([]byte(rapid.String().Draw(t, "content")))
+		}), rapid.ID).Draw(t, "digests")
+		log.SortDigests(digests)
+		got, err := log.ParseNamed(log.FormatNamed(digests))
+		if err != nil || len(got) != len(digests) {
+			t.Fatalf("%v, %v", got, err)
+		}
+		for i := range got {
+			if got[i] != digests[i] {
+				t.Fatalf("%d: %v", i, got[i])
+			}
+		}
+	})
+}
+
+// FuzzNamed: what parses is written again as it came.
+func FuzzNamed(f *testing.F) {
+	f.Add(log.FormatNamed(nil))
+	f.Add(log.FormatNamed([]storage.Digest{storage.DigestOf([]byte("b")), storage.DigestOf([]byte("a"))}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if got, err := log.ParseNamed(b); err == nil && !bytes.Equal(log.FormatNamed(got), b) {
+			t.Errorf("%x is written as %x", b, log.FormatNamed(got))
+		}
+	})
+}
+
+// TestNamesStoreFails: while the store does not answer nothing is said.
+func TestNamesStoreFails(t *testing.T) {
+	w := feedtest.New(t, storage.NewMem())
+	s := w.Author.Publish("file/a@1", feedtest.Text("a.txt", "one"))
+	w.Append(s)
+	gone := errors.New("the store is gone")
+	failing := true
+	store := broken(w.Store, func(_ context.Context, op, key string) (before, after error) {
+		if failing && op == "get" && key == storage.DigestOf(s.Objects[0]).Hex() {
+			return gone, nil
+		}
+		return nil, nil
+	})
+	l := process(t, log.Config{Store: store, Key: w.Key}).Feed(w.ID)
+	if _, err := l.Names(t.Context(), storage.DigestOf(s.Objects[1])); !errors.Is(err, gone) {
+		t.Errorf("got %v", err)
+	}
+	failing = false
+	if !names(t, l, s.Objects[1]) {
+		t.Error("not named once the store answers")
+	}
+	if _, err := process(t, log.Config{Store: store}).Feed(feed.ID{Space: w.ID.Space, Name: "none"}).Names(t.Context(), storage.Digest{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of no feed: %v", err)
+	}
+}
