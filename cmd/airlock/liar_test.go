@@ -189,7 +189,7 @@ func (l *liar) Part(ctx context.Context, _ feedhttp.Caller, id feed.ID, p feedht
 }
 
 // Object returns an object, which is small.
-func (l *liar) Object(ctx context.Context, _ feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
+func (l *liar) Object(ctx context.Context, _ feedhttp.Caller, id feed.ID, d storage.Digest, _ feedhttp.Of, off int64) (feedhttp.Object, error) {
 	r, err := l.shown().Object(ctx, id, d, 0)
 	if err != nil {
 		return feedhttp.Object{}, err

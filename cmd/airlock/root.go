@@ -61,7 +61,7 @@ func newRoot(a *app) *cobra.Command {
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.initCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
-		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.agentCommand(), a.subscriptionCommand(), a.receiptCommand(), a.auditCommand(), a.holdingsCommand(),
+		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.agentCommand(), a.subscriptionCommand(), a.audienceCommand(), a.receiptCommand(), a.auditCommand(), a.holdingsCommand(),
 		a.bundleCommand(), a.inspectCommand(),
 		a.approveCommand(), a.approvalsCommand(),
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),

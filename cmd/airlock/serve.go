@@ -100,7 +100,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Callers: k.server,
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Audiences: k.server, Callers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err

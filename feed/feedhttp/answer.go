@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"time"
 
+	"airlock/feed"
 	"airlock/storage"
 )
 
@@ -177,6 +179,10 @@ func damaged(err error) bool {
 // refusal is the problem document for an error.
 func (h *Handler) refusal(c *call, err error) answer {
 	r, d := describe(err, c.caller.Request)
+	if r.status == http.StatusNotFound {
+		// What is not for the caller and what is not there differ in nothing.
+		d.Detail = c.absent()
+	}
 	h.metrics.refused(r.name)
 	body, marshalErr := json.Marshal(d)
 	if marshalErr != nil {
@@ -206,6 +212,14 @@ func (h *Handler) refusal(c *call, err error) answer {
 		h.dropBody(c)
 	}
 	return a
+}
+
+// absent says what the request asked for, and nothing else.
+func (c *call) absent() string {
+	if c.id == (feed.ID{}) {
+		return errNoRoute.Error()
+	}
+	return fmt.Sprintf("%s of feed %s: %v", c.route.name, c.id, fs.ErrNotExist)
 }
 
 // jsonAnswer is v as JSON, not to be cached.

@@ -28,8 +28,9 @@ type Reader interface {
 	// Part returns a part of the log. feed/log's ErrNotYet comes back as
 	// fs.ErrNotExist.
 	Part(ctx context.Context, c Caller, id feed.ID, p Part) ([]byte, error)
-	// Object opens an object at an offset.
-	Object(ctx context.Context, c Caller, id feed.ID, d storage.Digest, off int64) (Object, error)
+	// Object opens an object at an offset: one that an entry of the feed speaks
+	// of, or one that helps to read a payload of it.
+	Object(ctx context.Context, c Caller, id feed.ID, d storage.Digest, of Of, off int64) (Object, error)
 	// Chunks returns how a payload is cut, in the form of storage.ChunkIndex;
 	// fs.ErrNotExist where it is kept as it came.
 	Chunks(ctx context.Context, c Caller, id feed.ID, d storage.Digest) ([]byte, error)
@@ -58,6 +59,11 @@ type Writer interface {
 	// the store give *feed.MissingError.
 	Publish(ctx context.Context, c Caller, b feed.Batch) (feed.Accepted, error)
 }
+
+// Of says which payload an object helps to read: as the frames of its chunks,
+// or, with a base, as the delta that makes it of the base. The zero Of stands for
+// an object that the feed itself speaks of.
+type Of struct{ Payload, Base storage.Digest }
 
 // Kind of a Part.
 type PartKind int

@@ -175,7 +175,7 @@ func (b *backend) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base
 	return p.Format(), err
 }
 
-func (b *backend) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
+func (b *backend) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, _ feedhttp.Of, off int64) (feedhttp.Object, error) {
 	if err := b.called("Object"); err != nil {
 		return feedhttp.Object{}, err
 	}

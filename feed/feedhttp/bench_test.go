@@ -40,7 +40,7 @@ func (b *fastBackend) Head(context.Context, feedhttp.Caller, feed.ID) (feed.Chec
 	return b.head, b.never, nil
 }
 
-func (b *fastBackend) Object(context.Context, feedhttp.Caller, feed.ID, storage.Digest, int64) (feedhttp.Object, error) {
+func (b *fastBackend) Object(context.Context, feedhttp.Caller, feed.ID, storage.Digest, feedhttp.Of, int64) (feedhttp.Object, error) {
 	return b.object, nil
 }
 

@@ -51,6 +51,7 @@ type Client struct {
 	// machine, where compressing costs more than it saves.
 	coding   string
 	received atomic.Int64
+	helps    helps
 
 	zstdOnce sync.Once
 	zstd     *zstd.Decoder

@@ -19,8 +19,9 @@ import (
 
 // Config is what a Handler works with.
 type Config struct {
-	Reader Reader
-	Writer Writer // nil for a server that only reads
+	Reader    Reader
+	Writer    Writer    // nil for a server that only reads
+	Audiences Audiences // nil where nobody may say who reads what
 	// Callers knows who asks; without it everybody is Nobody, and a credential
 	// that is shown counts for nothing.
 	Callers Callers

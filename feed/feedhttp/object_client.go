@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"airlock/feed"
 	"airlock/storage"
@@ -16,7 +17,7 @@ import (
 // connection that breaks is taken up again where it broke; the object cannot
 // have become another, since it is asked for by its digest.
 func (c *Client) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	r := &objectReader{client: c, ctx: ctx, path: feedPath(id) + "/object/" + d.Hex(), tag: `"` + d.Hex() + `"`, off: off, size: -1}
+	r := &objectReader{client: c, ctx: ctx, path: feedPath(id) + "/object/" + d.Hex(), query: c.helps.of(d).query(), tag: `"` + d.Hex() + `"`, off: off, size: -1}
 	if off < 0 {
 		return nil, fmt.Errorf("object %s: %w", d, storage.ErrRange)
 	}
@@ -36,6 +37,9 @@ func (c *Client) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*sto
 	if err != nil {
 		return nil, c.named(fmt.Errorf("object %s: %w: %w", d, feed.ErrMalformed, err))
 	}
+	if !x.Plain() {
+		c.helps.add(x.Frames.Digest, Of{Payload: d})
+	}
 	return x, nil
 }
 
@@ -49,25 +53,52 @@ func (c *Client) Delta(ctx context.Context, id feed.ID, base, target storage.Dig
 	if err != nil {
 		return storage.Ref{}, c.named(fmt.Errorf("delta from %s to %s: %w: %w", base, target, feed.ErrMalformed, err))
 	}
+	c.helps.add(p.To.Digest, Of{Payload: target, Base: base})
 	return p.To, nil
+}
+
+// helps remembers of objects which payload they help to read: a server that
+// keeps feeds apart wants to know it.
+type helps struct {
+	mu sync.Mutex
+	by map[storage.Digest]Of
+}
+
+// maxHelps bounds the objects that are remembered; they are asked for soon after.
+const maxHelps = 1 << 12
+
+func (h *helps) add(d storage.Digest, of Of) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.by == nil || len(h.by) >= maxHelps {
+		h.by = map[storage.Digest]Of{}
+	}
+	h.by[d] = of
+}
+
+func (h *helps) of(d storage.Digest) Of {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.by[d]
 }
 
 // objectReader reads an object over as many connections as it takes. It keeps
 // the context of the call that made it, as the body of a response does.
 type objectReader struct {
-	client    *Client
-	ctx       context.Context
-	path, tag string
-	off       int64 // of the next byte
-	size      int64 // of the whole, -1 where the server has not said
-	body      io.ReadCloser
-	end       error // what Read returns from now on
-	stuck     int   // connections in a row that brought nothing
+	client      *Client
+	ctx         context.Context
+	path, query string
+	tag         string
+	off         int64 // of the next byte
+	size        int64 // of the whole, -1 where the server has not said
+	body        io.ReadCloser
+	end         error // what Read returns from now on
+	stuck       int   // connections in a row that brought nothing
 }
 
 // open asks for the bytes from off on.
 func (r *objectReader) open() error {
-	rq := request{method: http.MethodGet, path: r.path, header: [][2]string{{"If-Match", r.tag}}}
+	rq := request{method: http.MethodGet, path: r.path, query: r.query, header: [][2]string{{"If-Match", r.tag}}}
 	if r.off > 0 {
 		rq.header = append(rq.header, [2]string{"Range", "bytes=" + strconv.FormatInt(r.off, 10) + "-"})
 	}
@@ -88,7 +119,7 @@ func (r *objectReader) open() error {
 // atEnd tells an offset that is the size, which has no range in HTTP, from one
 // that is beyond it.
 func (r *objectReader) atEnd(refused error) error {
-	answer, err := r.client.open(r.ctx, request{method: http.MethodHead, path: r.path})
+	answer, err := r.client.open(r.ctx, request{method: http.MethodHead, path: r.path, query: r.query})
 	if err != nil {
 		return err
 	}

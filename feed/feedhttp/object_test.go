@@ -81,7 +81,7 @@ type endless struct{ io.Reader }
 
 func (endless) Close() error { return nil }
 
-func (b shortBackend) Object(_ context.Context, _ feedhttp.Caller, _ feed.ID, _ storage.Digest, _ int64) (feedhttp.Object, error) {
+func (b shortBackend) Object(_ context.Context, _ feedhttp.Caller, _ feed.ID, _ storage.Digest, _ feedhttp.Of, _ int64) (feedhttp.Object, error) {
 	return feedhttp.Object{ReadCloser: endless{strings.NewReader("half")}, Size: 8}, nil
 }
 

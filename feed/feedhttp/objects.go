@@ -17,10 +17,17 @@ func getObject(h *Handler, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, badRequest("path: %s", err)
 	}
+	of, err := parseOf(c.r.URL.RawQuery)
+	if err != nil {
+		return answer{}, err
+	}
 	want, partial := h.wantedRange(c)
-	o, err := h.config.Reader.Object(c.r.Context(), c.caller, c.id, d, max(want.first, 0))
+	open := func(off int64) (Object, error) {
+		return h.config.Reader.Object(c.r.Context(), c.caller, c.id, d, of, off)
+	}
+	o, err := open(max(want.first, 0))
 	if partial && errors.Is(err, storage.ErrRange) {
-		return h.beyond(c, d)
+		return beyond(open)
 	}
 	if err != nil {
 		return answer{}, fromStore(err)
@@ -43,11 +50,42 @@ func getObject(h *Handler, c *call) (answer, error) {
 	a.set("Accept-Ranges", acceptBytes)
 	a.set("Repr-Digest", values[1:2:2])
 	if partial {
-		return h.rangeAnswer(c, a, d, want, o)
+		return rangeAnswer(a, want, o, open)
 	}
 	a.set("Content-Length", values[2:3:3])
 	a.body, a.length = o.Bytes, o.Size
 	return a, nil
+}
+
+// parseOf reads the query of an object that helps to read a payload:
+// "payload=<64 hex>", for a delta with "&base=<64 hex>" after it.
+func parseOf(query string) (of Of, err error) {
+	if query == "" {
+		return of, nil
+	}
+	payload, base, isDelta := strings.Cut(query, "&base=")
+	payload, ok := strings.CutPrefix(payload, "payload=")
+	if ok {
+		of.Payload, err = storage.ParseHex(payload)
+	}
+	if isDelta && err == nil {
+		of.Base, err = storage.ParseHex(base)
+	}
+	if !ok || err != nil {
+		return Of{}, badRequest("query %.200q: want payload=<64 hex> or payload=<64 hex>&base=<64 hex>", query)
+	}
+	return of, nil
+}
+
+// query is what parseOf reads.
+func (of Of) query() string {
+	switch {
+	case of == Of{}:
+		return ""
+	case of.Base.IsZero():
+		return "payload=" + of.Payload.Hex()
+	}
+	return "payload=" + of.Payload.Hex() + "&base=" + of.Base.Hex()
 }
 
 // getChunks answers with the chunk index of a payload.
@@ -117,7 +155,7 @@ func (h *Handler) wantedRange(c *call) (byteRange, bool) {
 }
 
 // rangeAnswer makes a 206 of an object that was opened at the range's offset.
-func (h *Handler) rangeAnswer(c *call, a answer, d storage.Digest, want byteRange, o Object) (answer, error) {
+func rangeAnswer(a answer, want byteRange, o Object, open func(off int64) (Object, error)) (answer, error) {
 	off, n, ok := want.resolve(o.Size)
 	if !ok {
 		a.close()
@@ -128,7 +166,7 @@ func (h *Handler) rangeAnswer(c *call, a answer, d storage.Digest, want byteRang
 	} else if want.first < 0 && off > 0 {
 		// Only now is it known where the last n bytes begin.
 		a.close()
-		again, err := h.config.Reader.Object(c.r.Context(), c.caller, c.id, d, off)
+		again, err := open(off)
 		if err != nil {
 			return answer{}, fromStore(err)
 		}
@@ -144,8 +182,8 @@ func (h *Handler) rangeAnswer(c *call, a answer, d storage.Digest, want byteRang
 
 // beyond answers a range that begins behind the end, for which the size must
 // be told.
-func (h *Handler) beyond(c *call, d storage.Digest) (answer, error) {
-	o, err := h.config.Reader.Object(c.r.Context(), c.caller, c.id, d, 0)
+func beyond(open func(off int64) (Object, error)) (answer, error) {
+	o, err := open(0)
 	if err != nil {
 		return answer{}, fromStore(err)
 	}

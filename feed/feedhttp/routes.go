@@ -34,6 +34,7 @@ type route struct {
 	head      endpoint
 	post      endpoint
 	patch     endpoint
+	put       endpoint
 	allow     string
 	fast      string // what find compares {F}/… with before it asks the router
 	wholeFast bool   // fast is all of it
@@ -57,6 +58,7 @@ func newRoutes() *routes {
 		{name: "tile", path: feedTemplate + "tile/{rest:.+}", access: callers, get: getTile, fast: "tile/"},
 		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: callers, get: getChunks},
 		{name: "delta", path: feedTemplate + "delta/{rest:.+}", access: callers, get: getDelta},
+		{name: "audience", path: feedTemplate + "audience", access: callers, get: getAudience, put: putAudience},
 		{name: "entries", path: feedTemplate + "entries", access: callers, post: postEntries},
 		{name: "uploads", path: feedTemplate + "uploads", access: callers, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: callers, head: headUpload, patch: patchUpload},
@@ -79,7 +81,7 @@ func newRoutes() *routes {
 
 func (rt *route) methods() string {
 	var out []string
-	for method, do := range map[string]endpoint{"GET": rt.get, "POST": rt.post, "PATCH": rt.patch} {
+	for method, do := range map[string]endpoint{"GET": rt.get, "POST": rt.post, "PATCH": rt.patch, "PUT": rt.put} {
 		if do != nil {
 			out = append(out, method)
 		}
@@ -93,6 +95,21 @@ func (rt *route) methods() string {
 
 // ServeHTTP makes a route a handler for gorilla/mux, which only finds it.
 func (rt *route) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+// Endpoints returns every request that a Handler answers, as "METHOD /path" with
+// the names of what varies in braces: for who has to look at all of them.
+func Endpoints() []string {
+	var out []string
+	for _, rt := range newRoutes().all {
+		if rt.path == "" {
+			continue
+		}
+		for method := range strings.SplitSeq(rt.allow, ", ") {
+			out = append(out, method+" "+rt.path)
+		}
+	}
+	return out
+}
 
 func (rs *routes) router() *mux.Router {
 	router := mux.NewRouter().SkipClean(true)
@@ -170,6 +187,8 @@ func (rt *route) method(method string) (endpoint, error) {
 		do = rt.post
 	case http.MethodPatch:
 		do = rt.patch
+	case http.MethodPut:
+		do = rt.put
 	}
 	if do == nil {
 		return nil, &MethodError{method, rt.allow}

@@ -7,6 +7,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -24,18 +25,37 @@ func (s *Server) Identify(ctx context.Context, shown feedhttp.Credentials) (feed
 // not exist for it. Who shows no credential reads nothing, or where the server
 // is open, what every admitted Space may read; of feeds that name people,
 // nothing anywhere.
-func (s *Server) mayRead(c feedhttp.Caller, id feed.ID) error {
+func (s *Server) mayRead(ctx context.Context, c feedhttp.Caller, id feed.ID) error {
+	ok, err := s.reads(ctx, c, id)
+	if err != nil || ok {
+		return err
+	}
+	// It takes as long as looking for a feed that is not there.
+	_, _ = s.logs.Feed(feed.ID{Space: id.Space, Name: noFeed}).Head(ctx)
+	return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
+}
+
+// noFeed is the name of a feed that cannot be: it is no label.
+const noFeed = "-"
+
+// reads reports whether a caller may read a feed, whether or not there is one.
+func (s *Server) reads(ctx context.Context, c feedhttp.Caller, id feed.ID) (bool, error) {
 	switch {
 	case c.Role == feedhttp.Nobody && (!s.config.Open || id.NamesPeople()):
 		// Whether there is such a feed is not said.
-		return fmt.Errorf("feed %s: %w", id, feedhttp.ErrUnauthorized)
+		return false, fmt.Errorf("feed %s: %w", id, feedhttp.ErrUnauthorized)
 	case !c.Covers(id):
-	case c.Role == feedhttp.Administrator, c.Role == feedhttp.Peer, isOwner(c, id):
-		return nil
-	case !id.NamesPeople():
-		return nil
+		return false, nil
+	case isInside(c, id):
+		return true, nil
 	}
-	return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
+	return s.inAudience(ctx, c, id)
+}
+
+// isInside reports whether all feeds of a feed's Space are the caller's business:
+// to read, and to bring what the Space signed.
+func isInside(c feedhttp.Caller, id feed.ID) bool {
+	return c.Role == feedhttp.Administrator || c.Role == feedhttp.Peer || isOwner(c, id)
 }
 
 // RuleCaller is the rule of a *trust.DeniedError about a caller that is another
@@ -59,7 +79,7 @@ func (s *Server) mayAppend(c feedhttp.Caller, id feed.ID) error {
 		return nil
 	case c.Role == feedhttp.Nobody:
 		return fmt.Errorf("feed %s: %w", id, feedhttp.ErrUnauthorized)
-	case c.Covers(id) && (c.Role == feedhttp.Administrator || c.Role == feedhttp.Peer || isOwner(c, id)):
+	case c.Covers(id) && isInside(c, id):
 		return nil
 	}
 	return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: id.String(), Why: fmt.Sprintf("only %s adds to it, and the credential is not one of it for this feed", id.Space)}
@@ -76,4 +96,68 @@ func mayAdminister(c feedhttp.Caller) error {
 		return nil
 	}
 	return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: c.String(), Why: "is no administrator of this server"}
+}
+
+// mayHave is the access rule of objects. They are kept by Space, and who may read
+// one feed of it need not know what another names: so the feed must speak of the
+// object, or of the payload that it helps to read. What no feed speaks of, such as
+// what was uploaded for a batch that never came, is for nobody outside.
+func (s *Server) mayHave(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, of feedhttp.Of) error {
+	if err := s.mayRead(ctx, c, id); err != nil {
+		return err
+	}
+	if d == emptyConfig || isInside(c, id) && c.Feeds == nil {
+		return nil
+	}
+	ok, err := s.speaksOf(ctx, id, d, of)
+	if err != nil {
+		return outward(err)
+	}
+	if !ok {
+		return fmt.Errorf("object %s of feed %s: %w", d, id, fs.ErrNotExist)
+	}
+	return nil
+}
+
+// emptyConfig is named by every manifest, and stored nowhere.
+var emptyConfig = storage.DigestOf(feed.EmptyConfig)
+
+func (s *Server) speaksOf(ctx context.Context, id feed.ID, d storage.Digest, of feedhttp.Of) (bool, error) {
+	l := s.logs.Feed(id)
+	if of == (feedhttp.Of{}) {
+		return l.Names(ctx, d)
+	}
+	ok, err := l.Names(ctx, of.Payload)
+	if ok && err == nil && !of.Base.IsZero() {
+		ok, err = l.Names(ctx, of.Base)
+	}
+	if !ok || err != nil {
+		return false, err
+	}
+	helper, err := s.helper(ctx, id, of)
+	return helper == d, err
+}
+
+// helper returns the object that helps to read a payload.
+func (s *Server) helper(ctx context.Context, id feed.ID, of feedhttp.Of) (storage.Digest, error) {
+	objects := s.config.Store.Objects(id.Space.String())
+	if differ, ok := objects.(storage.Differ); ok && !of.Base.IsZero() {
+		p, err := differ.Delta(ctx, of.Base, of.Payload)
+		return p.To.Digest, err
+	}
+	chunker, ok := objects.(storage.Chunker)
+	if !ok || !of.Base.IsZero() {
+		return storage.Digest{}, fs.ErrNotExist
+	}
+	b, err := s.cached(ctx, "frames/"+id.Space.String()+"/"+string(of.Payload[:]), func(ctx context.Context) ([]byte, error) {
+		x, err := chunker.Chunks(ctx, of.Payload)
+		if err != nil {
+			return nil, err
+		}
+		return x.Frames.Digest[:], nil
+	})
+	if err != nil {
+		return storage.Digest{}, err
+	}
+	return storage.Digest(b), nil
 }

@@ -116,7 +116,7 @@ func TestMayRead(t *testing.T) {
 	} {
 		_, _, head := w.srv.Head(t.Context(), c.caller, own.ID)
 		_, part := w.srv.Part(t.Context(), c.caller, own.ID, feedhttp.Part{Kind: feedhttp.Segment, Width: 1})
-		_, object := w.srv.Object(t.Context(), c.caller, own.ID, storage.DigestOf(feed.EmptyConfig), 0)
+		_, object := w.srv.Object(t.Context(), c.caller, own.ID, storage.DigestOf(feed.EmptyConfig), feedhttp.Of{}, 0)
 		_, chunks := w.srv.Chunks(t.Context(), c.caller, own.ID, storage.DigestOf(feed.EmptyConfig))
 		for name, err := range map[string]error{"head": head, "part": part, "object": object} {
 			if !errors.Is(err, c.want) {

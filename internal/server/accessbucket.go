@@ -2,6 +2,7 @@ package server
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,7 +25,9 @@ import (
 //
 //	{"format":"airlock-access 1",
 //	 "spaces":{"acme/dev-qa":{
+//	   "audiences":{"shared":{"groups":["live"],"spaces":["acme/audit"]}},
 //	   "dismissed":true,
+//	   "groups":["test"],
 //	   "tokens":[{"feeds":["acme/*/shared"],"hash":"sha256:…","id":"07…","made":1767225600,"note":"agent","until":1775001600}]}},
 //	 "tokens":[…]}
 //
@@ -39,12 +42,18 @@ type accessBucket struct {
 
 // spaceAccess is what the operator says of a Space.
 type spaceAccess struct {
-	Dismissed bool          `json:"dismissed,omitempty"`
-	Tokens    []tokenRecord `json:"tokens,omitempty"`
+	// Audiences are those of its feeds, by their last name, that are not as
+	// DefaultAudience has them.
+	Audiences map[string]feedhttp.Audience `json:"audiences,omitempty"`
+	Dismissed bool                         `json:"dismissed,omitempty"`
+	Groups    []string                     `json:"groups,omitempty"` // in which it is
+	Tokens    []tokenRecord                `json:"tokens,omitempty"`
 }
 
 // said reports whether anything is said.
-func (s *spaceAccess) said() bool { return s.Dismissed || len(s.Tokens) > 0 }
+func (s *spaceAccess) said() bool {
+	return s.Dismissed || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
+}
 
 // tokenRecord is a token as the store knows it.
 type tokenRecord struct {
@@ -62,6 +71,8 @@ const accessFormat = "airlock-access 1"
 const (
 	maxAccess  = 4 << 20 // bytes of a cell
 	maxTokens  = 100     // of one Space, or of administrators
+	maxGroups  = 100     // of one Space
+	maxFeeds   = 1000    // of one Space with an audience of their own
 	maxScope   = 32      // patterns of a token
 	maxNote    = 200     // bytes
 	maxSeconds = 1 << 40 // a time
@@ -165,11 +176,35 @@ func (b *accessBucket) check(n int) error {
 		if n == commonBucket || bucketOf(space) != n || !s.said() {
 			return fmt.Errorf("space %s: stands in another cell, or says nothing", space)
 		}
-		if err := checkTokens(n, s.Tokens); err != nil {
+		if err := s.check(n, space); err != nil {
 			return fmt.Errorf("space %s: %w", space, err)
 		}
 	}
 	return nil
+}
+
+func (s *spaceAccess) check(n int, space trust.Space) error {
+	if len(s.Groups) > maxGroups || len(s.Audiences) > maxFeeds {
+		return fmt.Errorf("in %d groups, and %d feeds with an audience; at most %d and %d are allowed", len(s.Groups), len(s.Audiences), maxGroups, maxFeeds)
+	}
+	for i, group := range s.Groups {
+		if err := trust.CheckLabel(group); err != nil {
+			return fmt.Errorf("group: %w", err)
+		}
+		if i > 0 && s.Groups[i-1] >= group {
+			return fmt.Errorf("group %s: not in order, or twice", group)
+		}
+	}
+	for name, a := range s.Audiences {
+		id := feed.ID{Space: space, Name: name}
+		if err := errors.Join(trust.CheckLabel(name), a.Check()); err != nil {
+			return fmt.Errorf("feed %.80q: %w", name, err)
+		}
+		if a.Equal(feedhttp.DefaultAudience(id)) {
+			return fmt.Errorf("feed %s: its audience is what it is without a word", id)
+		}
+	}
+	return checkTokens(n, s.Tokens)
 }
 
 func checkTokens(n int, tokens []tokenRecord) error {

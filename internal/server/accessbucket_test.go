@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -21,7 +22,12 @@ func exampleBucket() (int, *accessBucket) {
 	n := bucketOf(space)
 	b := &accessBucket{}
 	of := b.edit(space)
-	of.Dismissed = true
+	of.Audiences = map[string]feedhttp.Audience{
+		"receipts": {All: true},
+		"secret":   {},
+		"shared":   {Groups: []string{"live"}, Spaces: []string{"acme/audit", "acme/production"}},
+	}
+	of.Dismissed, of.Groups = true, []string{"east", "test"}
 	of.Tokens = []tokenRecord{
 		{Hash: storage.DigestOf([]byte("one")), ID: fmt.Sprintf("%02daaaaaaaaaa", n), Made: 1767225600, Until: 1775001600},
 		{Feeds: []feed.Pattern{"acme/*/shared", "acme/dev-qa/*"}, Hash: storage.DigestOf([]byte("two")), ID: fmt.Sprintf("%02dk3m2qxwz5a", n), Made: 1767225600, Note: "agent on web-1", Until: 1775001600},
@@ -74,7 +80,24 @@ func TestBucketRefused(t *testing.T) {
 		"hash: is missing":         func(_ *accessBucket, s *spaceAccess) { s.Tokens[0].Hash = storage.Digest{} },
 		"want times in order":      func(_ *accessBucket, s *spaceAccess) { s.Tokens[0].Until = s.Tokens[0].Made },
 		"patterns of feeds: not":   func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Feeds[1] = s.Tokens[1].Feeds[0] },
-		"printable text":           func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
+		"group east: not in":       func(_ *accessBucket, s *spaceAccess) { s.Groups[1] = s.Groups[0] },
+		"group: label":             func(_ *accessBucket, s *spaceAccess) { s.Groups[1] = "West" },
+		"in 101 groups":            func(_ *accessBucket, s *spaceAccess) { s.Groups = make([]string, 101) },
+		`feed "Shared"`:            func(_ *accessBucket, s *spaceAccess) { s.Audiences["Shared"] = feedhttp.Audience{} },
+		"all, or at most 1000": func(_ *accessBucket, s *spaceAccess) {
+			s.Audiences["receipts"] = feedhttp.Audience{All: true, Groups: []string{"x"}}
+		},
+		"space acme/x: not in": func(_ *accessBucket, s *spaceAccess) {
+			s.Audiences["shared"] = feedhttp.Audience{Spaces: []string{"acme/x", "acme/x"}}
+		},
+		`space "x"`: func(_ *accessBucket, s *spaceAccess) {
+			s.Audiences["shared"] = feedhttp.Audience{Spaces: []string{"x"}}
+		},
+		"group x: not in": func(_ *accessBucket, s *spaceAccess) {
+			s.Audiences["shared"] = feedhttp.Audience{Groups: []string{"x", "x"}}
+		},
+		"without a word": func(_ *accessBucket, s *spaceAccess) { s.Audiences["shared"] = feedhttp.Audience{All: true} },
+		"printable text": func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
 	} {
 		_, b := exampleBucket()
 		change(b, b.Spaces["acme/dev-qa"])
@@ -134,7 +157,12 @@ func TestBucketReads(t *testing.T) {
 		for _, name := range rapid.SliceOfN(rapid.StringMatching(`[a-z]{1,8}`), 0, 40).Draw(t, "names") {
 			space := trust.Space{Organisation: "acme", Name: name}
 			if trust.CheckLabel(name) == nil && bucketOf(space) == n {
-				b.edit(space).Tokens, b.edit(space).Dismissed = draw(), rapid.Bool().Draw(t, "dismissed")
+				of := b.edit(space)
+				of.Tokens, of.Dismissed = draw(), rapid.Bool().Draw(t, "dismissed")
+				if rapid.Bool().Draw(t, "restricted") {
+					of.Audiences = map[string]feedhttp.Audience{"shared": {Groups: []string{"live"}}}
+					of.Groups = []string{rapid.StringMatching(`g[a-z]{0,5}`).Draw(t, "group")}
+				}
 			}
 		}
 		raw, err := b.format(n)

@@ -262,7 +262,7 @@ func TestReading(t *testing.T) {
 	nobody, closed := feedhttp.Caller{}, w.closed()
 	d := storage.DigestOf(s.Objects[1])
 	_, _, headErr := closed.Head(ctx, nobody, w.ID)
-	_, objectErr := closed.Object(ctx, nobody, w.ID, d, 0)
+	_, objectErr := closed.Object(ctx, nobody, w.ID, d, feedhttp.Of{}, 0)
 	for what, err := range map[string]error{"head": headErr, "object": objectErr, "segment": partErr(closed, w.ID, nobody, segment), "pack": partErr(closed, w.ID, nobody, pack), "tile": partErr(closed, w.ID, nobody, tile)} {
 		if !errors.Is(err, feedhttp.ErrUnauthorized) {
 			t.Errorf("%s without the right to read: %v", what, err)
@@ -272,11 +272,11 @@ func TestReading(t *testing.T) {
 		t.Errorf("feeds without the right to read: %v, %v", feeds, err)
 	}
 	for _, srv := range []*server.Server{w.srv, w.server(server.Config{Cache: storage.NewCache(1 << 20)})} {
-		if _, err := srv.Object(ctx, reader, w.ID, d, 0); err != nil {
+		if _, err := srv.Object(ctx, reader, w.ID, d, feedhttp.Of{}, 0); err != nil {
 			t.Error(err)
 		}
 		elsewhere := feed.ID{Space: trust.Space{Organisation: "acme", Name: "other"}, Name: "shared"}
-		if _, err := srv.Object(ctx, reader, elsewhere, d, 0); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := srv.Object(ctx, reader, elsewhere, d, feedhttp.Of{}, 0); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("an object of one Space through another: %v", err)
 		}
 	}

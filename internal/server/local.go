@@ -65,7 +65,7 @@ func (l *Local) Segments(ctx context.Context, id feed.ID, from, to int64) iter.S
 
 // Object opens an object at an offset.
 func (l *Local) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	o, err := l.server.Object(ctx, l.caller, id, d, off)
+	o, err := l.server.Object(ctx, l.caller, id, d, feedhttp.Of{}, off)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +131,17 @@ func (l *Local) LogKey(ctx context.Context) ([]byte, error) { return l.server.Lo
 // Publish commits a batch.
 func (l *Local) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, error) {
 	return l.server.Publish(ctx, l.caller, b)
+}
+
+// Audience returns who may read a feed, besides its own Space and
+// administrators.
+func (l *Local) Audience(ctx context.Context, id feed.ID) (feedhttp.Audience, error) {
+	return l.server.Audience(ctx, l.caller, id)
+}
+
+// SetAudience says who may read a feed.
+func (l *Local) SetAudience(ctx context.Context, id feed.ID, a feedhttp.Audience) error {
+	return l.server.SetAudience(ctx, l.caller, id, a)
 }
 
 // Feeds lists the feeds of the store.

@@ -35,7 +35,11 @@ func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error
 	}
 	out := []feed.ID{}
 	for _, id := range all {
-		if s.mayRead(c, id) == nil {
+		ok, err := s.reads(ctx, c, id)
+		if err != nil && !errors.Is(err, feedhttp.ErrUnauthorized) {
+			return nil, err
+		}
+		if ok {
 			out = append(out, id)
 		}
 	}
@@ -45,7 +49,7 @@ func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error
 // Head returns the newest checkpoint and a channel that is closed when there
 // is a newer one.
 func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
-	if err := s.mayRead(c, id); err != nil {
+	if err := s.mayRead(ctx, c, id); err != nil {
 		return feed.Checkpoint{}, nil, err
 	}
 	l := s.logs.Feed(id)
@@ -59,7 +63,7 @@ func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.
 
 // Part returns a part of the log.
 func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feedhttp.Part) ([]byte, error) {
-	if err := s.mayRead(c, id); err != nil {
+	if err := s.mayRead(ctx, c, id); err != nil {
 		return nil, err
 	}
 	b, err := s.cached(ctx, fmt.Sprintf("part/%s/%d/%d/%d/%d", id, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
@@ -96,12 +100,13 @@ func (s *Server) cached(ctx context.Context, key string, fill func(context.Conte
 // errLarge ends a fill of the cache for an object that is streamed instead.
 var errLarge = errors.New("too large to keep in memory")
 
-// Object opens an object of the feed's Space. Small ones come from memory.
-func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, off int64) (feedhttp.Object, error) {
-	if err := s.mayRead(c, id); err != nil {
+// Object opens an object that the feed speaks of, or that helps to read a payload
+// of it. Small ones come from memory.
+func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, of feedhttp.Of, off int64) (feedhttp.Object, error) {
+	if err := s.mayHave(ctx, c, id, d, of); err != nil {
 		return feedhttp.Object{}, err
 	}
-	if d == storage.DigestOf(feed.EmptyConfig) {
+	if d == emptyConfig {
 		return feedhttp.Object{Bytes: feed.EmptyConfig, Size: int64(len(feed.EmptyConfig))}, nil
 	}
 	objects := s.config.Store.Objects(id.Space.String())
@@ -134,7 +139,7 @@ func (s *Server) Chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 }
 
 func (s *Server) chunks(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
-	if err := s.mayRead(c, id); err != nil {
+	if err := s.mayHave(ctx, c, id, d, feedhttp.Of{}); err != nil {
 		return nil, err
 	}
 	chunker, ok := s.config.Store.Objects(id.Space.String()).(storage.Chunker)
@@ -154,7 +159,7 @@ func (s *Server) Delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base,
 }
 
 func (s *Server) delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base, target storage.Digest) (storage.Pointer, error) {
-	if err := s.mayRead(c, id); err != nil {
+	if err := errors.Join(s.mayHave(ctx, c, id, base, feedhttp.Of{}), s.mayHave(ctx, c, id, target, feedhttp.Of{})); err != nil {
 		return storage.Pointer{}, err
 	}
 	differ, ok := s.config.Store.Objects(id.Space.String()).(storage.Differ)
