@@ -93,7 +93,7 @@ func (f *Follower) sync(ctx context.Context, id ID) (*State, Report, error) {
 	default:
 		report.From = state.Edge.Size()
 	}
-	got, err := f.Source.Checkpoint(ctx, id)
+	got, err := f.newest(ctx, id, report.From)
 	if err != nil {
 		return nil, report, fmt.Errorf("feed %s: %w", id, err)
 	}
@@ -117,6 +117,28 @@ func (f *Follower) sync(ctx context.Context, id ID) (*State, Report, error) {
 		}
 	}
 	return f.extend(ctx, id, state, got, again, report)
+}
+
+// newest returns the source's newest checkpoint. A source may be many servers,
+// one of which has not seen yet what another said: where it shows less than was
+// accepted, it is asked once more and told so.
+func (f *Follower) newest(ctx context.Context, id ID, accepted int64) (Checkpoint, error) {
+	got, err := f.Source.Checkpoint(ctx, id)
+	if err != nil || got.Size >= accepted || f.Late {
+		return got, err
+	}
+	waiter, ok := f.Source.(Waiter)
+	if !ok {
+		return got, nil
+	}
+	heads, err := waiter.Heads(ctx, map[ID]int64{id: accepted}, 0)
+	if err != nil {
+		return Checkpoint{}, err
+	}
+	if head, ok := heads[id]; ok {
+		return head, nil
+	}
+	return f.Source.Checkpoint(ctx, id)
 }
 
 // restore puts the identities of an earlier sync in force again. It reports

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -37,11 +38,13 @@ type Tiles interface {
 	Tile(ctx context.Context, id ID, level int, n int64, width int) ([]byte, error)
 }
 
-// Waiter is a Source that can tell when a feed has grown.
+// Waiter is a Source that can tell which of many feeds have grown.
 type Waiter interface {
-	// Wait returns as soon as the checkpoint is no longer of that size, or
-	// what there is when ctx or the source's own patience ends.
-	Wait(ctx context.Context, id ID, size int64) (Checkpoint, error)
+	// Heads returns the newest checkpoints, not checked, of those feeds that are
+	// no longer of the size known, as soon as there is one; none where wait, ctx
+	// or the source's own patience ends first. A wait of 0 asks and does not wait.
+	// What the source does not have, or not for the caller, is left out.
+	Heads(ctx context.Context, known map[ID]int64, wait time.Duration) (map[ID]Checkpoint, error)
 }
 
 // Publisher takes statements and the objects that they name.

@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -187,34 +189,17 @@ func (r *subscriber) news(ctx context.Context, wait time.Duration) ([]feed.ID, e
 			return fresh, nil
 		}
 	}
-	limited, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
+	if len(r.known) == 0 {
+		sleep(ctx, wait)
+		return nil, nil
+	}
 	asked := time.Now()
-	grown, err := r.grown(limited)
-	if err == nil && len(grown) == 0 && time.Since(asked) < min(wait, time.Second) {
-		<-limited.Done() // who does not let us wait is not asked again at once
+	heads, err := r.conn.Heads(ctx, r.known, wait)
+	if err == nil && len(heads) == 0 && time.Since(asked) < min(wait, time.Second) {
+		sleep(ctx, wait) // who does not let us wait is not asked again at once
 	}
-	return grown, err
-}
-
-// grown asks the source which feeds have another size than they had.
-func (r *subscriber) grown(ctx context.Context) (out []feed.ID, err error) {
-	for id, size := range r.known {
-		var head feed.Checkpoint
-		if len(r.known) == 1 {
-			head, err = r.conn.Wait(ctx, id, size)
-		} else {
-			head, err = r.conn.Checkpoint(ctx, id)
-		}
-		if ctx.Err() != nil {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if head.Size != size {
-			out = append(out, id)
-		}
+	if ctx.Err() != nil {
+		return nil, nil
 	}
-	return out, nil
+	return slices.Collect(maps.Keys(heads)), err
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/feed"
 	"airlock/feed/feedtest"
@@ -18,8 +19,8 @@ import (
 // tapePlace is a log in memory that took whatever it was given.
 type tapePlace struct{ *feedtest.Tape }
 
-func (p tapePlace) Wait(ctx context.Context, id feed.ID, _ int64) (feed.Checkpoint, error) {
-	return p.Checkpoint(ctx, id)
+func (p tapePlace) Heads(context.Context, map[feed.ID]int64, time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	return nil, nil
 }
 
 func (p tapePlace) LogKey(context.Context) ([]byte, error) { return p.Key.Public(), nil }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -168,9 +169,19 @@ func (l *liar) Feeds(context.Context, feedhttp.Caller) ([]feed.ID, error) {
 }
 
 // Head returns the checkpoint that is shown.
-func (l *liar) Head(ctx context.Context, _ feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
-	c, err := l.shown().Checkpoint(ctx, id)
-	return c, nil, err
+func (l *liar) Head(ctx context.Context, _ feedhttp.Caller, id feed.ID, _ int64) (feed.Checkpoint, error) {
+	return l.shown().Checkpoint(ctx, id)
+}
+
+// Heads shows it to who knows another one, and waits for nothing.
+func (l *liar) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64, _ time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	out := map[feed.ID]feed.Checkpoint{}
+	for id, size := range known {
+		if head, err := l.Head(ctx, c, id, size); err == nil && head.Size != size {
+			out[id] = head
+		}
+	}
+	return out, nil
 }
 
 // Part returns a segment or a tile. There are no packs, so that all objects are

@@ -198,10 +198,10 @@ type refusedDoc struct {
 }
 
 // round pulls every feed once. It goes on after a feed that fails, and returns
-// the first error.
-func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64, error) {
+// how far each was followed, and the first error.
+func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (map[feed.ID]int64, error) {
 	if err := p.takeApprovals(p.options.approvals); err != nil {
-		return 0, err
+		return nil, err
 	}
 	var all []*prepared
 	for _, id := range feeds {
@@ -220,24 +220,24 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (int64
 		}
 	}
 	var first error
-	var last int64
-	made, docs := 0, []pulledDoc{}
-	for _, s := range all {
+	made, docs, known := 0, []pulledDoc{}, map[feed.ID]int64{}
+	for i, s := range all {
 		if first == nil {
 			first = s.err
 		}
 		if s.err == nil || s.doc.To > 0 {
 			docs = append(docs, s.doc)
+			known[feeds[i]] = s.doc.To
 		}
-		last, made = s.doc.To, made+s.doc.Made
+		made += s.doc.Made
 	}
 	if always || slices.ContainsFunc(docs, func(d pulledDoc) bool { return d.To > d.From || changes(d.Plan) }) {
 		if err := p.shown(docs); err != nil {
-			return last, err
+			return known, err
 		}
 	}
 	p.sendReceipts(ctx, made)
-	return last, first
+	return known, first
 }
 
 func (p *puller) shown(docs []pulledDoc) error {
@@ -347,7 +347,7 @@ func (p *puller) judge(ctx context.Context, s *prepared) (err error) {
 func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 	always := true
 	for {
-		size, err := p.round(ctx, feeds, always)
+		known, err := p.round(ctx, feeds, always)
 		always = false
 		if ctx.Err() != nil {
 			return errInterrupted
@@ -358,19 +358,25 @@ func (p *puller) watch(ctx context.Context, feeds []feed.ID) error {
 			}
 			p.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)
 		}
-		p.rest(ctx, feeds, size, err != nil)
+		p.rest(ctx, known)
 	}
 }
 
-// rest waits for news, at the longest for the interval.
-func (p *puller) rest(ctx context.Context, feeds []feed.ID, size int64, failed bool) {
-	ctx, cancel := context.WithTimeout(ctx, p.options.watch)
-	defer cancel()
-	if len(feeds) == 1 && !failed {
-		if got, err := p.conn.Wait(ctx, feeds[0], size); err == nil && got.Size != size {
+// rest waits until one of the feeds is no longer of the size known, at the
+// longest for the interval. What could not be followed is tried again after it.
+func (p *puller) rest(ctx context.Context, known map[feed.ID]int64) {
+	end := time.Now().Add(p.options.watch)
+	for left := p.options.watch; left > 0 && ctx.Err() == nil && len(known) > 0; left = time.Until(end) {
+		heads, err := p.conn.Heads(ctx, known, left)
+		if len(heads) > 0 {
 			return
 		}
+		if err != nil {
+			break
+		}
 	}
+	ctx, cancel := context.WithDeadline(ctx, end)
+	defer cancel()
 	<-ctx.Done()
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"sync"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -111,10 +112,19 @@ func (t *entryTree) tile(ctx context.Context, src feed.Source, id feed.ID, level
 	return joined(hashes[from : from+int64(width)]), nil
 }
 
-// Wait waits for ctx alone: a medium does not grow.
-func (s *stick) Wait(ctx context.Context, id feed.ID, _ int64) (feed.Checkpoint, error) {
-	<-ctx.Done()
-	return s.Checkpoint(ctx, id)
+// Heads implements place. A medium does not grow, so nothing is waited for.
+func (s *stick) Heads(ctx context.Context, known map[feed.ID]int64, _ time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	out := map[feed.ID]feed.Checkpoint{}
+	for id, size := range known {
+		head, err := s.Checkpoint(ctx, id)
+		if err == nil && head.Size != size {
+			out[id] = head
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // errReadOnly reports what a medium cannot do.

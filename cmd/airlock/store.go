@@ -45,7 +45,8 @@ func (a *app) openStore(ctx context.Context, where string, to access) (*conn, er
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor, Logger: logger, Fresh: 200 * time.Millisecond, Now: a.now})
+	srv := server.New(server.Config{Store: store, LogKey: key, Floor: floor, Logger: logger, Fresh: 200 * time.Millisecond,
+		Recheck: 250 * time.Millisecond, Now: a.now})
 	c := &conn{place: srv.Local(), name: store.Name, close: func() error {
 		err := srv.Close()
 		floor.Close()

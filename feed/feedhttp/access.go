@@ -99,7 +99,7 @@ func (h *Handler) still(c *call) error {
 	if c.id == (feed.ID{}) {
 		return nil
 	}
-	_, _, err := h.config.Reader.Head(c.r.Context(), c.caller, c.id)
+	_, err := h.config.Reader.Head(c.r.Context(), c.caller, c.id, 0)
 	return err
 }
 

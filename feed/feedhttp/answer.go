@@ -50,7 +50,7 @@ func (a *answer) close() {
 var (
 	typeOctets     = []string{"application/octet-stream"}
 	typeText       = []string{"text/plain; charset=utf-8"}
-	typeJSON       = []string{"application/json"}
+	typeJSON       = []string{jsonMediaType}
 	typeProblem    = []string{problemMediaType}
 	noStore        = []string{"no-store"}
 	noSniff        = []string{"nosniff"}

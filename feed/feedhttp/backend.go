@@ -3,6 +3,7 @@ package feedhttp
 import (
 	"context"
 	"io"
+	"time"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -22,9 +23,14 @@ type Reader interface {
 	LogKey(ctx context.Context) ([]byte, error)
 	// Feeds lists the feeds that the caller may read.
 	Feeds(ctx context.Context, c Caller) ([]feed.ID, error)
-	// Head returns the newest checkpoint, and a channel that is closed when
-	// there is a newer one.
-	Head(ctx context.Context, c Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error)
+	// Head returns the newest checkpoint. One that is at hand and has fewer than
+	// least entries, of which another server told the caller, is read again.
+	Head(ctx context.Context, c Caller, id feed.ID, least int64) (feed.Checkpoint, error)
+	// Heads returns the newest checkpoints of those feeds that are no longer of
+	// the size known, as soon as there is one; none, and no error, when wait or
+	// ctx ends first or the caller's Changed is closed. What the caller may not
+	// read is left out.
+	Heads(ctx context.Context, c Caller, known map[feed.ID]int64, wait time.Duration) (map[feed.ID]feed.Checkpoint, error)
 	// Part returns a part of the log. feed/log's ErrNotYet comes back as
 	// fs.ErrNotExist.
 	Part(ctx context.Context, c Caller, id feed.ID, p Part) ([]byte, error)

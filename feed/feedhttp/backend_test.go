@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
@@ -103,19 +106,47 @@ func (b *backend) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, erro
 	return b.logs.List(ctx)
 }
 
-func (b *backend) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
+func (b *backend) Head(ctx context.Context, c feedhttp.Caller, id feed.ID, least int64) (feed.Checkpoint, error) {
 	if err := b.called("Head"); err != nil {
-		return feed.Checkpoint{}, nil, err
+		return feed.Checkpoint{}, err
 	}
 	if err := b.reads(c); err != nil {
-		return feed.Checkpoint{}, nil, err
+		return feed.Checkpoint{}, err
 	}
-	l := b.logs.Feed(id)
-	if _, err := l.Head(ctx); err != nil {
-		return feed.Checkpoint{}, nil, err
+	h, err := b.logs.Feed(id).Head(ctx, least)
+	if err != nil {
+		return feed.Checkpoint{}, err
 	}
-	h, changed := l.Changed()
-	return h.Checkpoint, changed, nil
+	return h.Checkpoint, nil
+}
+
+func (b *backend) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64, wait time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	if err := b.called("Heads"); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	wake := make(chan struct{}, 1)
+	for first := true; ; first = false {
+		out := map[feed.ID]feed.Checkpoint{}
+		for id, size := range known {
+			if head, err := b.Head(context.WithoutCancel(ctx), c, id, size); err == nil && head.Size != size {
+				out[id] = head
+			}
+		}
+		if len(out) > 0 || wait == 0 {
+			return out, nil
+		}
+		if first {
+			defer b.logs.Watch(slices.Collect(maps.Keys(known)), wake)()
+			continue
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, nil
+		}
+	}
 }
 
 func (b *backend) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feedhttp.Part) (out []byte, err error) {

@@ -32,12 +32,11 @@ func (d *discard) Write(p []byte) (int, error) { d.n += len(p); return len(p), n
 type fastBackend struct {
 	*backend
 	head   feed.Checkpoint
-	never  chan struct{}
 	object feedhttp.Object
 }
 
-func (b *fastBackend) Head(context.Context, feedhttp.Caller, feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
-	return b.head, b.never, nil
+func (b *fastBackend) Head(context.Context, feedhttp.Caller, feed.ID, int64) (feed.Checkpoint, error) {
+	return b.head, nil
 }
 
 func (b *fastBackend) Object(context.Context, feedhttp.Caller, feed.ID, storage.Digest, feedhttp.Of, int64) (feedhttp.Object, error) {
@@ -55,7 +54,7 @@ func benchHandler(b *testing.B) (h *feedhttp.Handler, objectPath, headPath, head
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { log.Close() })
-	head, _, err := back.Head(b.Context(), feedhttp.Caller{}, a.ID)
+	head, err := back.Head(b.Context(), feedhttp.Caller{}, a.ID, 0)
 	if err != nil {
 		b.Fatal(err)
 	}

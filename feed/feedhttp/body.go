@@ -92,19 +92,19 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readAll reads a batch into memory. The memory of all batches is bounded;
-// release gives this one's back.
-func (h *Handler) readAll(c *call) (body []byte, release func(), err error) {
+// readAll reads a body of at most limit bytes into memory. The memory of all
+// bodies is bounded; release gives this one's back.
+func (h *Handler) readAll(c *call, what string, limit int64) (body []byte, release func(), err error) {
 	var held int64
 	release = func() { h.memory.Add(-held) }
 	hold := func(n int64) error {
 		held += n
 		if h.memory.Add(n) > h.limits.BatchMemory {
-			return fmt.Errorf("%w: batches take all memory that is set aside for them", ErrBusy)
+			return fmt.Errorf("%w: bodies take all memory that is set aside for them", ErrBusy)
 		}
 		return nil
 	}
-	r, err := h.paced(c, "batch", h.limits.BatchBytes)
+	r, err := h.paced(c, what, limit)
 	if err != nil {
 		return nil, release, err
 	}
@@ -123,7 +123,7 @@ func (h *Handler) readAll(c *call) (body []byte, release func(), err error) {
 			return nil, release, err
 		}
 		if len(body) == cap(body) {
-			grown := min(2*int64(cap(body)), h.limits.BatchBytes+1)
+			grown := min(2*int64(cap(body)), limit+1)
 			if err := hold(grown - int64(cap(body))); err != nil {
 				return nil, release, err
 			}

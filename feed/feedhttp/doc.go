@@ -9,12 +9,13 @@
 // x001/x234/067); ".p/<W>" after it asks for the first W of 256.
 //
 //	GET {F}/checkpoint              the signed note; ETag "<size>-<first 16 hex digits of the root>"
-//	GET {F}/checkpoint?wait=55&size=N   the same as soon as the size is not N
 //	GET {F}/tile/<L>/<N>[.p/<W>]    hashes
 //	GET {F}/tile/entries/<N>[.p/<W>]    log entries
 //	GET {F}/segment/<N>[.p/<W>]     statements, see feed.Segment
 //	GET {F}/pack/<N>[.p/<W>]        the small objects they speak of, see feed.Pack
 //	GET {F}/object/<64 hex>         an object; ranges (RFC 9110, section 14)
+//	POST /v1/heads                  {"known":{"acme/dev-qa/shared":12},"wait":55} → {"heads":{…}}, the notes of
+//	                                those that differ; with "wait" as soon as one does, or after so many seconds
 //	GET /v1/                        {"api","logKey","name","version"}
 //	GET /v1/feeds                   {"feeds":["acme/dev-qa/shared"]}
 //

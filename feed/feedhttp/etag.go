@@ -1,23 +1,33 @@
 package feedhttp
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
-// listsTag reports whether an If-Match or If-None-Match field names the tag
-// (RFC 9110, section 13.1). Our tags are strong, so one that a cache made weak
-// still means the same bytes.
+// listsTag reports whether an If-Match or If-None-Match field names the tag.
 func listsTag(field []string, tag string) bool {
-	for _, line := range field {
-		if line == tag {
+	for one := range tagsOf(field) {
+		if one == tag || one == "*" {
 			return true
-		}
-		for one := range strings.SplitSeq(line, ",") {
-			one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
-			if one == tag || one == "*" {
-				return true
-			}
 		}
 	}
 	return false
+}
+
+// tagsOf yields the tags of an If-Match or If-None-Match field (RFC 9110,
+// section 13.1). Our tags are strong, so one that a cache made weak still means
+// the same bytes.
+func tagsOf(field []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, line := range field {
+			for one := range strings.SplitSeq(line, ",") {
+				if !yield(strings.TrimPrefix(strings.TrimSpace(one), "W/")) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // takesZstd reports whether an Accept-Encoding field takes content coding zstd

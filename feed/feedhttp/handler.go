@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,12 +53,13 @@ type Handler struct {
 	heads   headLines
 	zstd    *compressor
 
-	appends, uploads, waiters gate
-	turns                     turns
-	memory                    atomic.Int64 // bytes of batches held now
+	appends, uploads gate
+	waiters, waited  gate // long polls, and the feeds that they wait for
+	turns            turns
+	memory           atomic.Int64 // bytes of batches held now
 
-	drain     chan struct{} // closed by Drain
-	drainOnce sync.Once
+	draining context.Context // ended by Drain
+	drain    context.CancelFunc
 }
 
 // New returns a handler. Close it when it is no longer served.
@@ -73,9 +73,10 @@ func New(c Config) (*Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now,
-		drain: make(chan struct{})}
-	h.appends.max, h.uploads.max, h.waiters.max = int64(h.limits.Appends), int64(h.limits.Uploads), int64(h.limits.Waiters)
+	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now}
+	h.draining, h.drain = context.WithCancel(context.Background())
+	h.appends.max, h.uploads.max = int64(h.limits.Appends), int64(h.limits.Uploads)
+	h.waiters.max, h.waited.max = int64(h.limits.Waiters), int64(h.limits.Waited)
 	h.ids.seed()
 	h.routes = newRoutes()
 	h.router = h.routes.router()
@@ -93,7 +94,7 @@ func New(c Config) (*Handler, error) {
 }
 
 // Drain wakes long polls and lets readiness fail, so that a server can end.
-func (h *Handler) Drain() { h.drainOnce.Do(func() { close(h.drain) }) }
+func (h *Handler) Drain() { h.drain() }
 
 // Close drains and writes what the access log still holds.
 func (h *Handler) Close() error {
@@ -177,13 +178,13 @@ type gate struct {
 	now atomic.Int64
 }
 
-// enter reports whether there was room; leave gives it back.
-func (g *gate) enter() bool {
-	if g.now.Add(1) > g.max {
-		g.now.Add(-1)
+// enter reports whether there was room for n; leave gives it back.
+func (g *gate) enter(n int) bool {
+	if g.now.Add(int64(n)) > g.max {
+		g.leave(n)
 		return false
 	}
 	return true
 }
 
-func (g *gate) leave() { g.now.Add(-1) }
+func (g *gate) leave(n int) { g.now.Add(-int64(n)) }

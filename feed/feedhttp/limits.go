@@ -13,6 +13,8 @@ const (
 	MaxBatch = 64 << 20
 	// MaxInline bounds an object inside a batch, in bytes.
 	MaxInline = 1 << 20
+	// MaxHeads bounds the feeds that one request asks the heads of.
+	MaxHeads = 16384
 	// MaxStatements bounds the statements of a batch.
 	MaxStatements = 1024
 	// maxMissing bounds the objects that one answer lists as missing; the rest
@@ -27,16 +29,14 @@ type Limits struct {
 	URLBytes    int           // 1 KiB
 	BatchBytes  int64         // of one batch; MaxBatch
 	UploadBytes int64         // of one upload; feed.MaxPayload
-	BatchMemory int64         // of all batches held at once; 256 MiB
+	BatchMemory int64         // of all bodies held at once; 256 MiB
 	Appends     int           // batches at once; 128
 	Uploads     int           // uploads at once; 64
-	Waiters     int           // long polls at once; 4096
+	Waiters     int           // long polls at once; 16384
+	Waited      int           // feeds that all long polls wait for; 262144
 	MaxWait     time.Duration // of a long poll; 55 s
-	// Recheck is how often a long poll asks the Reader by itself, for what
-	// other servers on the same store have committed; 2 s.
-	Recheck    time.Duration
-	HeaderTime time.Duration // for a request's header to arrive; 10 s
-	IdleTime   time.Duration // of a connection between requests; 2 min
+	HeaderTime  time.Duration // for a request's header to arrive; 10 s
+	IdleTime    time.Duration // of a connection between requests; 2 min
 	// Grace is how long a body may take for its first Pace bytes, and again
 	// for each further Pace bytes, in either direction; 20 s.
 	Grace time.Duration
@@ -51,9 +51,9 @@ func (l Limits) withDefaults() Limits {
 	l.BatchMemory = cmp.Or(l.BatchMemory, 256<<20)
 	l.Appends = cmp.Or(l.Appends, 128)
 	l.Uploads = cmp.Or(l.Uploads, 64)
-	l.Waiters = cmp.Or(l.Waiters, 4096)
+	l.Waiters = cmp.Or(l.Waiters, 16384)
+	l.Waited = cmp.Or(l.Waited, 1<<18)
 	l.MaxWait = cmp.Or(l.MaxWait, 55*time.Second)
-	l.Recheck = cmp.Or(l.Recheck, 2*time.Second)
 	l.HeaderTime = cmp.Or(l.HeaderTime, 10*time.Second)
 	l.IdleTime = cmp.Or(l.IdleTime, 2*time.Minute)
 	l.Grace = cmp.Or(l.Grace, 20*time.Second)

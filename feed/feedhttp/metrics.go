@@ -54,7 +54,7 @@ func newMetrics(registry *prometheus.Registry, h *Handler) (*metrics, error) {
 		held("airlock_http_waiters", "Long polls that wait.", h.waiters.now.Load),
 		held("airlock_http_appends", "Batches in work.", h.appends.now.Load),
 		held("airlock_http_uploads", "Uploads in work.", h.uploads.now.Load),
-		held("airlock_http_batch_bytes", "Memory that batches hold.", h.memory.Load),
+		held("airlock_http_batch_bytes", "Memory that bodies of requests hold.", h.memory.Load),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := registry.Register(c); err != nil {

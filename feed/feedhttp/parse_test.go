@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -50,6 +52,71 @@ func FuzzPart(f *testing.F) {
 		}
 		if p, ok := parseTile(s); ok && p.path() != "tile/"+s {
 			t.Errorf("%q is read as %+v, which is written %q", s, p, p.path())
+		}
+	})
+}
+
+// TestHeadsRequest has the example of the format, and writes and reads back any
+// list of feeds.
+func TestHeadsRequest(t *testing.T) {
+	const example = `{"known":{"acme/dev-qa/receipts":0,"acme/dev-qa/shared":12},"wait":55}`
+	rq, err := parseHeadsRequest([]byte(example))
+	if err != nil || len(rq.Known) != 2 || rq.Wait != 55 {
+		t.Errorf("the example is read as %+v, %v", rq, err)
+	}
+	label := rapid.StringMatching(`[a-z][a-z0-9]{0,20}-x`)
+	rapid.Check(t, func(t *rapid.T) {
+		want := headsRequest{Wait: rapid.Int64Range(0, maxWait).Draw(t, "wait"),
+			Known: rapid.MapOfN(rapid.Custom(func(t *rapid.T) feed.ID {
+				return feed.ID{Space: trust.Space{Organisation: label.Draw(t, "organisation"), Name: label.Draw(t, "space")}, Name: label.Draw(t, "feed")}
+			}), rapid.Int64Range(0, 1<<53-1), 1, 20).Draw(t, "known")}
+		b, err := signing.MarshalCanonical(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parseHeadsRequest(b); err != nil || !cmp.Equal(got, want) {
+			t.Fatalf("%s is read as %+v, %v", b, got, err)
+		}
+	})
+}
+
+// TestHeadsRequestBound holds that as many feeds fit into a request as may be
+// asked for, and no more are read.
+func TestHeadsRequestBound(t *testing.T) {
+	rq := headsRequest{Known: map[feed.ID]int64{}, Wait: maxWait}
+	long := strings.Repeat("a", 63)
+	for i := range MaxHeads {
+		rq.Known[feed.ID{Space: trust.Space{Organisation: long, Name: long}, Name: fmt.Sprintf("%063d", i)}] = 1<<53 - 1
+	}
+	b, err := signing.MarshalCanonical(rq)
+	if err != nil || len(b) > maxHeadsBody {
+		t.Errorf("the longest list has %d bytes, %v; %d may come", len(b), err, maxHeadsBody)
+	}
+	if _, err := parseHeadsRequest(b); err != nil {
+		t.Error(err)
+	}
+	rq.Known[feed.ID{Space: trust.Space{Organisation: "acme", Name: "dev-qa"}, Name: "shared"}] = 0
+	if b, err = signing.MarshalCanonical(rq); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parseHeadsRequest(b); err == nil {
+		t.Errorf("%d feeds are read", len(rq.Known))
+	}
+}
+
+// FuzzHeadsRequest holds that a list of feeds has one form.
+func FuzzHeadsRequest(f *testing.F) {
+	for _, s := range []string{`{"known":{"acme/dev-qa/shared":12},"wait":55}`, `{"known":{"acme/dev-qa/shared":12}}`, `{"known":{},"wait":0}`,
+		`{"known":{"acme/dev-qa/shared":-1},"wait":0}`, `{"known":{"acme/dev-qa/b":1,"acme/dev-qa/a":1},"wait":0}`, `{"wait":0,"known":{"a/b/c":1}}`, `null`, ``} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rq, err := parseHeadsRequest(b)
+		if err != nil {
+			return
+		}
+		if again, err := signing.MarshalCanonical(rq); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%q is read as %+v, which is written %q, %v", b, rq, again, err)
 		}
 	})
 }

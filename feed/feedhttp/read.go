@@ -32,10 +32,8 @@ func getHealth(*Handler, *call) (answer, error) { return jsonAnswer("ok") }
 
 // getReady says whether the store answers.
 func getReady(h *Handler, c *call) (answer, error) {
-	select {
-	case <-h.drain:
+	if h.draining.Err() != nil {
 		return answer{}, ErrClosing
-	default:
 	}
 	var err error
 	if h.config.Ready != nil {
@@ -97,7 +95,7 @@ func (h *Handler) framed(c *call, kind PartKind) (answer, error) {
 // the head first: that is where the caller is refused, and it says of which
 // epoch the part is.
 func (h *Handler) compressed(c *call, p Part, raw func() ([]byte, error)) ([]byte, error) {
-	head, _, err := h.config.Reader.Head(c.r.Context(), c.caller, c.id)
+	head, err := h.config.Reader.Head(c.r.Context(), c.caller, c.id, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -5,50 +5,22 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"airlock/feed"
 )
 
-// Checkpoint returns the newest checkpoint. An unchanged one costs a request
-// and an answer of a few hundred bytes.
+// Checkpoint returns the newest checkpoint, and never one that is older than
+// what the server knows of and this client has seen. An unchanged one costs a
+// request and an answer of a few hundred bytes.
 func (c *Client) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, error) {
-	return c.checkpoint(ctx, id, request{})
-}
-
-// patienceOfServers is how long a long poll lasts at most.
-const patienceOfServers = 55 * time.Second
-
-// Wait returns as soon as the checkpoint is no longer of that size, or what
-// there is after 55 seconds or when ctx ends.
-func (c *Client) Wait(ctx context.Context, id feed.ID, size int64) (feed.Checkpoint, error) {
-	wait := patienceOfServers
-	if end, ok := ctx.Deadline(); ok {
-		wait = min(wait, time.Until(end))
-	}
-	rq := request{patience: wait}
-	if seconds := int64(wait / time.Second); seconds > 0 {
-		rq.query = "wait=" + strconv.FormatInt(seconds, 10) + "&size=" + strconv.FormatInt(size, 10)
-	}
-	head, err := c.checkpoint(ctx, id, rq)
-	if err != nil && ctx.Err() != nil {
-		if known, ok := c.known(id); ok {
-			return known, nil
-		}
-	}
-	return head, err
-}
-
-func (c *Client) checkpoint(ctx context.Context, id feed.ID, rq request) (feed.Checkpoint, error) {
 	known, have := c.known(id)
-	rq.method, rq.path, rq.limit = http.MethodGet, feedPath(id)+"/checkpoint", feed.MaxCheckpoint
+	rq := request{method: http.MethodGet, path: feedPath(id) + "/checkpoint", limit: feed.MaxCheckpoint}
 	if have {
-		rq.header = append(rq.header, [2]string{"If-None-Match", checkpointTag(known)})
+		rq.header = [][2]string{{"If-None-Match", checkpointTag(known)}}
 	}
 	got, err := c.fetch(ctx, rq)
 	if err != nil {
@@ -60,13 +32,18 @@ func (c *Client) checkpoint(ctx context.Context, id feed.ID, rq request) (feed.C
 		}
 		return known, nil
 	}
-	head, err := feed.ParseCheckpoint(got.body)
+	return c.learn(id, got.body)
+}
+
+// learn reads a checkpoint, and keeps it to ask for news by its tag.
+func (c *Client) learn(id feed.ID, note []byte) (feed.Checkpoint, error) {
+	head, err := feed.ParseCheckpoint(note)
 	if err != nil {
 		return feed.Checkpoint{}, c.named(fmt.Errorf("feed %s: %w", id, err))
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.heads[id] = head
-	c.mu.Unlock()
 	return head, nil
 }
 

@@ -24,6 +24,7 @@ func TestAnswers(t *testing.T) {
 	object := b.put(t, a.ID, []byte("an object")).Hex()
 	cut, delta := b.putLarge(t, a.ID)
 	const batch = "Content-Type: " + feedhttp.BatchMediaType
+	heads := []string{headsType}
 
 	for _, c := range []struct {
 		name, method, target, body string
@@ -90,10 +91,19 @@ func TestAnswers(t *testing.T) {
 		{"level that cannot be", "GET", shared + "/tile/7/000", "", nil, 400, "bad-request"},
 		{"level in two digits", "GET", shared + "/tile/00/000", "", nil, 400, "bad-request"},
 		{"body with GET", "GET", shared + "/checkpoint", "x", nil, 400, "bad-request"},
-		{"wait without a size", "GET", shared + "/checkpoint?wait=1", "", nil, 400, "bad-request"},
-		{"wait that is no number", "GET", shared + "/checkpoint?wait=x&size=1", "", nil, 400, "bad-request"},
-		{"wait twice", "GET", shared + "/checkpoint?wait=1&wait=2&size=1", "", nil, 400, "bad-request"},
-		{"negative size", "GET", shared + "/checkpoint?wait=1&size=-1", "", nil, 400, "bad-request"},
+
+		{"heads", "POST", "/v1/heads", `{"known":{"acme/dev-qa/other":0,"acme/dev-qa/shared":1},"wait":9}`, heads, 200, ""},
+		{"heads of nothing", "POST", "/v1/heads", `{"known":{},"wait":0}`, heads, 400, "bad-request"},
+		{"heads without a wait", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1}}`, heads, 400, "bad-request"},
+		{"heads with a long wait", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1},"wait":3601}`, heads, 400, "bad-request"},
+		{"heads with a negative wait", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1},"wait":-1}`, heads, 400, "bad-request"},
+		{"heads at a negative size", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":-1},"wait":0}`, heads, 400, "bad-request"},
+		{"heads of a feed twice", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1,"acme/dev-qa/shared":2},"wait":0}`, heads, 400, "bad-request"},
+		{"heads of no feed's name", "POST", "/v1/heads", `{"known":{"shared":1},"wait":0}`, heads, 400, "bad-request"},
+		{"heads and more", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1},"more":1,"wait":0}`, heads, 400, "bad-request"},
+		{"heads in no type", "POST", "/v1/heads", `{"known":{"acme/dev-qa/shared":1},"wait":0}`, nil, 415, "media-type"},
+		{"heads of too much", "POST", "/v1/heads", strings.Repeat(" ", 4<<20+1), heads, 413, "too-large"},
+		{"get of heads", "GET", "/v1/heads", "", nil, 405, "method"},
 
 		{"post to a checkpoint", "POST", shared + "/checkpoint", "x", nil, 405, "method"},
 		{"delete", "DELETE", shared + "/object/" + object, "", nil, 405, "method"},
@@ -146,16 +156,15 @@ func TestCaching(t *testing.T) {
 		"private": {"Authorization: Bearer " + benchToken}, // a shared cache would hand it to everybody
 	} {
 		for path, want := range map[string]string{
-			"/object/" + object:         scope + ", max-age=31536000, immutable",
-			"/segment/000":              scope + ", max-age=31536000, immutable",
-			"/tile/0/000":               scope + ", max-age=31536000, immutable",
-			"/tile/0/000.p/3":           scope + ", max-age=60",
-			"/segment/001.p/2":          scope + ", max-age=60",
-			"/pack/000":                 scope + ", max-age=60", // may be purged
-			"/chunks/" + cut:            scope + ", max-age=60", // may be made again
-			"/delta/" + delta:           scope + ", max-age=60",
-			"/checkpoint":               scope + ", max-age=1",
-			"/checkpoint?wait=1&size=1": "no-store",
+			"/object/" + object: scope + ", max-age=31536000, immutable",
+			"/segment/000":      scope + ", max-age=31536000, immutable",
+			"/tile/0/000":       scope + ", max-age=31536000, immutable",
+			"/tile/0/000.p/3":   scope + ", max-age=60",
+			"/segment/001.p/2":  scope + ", max-age=60",
+			"/pack/000":         scope + ", max-age=60", // may be purged
+			"/chunks/" + cut:    scope + ", max-age=60", // may be made again
+			"/delta/" + delta:   scope + ", max-age=60",
+			"/checkpoint":       scope + ", max-age=1",
 		} {
 			w := ask(h, "GET", shared+path, "", header...)
 			if got := w.Header().Get("Cache-Control"); w.Code != 200 || got != want {

@@ -10,6 +10,9 @@ import (
 	"airlock/storage"
 )
 
+// jsonMediaType is the media type of requests and answers without one of their own.
+const jsonMediaType = "application/json"
+
 // infoPath is where a server says what it is.
 const infoPath = "/v1/"
 

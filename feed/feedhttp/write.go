@@ -57,11 +57,11 @@ func (h *Handler) withBatch(c *call, do func(feed.Batch) (any, error)) (answer, 
 	if err := h.config.Writer.MayAppend(c.r.Context(), c.caller, c.id); err != nil {
 		return answer{}, err
 	}
-	if !h.appends.enter() {
+	if !h.appends.enter(1) {
 		return answer{}, ErrBusy
 	}
-	defer h.appends.leave()
-	body, release, err := h.readAll(c)
+	defer h.appends.leave(1)
+	body, release, err := h.readAll(c, "batch", h.limits.BatchBytes)
 	defer release()
 	if err != nil {
 		return answer{}, bodyError(err)
@@ -121,10 +121,10 @@ func patchUpload(h *Handler, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !h.uploads.enter() {
+	if !h.uploads.enter(1) {
 		return answer{}, ErrBusy
 	}
-	defer h.uploads.leave()
+	defer h.uploads.leave(1)
 	body, err := h.paced(c, "upload", h.limits.UploadBytes)
 	if err != nil {
 		return answer{}, err

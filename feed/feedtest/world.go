@@ -121,7 +121,7 @@ var (
 
 // Checkpoint returns the log's head.
 func (s *Source) Checkpoint(ctx context.Context, _ feed.ID) (feed.Checkpoint, error) {
-	h, err := s.Log.Head(ctx)
+	h, err := s.Log.Head(ctx, 0)
 	if err != nil {
 		return feed.Checkpoint{}, err
 	}

@@ -45,6 +45,7 @@ func (l *Log) Append(ctx context.Context, epoch uint64, subs []Submission) (feed
 	if l.config.Key.IsZero() {
 		return feed.Accepted{}, fmt.Errorf("feed %s: %w", l.id, ErrForeignKey)
 	}
+	l = l.logs.keep(l)
 	if !l.logs.run(l) {
 		return feed.Accepted{}, fmt.Errorf("feed %s: %w", l.id, ErrClosed)
 	}

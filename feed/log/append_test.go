@@ -202,7 +202,7 @@ func TestGroupEpochs(t *testing.T) {
 	if err := <-third; !errors.As(err, new(*log.EpochError)) {
 		t.Errorf("another epoch in the same group: got %v, want an *EpochError", err)
 	}
-	if h, err := l.Head(t.Context()); err != nil || h.Epoch != 1 || h.Checkpoint.Size != 2 {
+	if h, err := l.Head(t.Context(), 0); err != nil || h.Epoch != 1 || h.Checkpoint.Size != 2 {
 		t.Errorf("head %+v, %v", h, err)
 	}
 }

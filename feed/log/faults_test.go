@@ -279,7 +279,7 @@ func watch(t *testing.T, l *log.Log, done <-chan struct{}) {
 			return
 		default:
 		}
-		h, err := l.Head(t.Context())
+		h, err := l.Head(t.Context(), 0)
 		if err != nil || h.Checkpoint.Size < last {
 			t.Errorf("a reader saw size %d and then %+v, %v", last, h, err)
 			return

@@ -19,24 +19,37 @@ type Head struct {
 	own        bool // the cell is signed by the key of this process
 }
 
-// Head returns the current head, at most Config.Fresh old. It never goes back:
-// a store that does gives ErrWentBack. fs.ErrNotExist where there is no feed.
-func (l *Log) Head(ctx context.Context) (*Head, error) {
-	if h := l.cached(); h != nil {
+// Head returns the current head, at most Config.Fresh old, and not older than
+// the call where it has fewer than least entries: another process may have told
+// the caller of them. It never goes back: a store that does gives ErrWentBack.
+// fs.ErrNotExist where there is no feed.
+func (l *Log) Head(ctx context.Context, least int64) (*Head, error) {
+	if h := l.cached(least); h != nil {
 		return h, nil
 	}
+	before := l.loads.Load()
 	l.loading.Lock()
 	defer l.loading.Unlock()
-	if h := l.cached(); h != nil {
+	if h := l.cached(least); h != nil {
 		return h, nil // another reader was faster
+	}
+	if l.loaded > before {
+		return l.newest(), nil // it was read since we came
 	}
 	return l.load(ctx)
 }
 
-func (l *Log) cached() *Head {
+// newest returns the newest head known here, nil where none was read.
+func (l *Log) newest() *Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.head == nil {
+	return l.head
+}
+
+func (l *Log) cached(least int64) *Head {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.head == nil || l.head.Checkpoint.Size < least {
 		return nil
 	}
 	// A clock that was set back makes the age negative: read again.
@@ -46,17 +59,20 @@ func (l *Log) cached() *Head {
 	return l.head
 }
 
-// Changed returns the newest head known here and a channel that is closed when
-// there is a newer one.
-func (l *Log) Changed() (*Head, <-chan struct{}) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.head, l.changed
+// load reads the cell and makes it the head. It returns the newest head known
+// when it is done, which a commit may have moved past what was read. The caller
+// holds loading.
+func (l *Log) load(ctx context.Context) (*Head, error) {
+	number := l.loads.Add(1)
+	h, err := l.loadNow(ctx)
+	if err == nil {
+		l.logs.keep(l)
+		l.loaded = number
+	}
+	return h, err
 }
 
-// load reads the cell and makes it the head. It returns the newest head known
-// when it is done, which a commit may have moved past what was read.
-func (l *Log) load(ctx context.Context) (*Head, error) {
+func (l *Log) loadNow(ctx context.Context) (*Head, error) {
 	// What the store must not fall below is noted before it is read: a commit
 	// meanwhile raises the floor, and the read is then only late.
 	known, low := l.lowest()
@@ -167,7 +183,6 @@ func (l *Log) publish(h *Head) *Head {
 		return l.head // a slower read of an older state
 	}
 	l.head = h
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.wake()
 	return h
 }

@@ -92,7 +92,7 @@ func TestWentBack(t *testing.T) {
 	noFloor := config
 	noFloor.Floor = nil
 	runningAlone := process(t, noFloor).Feed(a.ID)
-	_, err := runningAlone.Head(t.Context())
+	_, err := runningAlone.Head(t.Context(), 0)
 	must(t, err)
 
 	otherMem := storage.NewMem()
@@ -115,7 +115,7 @@ func TestWentBack(t *testing.T) {
 			cells.show = show
 			cells.mu.Unlock()
 			for who, l := range map[string]*log.Log{"running": l, "running without floor": runningAlone, "floor alone": process(t, config).Feed(a.ID)} {
-				if _, err := l.Head(t.Context()); !errors.Is(err, log.ErrWentBack) {
+				if _, err := l.Head(t.Context(), 0); !errors.Is(err, log.ErrWentBack) {
 					t.Errorf("%s: head: %v, want ErrWentBack", who, err)
 				}
 				if _, err := l.Append(t.Context(), 1, subs); !errors.Is(err, log.ErrWentBack) {
@@ -150,7 +150,7 @@ func TestForeignKey(t *testing.T) {
 			if n := len(entries(t, l)); n != 3 {
 				t.Errorf("read %d entries, want 3", n)
 			}
-			h, err := l.Head(t.Context())
+			h, err := l.Head(t.Context(), 0)
 			must(t, err)
 			if _, err := feed.OpenCheckpoint(h.Checkpoint.Note, a.ID.Origin(1), a.Key.Public()); err != nil {
 				t.Errorf("the checkpoint is not the operator's: %v", err)
@@ -226,7 +226,7 @@ func TestReaderWithoutKey(t *testing.T) {
 	must(t, logs.Close())
 
 	reader := process(t, log.Config{Store: store}).Feed(a.ID)
-	if h, err := reader.Head(t.Context()); err != nil || h.Checkpoint.Size != 2 {
+	if h, err := reader.Head(t.Context(), 0); err != nil || h.Checkpoint.Size != 2 {
 		t.Fatalf("with a lagging checkpoint: %+v, %v; want size 2", h, err)
 	}
 	// The first process to read the cell leaves what that one could not.
@@ -234,9 +234,9 @@ func TestReaderWithoutKey(t *testing.T) {
 	lag = false
 	mu.Unlock()
 	logs = log.New(log.Config{Store: store, Key: feedtest.Key(1)})
-	_, err = logs.Feed(a.ID).Head(t.Context())
+	_, err = logs.Feed(a.ID).Head(t.Context(), 0)
 	must(t, errors.Join(err, logs.Close()))
-	if h, err := reader.Head(t.Context()); err != nil || h.Checkpoint.Size != 3 {
+	if h, err := reader.Head(t.Context(), 0); err != nil || h.Checkpoint.Size != 3 {
 		t.Errorf("once it was left: %+v, %v; want size 3", h, err)
 	}
 }
@@ -257,7 +257,7 @@ func TestReaderBetween(t *testing.T) {
 		}
 		return nil, nil
 	})}).Feed(a.ID)
-	if h, err := reader.Head(t.Context()); err != nil || h.Checkpoint.Size < 2 {
+	if h, err := reader.Head(t.Context(), 0); err != nil || h.Checkpoint.Size < 2 {
 		t.Errorf("got %+v, %v", h, err)
 	}
 }
@@ -286,7 +286,7 @@ func TestCommitDuringRead(t *testing.T) {
 	next, err := feedtest.Submit(t.Context(), store, a.ID, a.Publish("file/a@1"))
 	must(t, err)
 	armed = true
-	if h, err := l.Head(t.Context()); err != nil || h.Checkpoint.Size != 3 {
+	if h, err := l.Head(t.Context(), 0); err != nil || h.Checkpoint.Size != 3 {
 		t.Errorf("got %+v, %v; want size 3", h, err)
 	}
 }
@@ -320,26 +320,8 @@ func TestFresh(t *testing.T) {
 		loads int
 	}{{0, 1}, {0, 1}, {999 * time.Millisecond, 1}, {time.Millisecond, 2}, {-time.Hour, 3}, {0, 3}, {time.Hour, 4}} {
 		now = now.Add(c.step)
-		if _, err := reader.Head(t.Context()); err != nil || loads.n["n"] != c.loads {
+		if _, err := reader.Head(t.Context(), 0); err != nil || loads.n["n"] != c.loads {
 			t.Errorf("step %d: %d reads, %v; want %d", i, loads.n["n"], err, c.loads)
-		}
-	}
-}
-
-// TestChanged wakes who waits for a feed to grow, also by another process.
-func TestChanged(t *testing.T) {
-	store := storage.NewMem()
-	l, a := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
-	other := process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(a.ID)
-	for i, writer := range []*log.Log{l, other} {
-		before, changed := l.Changed()
-		_, err := feedtest.Append(t.Context(), store, writer, a.ID, a.Publish([]string{"file/a@1", "file/a@2"}[i]))
-		must(t, err)
-		_, err = l.Head(t.Context())
-		must(t, err)
-		<-changed
-		if now, _ := l.Changed(); now.Checkpoint.Size != before.Checkpoint.Size+1 {
-			t.Errorf("woken at size %d, was %d", now.Checkpoint.Size, before.Checkpoint.Size)
 		}
 	}
 }
@@ -354,18 +336,18 @@ func TestCellOfOther(t *testing.T) {
 	_, err = store.Cells.Swap(t.Context(), "log/"+other.String(), "", value)
 	must(t, err)
 	logs := process(t, log.Config{Store: store, Key: feedtest.Key(1)})
-	if _, err := logs.Feed(other).Head(t.Context()); err == nil || !strings.Contains(err.Error(), a.ID.Origin(1)) {
+	if _, err := logs.Feed(other).Head(t.Context(), 0); err == nil || !strings.Contains(err.Error(), a.ID.Origin(1)) {
 		t.Errorf("cell of another feed: %v", err)
 	}
 	newer := append([]byte("airlock-log 2\n"), value[14:]...)
 	tag, err = store.Cells.Swap(t.Context(), cellKey, tag, newer)
 	must(t, err)
-	if _, err := logs.Feed(a.ID).Head(t.Context()); !errors.As(err, new(*storage.FormatError)) {
+	if _, err := logs.Feed(a.ID).Head(t.Context(), 0); !errors.As(err, new(*storage.FormatError)) {
 		t.Errorf("unknown format: got %v, want a *storage.FormatError", err)
 	}
 	_, err = store.Cells.Swap(t.Context(), cellKey, tag, value[:len(value)-1])
 	must(t, err)
-	if _, err := logs.Feed(a.ID).Head(t.Context()); err == nil {
+	if _, err := logs.Feed(a.ID).Head(t.Context(), 0); err == nil {
 		t.Error("a cell that was cut short was read")
 	}
 }

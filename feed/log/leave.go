@@ -89,7 +89,7 @@ func (l *Log) leaveCheckpoint() {
 func (l *Log) storeCheckpoint() {
 	ctx, cancel := context.WithTimeout(l.logs.ctx, 10*time.Second)
 	defer cancel()
-	h, _ := l.Changed()
+	h := l.newest()
 	cells := l.config.Store.Cells
 	for range 5 {
 		value, tag, err := cells.Load(ctx, l.checkpointKey())

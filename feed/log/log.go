@@ -1,11 +1,13 @@
 package log
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"airlock/feed"
@@ -43,9 +45,12 @@ type Config struct {
 	Window time.Duration
 	// Fresh is how long a head counts as current before it is read again on
 	// behalf of readers; it bounds how late they see other writers.
-	Fresh  time.Duration
-	Logger *slog.Logger
-	Now    func() time.Time
+	Fresh time.Duration
+	// Recheck is how often feeds that are watched are looked at for what other
+	// processes have committed; 2 s.
+	Recheck time.Duration
+	Logger  *slog.Logger
+	Now     func() time.Time
 }
 
 // Logs opens the feeds of one store.
@@ -58,6 +63,11 @@ type Logs struct {
 	wg     sync.WaitGroup
 	stop   context.CancelFunc
 	ctx    context.Context
+
+	// What looks at watched feeds; ended first when the logs are closed.
+	looking  sync.Once
+	stopLook context.CancelFunc
+	look     context.Context
 }
 
 // New returns the logs of a store. Close ends them.
@@ -68,14 +78,18 @@ func New(c Config) *Logs {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	return &Logs{config: c, open: map[feed.ID]*Log{}, ctx: ctx, stop: stop}
+	c.Recheck = cmp.Or(c.Recheck, 2*time.Second)
+	out := &Logs{config: c, open: map[feed.ID]*Log{}}
+	out.ctx, out.stop = context.WithCancel(context.Background())
+	out.look, out.stopLook = context.WithCancel(out.ctx)
+	return out
 }
 
 // Close waits for running commits and for what they have left to write. What
 // was queued before it still gets its answer; a later Append is refused with
 // ErrClosed.
 func (l *Logs) Close() error {
+	l.stopLook()
 	l.mu.Lock()
 	l.closed = true
 	for _, log := range l.open {
@@ -94,20 +108,34 @@ func (l *Logs) run(log *Log) bool {
 	defer l.mu.Unlock()
 	if !l.closed && !log.running {
 		log.running = true
+		log.queue = make(chan *request, 256)
 		l.wg.Go(log.run)
 	}
 	return !l.closed
 }
 
-// Feed returns the log of a feed, whether or not it exists yet.
+// Feed returns the log of a feed, whether or not it exists yet. It is kept once
+// there is one: anybody can name feeds.
 func (l *Logs) Feed(id feed.ID) *Log {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if log, ok := l.open[id]; ok {
 		return log
 	}
-	log := newLog(l, id)
-	l.open[id] = log
+	return newLog(l, id)
+}
+
+// keep makes a log the one that all callers get for its feed, unless there is
+// another already, and returns that one.
+func (l *Logs) keep(log *Log) *Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if have, ok := l.open[log.id]; ok {
+		return have
+	}
+	if !l.closed {
+		l.open[log.id] = log
+	}
 	return log
 }
 
@@ -134,19 +162,22 @@ type Log struct {
 	id      feed.ID
 	objects storage.Objects
 
-	queue    chan *request
+	queue    chan *request // nil until the committer runs
 	stopped  chan struct{} // closed when no more is taken
 	finished chan struct{} // closed when the committer has answered everything
 	once     sync.Once
 	running  bool // guarded by Logs.mu
 
-	mu      sync.Mutex // guards what follows
-	head    *Head
-	readAt  time.Time
-	changed chan struct{} // closed when head grows
+	mu       sync.Mutex // guards what follows
+	head     *Head
+	readAt   time.Time
+	watchers map[chan<- struct{}]struct{} // see Logs.Watch
 
-	// loading admits one reader of the cell at a time.
+	// loading admits one reader of the cell at a time. loads counts those that
+	// began, and loaded, under the lock, is the number of the last that succeeded.
 	loading sync.Mutex
+	loads   atomic.Int64
+	loaded  int64
 
 	// The committer's own. indexMu lets others look into it.
 	indexMu sync.Mutex
@@ -167,8 +198,8 @@ func newLog(l *Logs, id feed.ID) *Log {
 	return &Log{
 		logs: l, config: &l.config, id: id,
 		objects: l.config.Store.Objects(id.Space.String()),
-		queue:   make(chan *request, 256), stopped: make(chan struct{}), finished: make(chan struct{}),
-		changed: make(chan struct{}),
-		index:   feed.NewIndex(), spilled: map[int64]chan struct{}{},
+		stopped: make(chan struct{}), finished: make(chan struct{}),
+		watchers: map[chan<- struct{}]struct{}{},
+		index:    feed.NewIndex(), spilled: map[int64]chan struct{}{},
 	}
 }

@@ -51,7 +51,7 @@ func TestMirror(t *testing.T) {
 			if got := entries(t, l); int64(len(got)) != 700 {
 				t.Errorf("%d entries", len(got))
 			}
-			h, err := l.Head(t.Context())
+			h, err := l.Head(t.Context(), 0)
 			must(t, err)
 			if string(h.Checkpoint.Note) != string(headOf(t, tape).Note) {
 				t.Errorf("checkpoint %s", h.Checkpoint.Note)

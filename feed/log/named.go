@@ -176,7 +176,7 @@ func (k *named) has(epoch uint64, d storage.Digest) (found bool, size int64) {
 // committed by another server is read before the answer is no. fs.ErrNotExist
 // where there is no feed.
 func (l *Log) Names(ctx context.Context, d storage.Digest) (bool, error) {
-	h, err := l.Head(ctx)
+	h, err := l.Head(ctx, 0)
 	if err != nil {
 		return false, err
 	}

@@ -43,13 +43,7 @@ func (l *Log) reaching(ctx context.Context, n int64, width int) (*Head, error) {
 		return nil, ErrNotYet
 	}
 	end := n*feed.SegmentSize + int64(width)
-	h, err := l.Head(ctx)
-	if err == nil && h.cell.size() < end {
-		// Another server may have told the reader of a larger size.
-		l.loading.Lock()
-		h, err = l.load(ctx)
-		l.loading.Unlock()
-	}
+	h, err := l.Head(ctx, end)
 	if err != nil {
 		return nil, err
 	}

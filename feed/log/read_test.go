@@ -41,7 +41,7 @@ func TestReadPast(t *testing.T) {
 		t.Error(err)
 	}
 	none := process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(feed.ID{Name: "none"})
-	if _, err := none.Head(ctx); err == nil {
+	if _, err := none.Head(ctx, 0); err == nil {
 		t.Error("a feed without a name has a head")
 	}
 }
@@ -50,7 +50,7 @@ func TestNoFeed(t *testing.T) {
 	store := storage.NewMem()
 	_, a := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
 	logs := process(t, log.Config{Store: store})
-	if _, err := logs.Feed(feed.ID{Space: a.ID.Space, Name: "none"}).Head(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := logs.Feed(feed.ID{Space: a.ID.Space, Name: "none"}).Head(t.Context(), 0); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want fs.ErrNotExist", err)
 	}
 }

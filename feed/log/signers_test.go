@@ -116,7 +116,7 @@ func TestOpeningBringsIdentities(t *testing.T) {
 		if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != c.rule {
 			t.Errorf("%s: got %v, want a refusal by rule %s", name, err, c.rule)
 		}
-		if _, err := l.Head(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := l.Head(t.Context(), 0); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: the feed was opened: %v", name, err)
 		}
 	}

@@ -65,7 +65,7 @@ func TestTiles(t *testing.T) {
 // wantTiles compares the log with the reference at its present size.
 func wantTiles(t *testing.T, l *log.Log, ref *reference) {
 	t.Helper()
-	h, err := l.Head(t.Context())
+	h, err := l.Head(t.Context(), 0)
 	must(t, err)
 	root, err := tlog.TreeHash(ref.size, ref)
 	must(t, err)

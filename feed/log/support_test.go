@@ -188,7 +188,7 @@ func opened(t testing.TB, store *storage.Store, logs *log.Logs) (*log.Log, *feed
 // entries reads a log back and checks that what it holds gives its checkpoint.
 func entries(t testing.TB, l *log.Log) []signing.Attestation {
 	t.Helper()
-	h, err := l.Head(t.Context())
+	h, err := l.Head(t.Context(), 0)
 	must(t, err)
 	var out []signing.Attestation
 	var edge feed.Edge

@@ -31,7 +31,7 @@ func (s *Server) mayRead(ctx context.Context, c feedhttp.Caller, id feed.ID) err
 		return err
 	}
 	// It takes as long as looking for a feed that is not there.
-	_, _ = s.logs.Feed(feed.ID{Space: id.Space, Name: noFeed}).Head(ctx)
+	_, _ = s.logs.Feed(feed.ID{Space: id.Space, Name: noFeed}).Head(ctx, 0)
 	return fmt.Errorf("feed %s: %w", id, fs.ErrNotExist)
 }
 
@@ -56,6 +56,14 @@ func (s *Server) reads(ctx context.Context, c feedhttp.Caller, id feed.ID) (bool
 // to read, and to bring what the Space signed.
 func isInside(c feedhttp.Caller, id feed.ID) bool {
 	return c.Role == feedhttp.Administrator || c.Role == feedhttp.Peer || isOwner(c, id)
+}
+
+// mustBeKnown is the access rule of what concerns no single feed.
+func (s *Server) mustBeKnown(c feedhttp.Caller) error {
+	if c.Role == feedhttp.Nobody && !s.config.Open {
+		return feedhttp.ErrUnauthorized
+	}
+	return nil
 }
 
 // RuleCaller is the rule of a *trust.DeniedError about a caller that is another

@@ -80,6 +80,10 @@ func TestReceiptsNeedCredential(t *testing.T) {
 			}
 		}
 		for token, want := range map[string]bool{"": false, owner: true, administrator: true} {
+			got := heads(h, `{"known":{"acme/dev-qa/receipts":0,"acme/dev-qa/shared":0},"wait":0}`, token)
+			if (got.Code == 200) != (name == "open" || token != "") || got.Code == 200 && !strings.Contains(got.Body.String(), `"acme/dev-qa/shared":`) || strings.Contains(got.Body.String(), "receipts") != want {
+				t.Errorf("%s: with token %q heads are %d %s", name, token, got.Code, got.Body)
+			}
 			listed := get(h, "/v1/feeds", token).Body.String()
 			if strings.Contains(listed, "acme/dev-qa/shared") != (name == "open" || token != "") || strings.Contains(listed, "receipts") != want {
 				t.Errorf("%s: with token %q feeds are %s", name, token, listed)
@@ -89,7 +93,17 @@ func TestReceiptsNeedCredential(t *testing.T) {
 }
 
 func get(h http.Handler, path, token string) *httptest.ResponseRecorder {
-	r := httptest.NewRequest("GET", path, nil)
+	return ask(h, httptest.NewRequest("GET", path, nil), token)
+}
+
+// heads asks for heads, as the body says.
+func heads(h http.Handler, body, token string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", "/v1/heads", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	return ask(h, r, token)
+}
+
+func ask(h http.Handler, r *http.Request, token string) *httptest.ResponseRecorder {
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -114,7 +128,7 @@ func TestMayRead(t *testing.T) {
 		{feedhttp.Caller{Role: feedhttp.Administrator, Feeds: []feed.Pattern{"acme/other/*"}}, fs.ErrNotExist},
 		{feedhttp.Caller{Role: feedhttp.Peer}, nil},
 	} {
-		_, _, head := w.srv.Head(t.Context(), c.caller, own.ID)
+		_, head := w.srv.Head(t.Context(), c.caller, own.ID, 0)
 		_, part := w.srv.Part(t.Context(), c.caller, own.ID, feedhttp.Part{Kind: feedhttp.Segment, Width: 1})
 		_, object := w.srv.Object(t.Context(), c.caller, own.ID, storage.DigestOf(feed.EmptyConfig), feedhttp.Of{}, 0)
 		_, chunks := w.srv.Chunks(t.Context(), c.caller, own.ID, storage.DigestOf(feed.EmptyConfig))
@@ -125,6 +139,10 @@ func TestMayRead(t *testing.T) {
 		}
 		if c.want != nil && !errors.Is(chunks, c.want) {
 			t.Errorf("%+v: chunks: %v, want %v", c.caller, chunks, c.want)
+		}
+		heads, err := w.srv.Heads(t.Context(), c.caller, map[feed.ID]int64{own.ID: 0}, 0)
+		if err != nil || (len(heads) == 1) != (c.want == nil) {
+			t.Errorf("%+v: heads %v, %v", c.caller, heads, err)
 		}
 		feeds, err := w.srv.Feeds(t.Context(), c.caller)
 		if err != nil || slices.Contains(feeds, own.ID) != (c.want == nil) {

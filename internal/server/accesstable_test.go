@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -58,7 +59,6 @@ var accessTable = []struct {
 	{"GET object/{rest}", "{F}/object/{deltaobject}?payload={payload}&base={base}", 200, forReaders},
 	{"HEAD object/{rest}", "{F}/object/{object}", 200, forReaders},
 	{"GET checkpoint", "{F}/checkpoint", 200, forReaders},
-	{"GET checkpoint", "{F}/checkpoint?wait=1&size=1", 200, forReaders},
 	{"HEAD checkpoint", "{F}/checkpoint", 200, forReaders},
 	{"GET segment/{rest:.+}", "{F}/segment/000.p/3", 200, forReaders},
 	{"HEAD segment/{rest:.+}", "{F}/segment/000.p/3", 200, forReaders},
@@ -82,6 +82,7 @@ var accessTable = []struct {
 	{"HEAD /v1/", "/v1/", 200, forAnyone},
 	{"GET /v1/feeds", "/v1/feeds", 200, forKnown},
 	{"HEAD /v1/feeds", "/v1/feeds", 200, forKnown},
+	{"POST /v1/heads", "/v1/heads", 200, forKnown},
 	{"GET /healthz", "/healthz", 200, forAnyone},
 	{"HEAD /healthz", "/healthz", 200, forAnyone},
 	{"GET /readyz", "/readyz", 200, forAnyone},
@@ -157,6 +158,10 @@ func TestHiddenIsAbsent(t *testing.T) {
 		listed := s.ask(caller, "GET", "/v1/feeds", s.secret).Body.String()
 		if strings.Contains(listed, s.secret.String()) != want || !strings.Contains(listed, s.ID.String()) {
 			t.Errorf("for %s feeds are %s", caller, listed)
+		}
+		told, none := dump(s.ask(caller, "POST", "/v1/heads", s.secret)), dump(s.ask(caller, "POST", "/v1/heads", absent))
+		if (told != none) != want {
+			t.Errorf("for %s heads are\n%s\nand of no feed\n%s", caller, told, none)
 		}
 	}
 }
@@ -282,6 +287,9 @@ func (s *accessSite) Identify(ctx context.Context, shown feedhttp.Credentials) (
 func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.ResponseRecorder {
 	s.t.Helper()
 	body := s.bodies[method+" "+path]
+	if path == "/v1/heads" {
+		body = fmt.Appendf(nil, `{"known":{%q:0},"wait":0}`, id)
+	}
 	target := strings.ReplaceAll(s.names.Replace(path), "{F}", "/v1/feeds/"+id.String())
 	r := httptest.NewRequest(method, target, bytes.NewReader(body))
 	r.RequestURI = target
@@ -289,12 +297,12 @@ func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.Resp
 	if token := s.tokens[caller]; token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	switch method {
-	case "POST":
-		r.Header.Set("Content-Type", feedhttp.BatchMediaType)
-	case "PUT":
+	switch {
+	case path == "/v1/heads", method == "PUT":
 		r.Header.Set("Content-Type", "application/json")
-	case "PATCH": // of no bytes: where it stands is where it stays
+	case method == "POST":
+		r.Header.Set("Content-Type", feedhttp.BatchMediaType)
+	case method == "PATCH": // of no bytes: where it stands is where it stays
 		r.Header.Set("Content-Type", "application/partial-upload")
 		r.Header.Set("Upload-Offset", "0")
 	}

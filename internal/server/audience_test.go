@@ -20,7 +20,7 @@ import (
 
 // head asks for the checkpoint of the world's feed.
 func (w *world) head(s *server.Server, c feedhttp.Caller) error {
-	_, _, err := s.Head(w.t.Context(), c, w.ID)
+	_, err := s.Head(w.t.Context(), c, w.ID, 0)
 	return err
 }
 
@@ -149,21 +149,23 @@ func TestWaitingHides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, storage.NewMem())
 		w.mustSend(w.Opening()...)
+		time.Sleep(time.Until(w.clock.Now())) // when certificates are valid
 		w.srv = w.start(server.Config{Now: time.Now, Watch: true})
-		w.clock.now = time.Now() // for token
 		prod := feedtest.NewAuthor(t, "acme/production/shared")
 		w.admit(prod)
 		_, text := w.token(prod.ID.Space)
 		h := handlerOf(t, w.srv)
-		status := make(chan int)
+		said := make(chan string)
 		begin := time.Now()
-		go func() { status <- get(h, "/v1/feeds/acme/dev-qa/shared/checkpoint?wait=55&size=2", text).Code }()
+		go func() { said <- heads(h, `{"known":{"acme/dev-qa/shared":2},"wait":55}`, text).Body.String() }()
 		time.Sleep(10 * time.Second)
 		if err := w.srv.SetAudience(t.Context(), server.Operator, w.ID, feedhttp.Audience{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := <-status; got != 404 || time.Since(begin) > 10*time.Second {
-			t.Errorf("%d after %s", got, time.Since(begin))
+		time.Sleep(10 * time.Second)
+		w.mustSend(w.Publish("file/a@1"))
+		if got := <-said; got != "{\"heads\":{}}\n" || time.Since(begin) != 55*time.Second {
+			t.Errorf("%s after %s", got, time.Since(begin))
 		}
 		_ = w.srv.Close()
 	})

@@ -113,7 +113,7 @@ func (s *Server) remember(id feed.ID, v *feedView, create bool) {
 // that the Space brought here, by its admission or in any feed: a leaf which that
 // one dropped would count again in the new feed, since position goes by feed.
 func (s *Server) checkOpening(ctx context.Context, id feed.ID, version int) error {
-	_, err := s.logs.Feed(id).Head(ctx)
+	_, err := s.logs.Feed(id).Head(ctx, 0)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err // the log says whether this is the same opening again
 	}

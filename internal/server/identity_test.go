@@ -261,7 +261,7 @@ func TestReading(t *testing.T) {
 	w.mustSend(append(w.Opening(), s)...)
 	nobody, closed := feedhttp.Caller{}, w.closed()
 	d := storage.DigestOf(s.Objects[1])
-	_, _, headErr := closed.Head(ctx, nobody, w.ID)
+	_, headErr := closed.Head(ctx, nobody, w.ID, 0)
 	_, objectErr := closed.Object(ctx, nobody, w.ID, d, feedhttp.Of{}, 0)
 	for what, err := range map[string]error{"head": headErr, "object": objectErr, "segment": partErr(closed, w.ID, nobody, segment), "pack": partErr(closed, w.ID, nobody, pack), "tile": partErr(closed, w.ID, nobody, tile)} {
 		if !errors.Is(err, feedhttp.ErrUnauthorized) {

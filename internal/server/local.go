@@ -40,8 +40,7 @@ func (s *Server) Local() *Local {
 
 // Checkpoint returns the newest checkpoint.
 func (l *Local) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, error) {
-	c, _, err := l.server.Head(ctx, l.caller, id)
-	return c, err
+	return l.server.Head(ctx, l.caller, id, 0)
 }
 
 // Segments yields the segments that cover [from, to).
@@ -103,26 +102,9 @@ func (l *Local) Tile(ctx context.Context, id feed.ID, level int, n int64, width 
 	return l.server.Part(ctx, l.caller, id, feedhttp.Part{Kind: feedhttp.Tile, Level: level, N: n, Width: width})
 }
 
-// lookAgain is how often Wait looks for commits of other processes.
-const lookAgain = 250 * time.Millisecond
-
-// Wait returns when the feed is no longer of that size.
-func (l *Local) Wait(ctx context.Context, id feed.ID, size int64) (feed.Checkpoint, error) {
-	for {
-		c, changed, err := l.server.Head(ctx, l.caller, id)
-		if err != nil || c.Size != size {
-			return c, err
-		}
-		t := time.NewTimer(lookAgain)
-		select {
-		case <-changed:
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return c, nil
-		}
-		t.Stop()
-	}
+// Heads returns the newest checkpoints of those feeds that have grown.
+func (l *Local) Heads(ctx context.Context, known map[feed.ID]int64, wait time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	return l.server.Heads(ctx, l.caller, known, wait)
 }
 
 // LogKey returns the operator's public log key.

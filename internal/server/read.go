@@ -26,8 +26,8 @@ func (s *Server) LogKey(context.Context) ([]byte, error) {
 
 // Feeds lists the feeds that the caller may read.
 func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
-	if c.Role == feedhttp.Nobody && !s.config.Open {
-		return nil, feedhttp.ErrUnauthorized
+	if err := s.mustBeKnown(c); err != nil {
+		return nil, err
 	}
 	all, err := s.logs.List(ctx)
 	if err != nil {
@@ -46,19 +46,17 @@ func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error
 	return out, nil
 }
 
-// Head returns the newest checkpoint and a channel that is closed when there
-// is a newer one.
-func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID) (feed.Checkpoint, <-chan struct{}, error) {
+// Head returns the newest checkpoint. One with fewer than least entries is read
+// for the call.
+func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID, least int64) (feed.Checkpoint, error) {
 	if err := s.mayRead(ctx, c, id); err != nil {
-		return feed.Checkpoint{}, nil, err
+		return feed.Checkpoint{}, err
 	}
-	l := s.logs.Feed(id)
-	_, changed := l.Changed()
-	h, err := l.Head(ctx)
+	h, err := s.logs.Feed(id).Head(ctx, least)
 	if err != nil {
-		return feed.Checkpoint{}, nil, outward(err)
+		return feed.Checkpoint{}, outward(err)
 	}
-	return h.Checkpoint, changed, nil
+	return h.Checkpoint, nil
 }
 
 // Part returns a part of the log.

@@ -38,8 +38,8 @@ type Config struct {
 	// Watch looks each second whether what callers may do has changed, so that
 	// those who wait hear of it.
 	Watch bool
-	// Window and Fresh are those of log.Config.
-	Window, Fresh time.Duration
+	// Window, Fresh and Recheck are those of log.Config.
+	Window, Fresh, Recheck time.Duration
 	// Audit gets a line for what changes something, also where it was refused;
 	// Logger what operators need.
 	Audit, Logger *slog.Logger
@@ -97,7 +97,7 @@ func New(c Config) *Server {
 	s := &Server{
 		config: c,
 		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
-			Fresh: c.Fresh, Logger: c.Logger, Now: c.Now}),
+			Fresh: c.Fresh, Recheck: c.Recheck, Logger: c.Logger, Now: c.Now}),
 		expected: expected{objects: map[objectKey]expectation{}},
 		spaces:   map[trust.Space]*trust.History{},
 		views:    map[feed.ID]*feedView{},

@@ -83,7 +83,7 @@ func TestBelowTheFloor(t *testing.T) {
 	w := newWorld(t, storage.NewMem())
 	w.mustSend(w.Opening()...)
 	srv := w.server(server.Config{Floor: fixedFloor{100}})
-	if _, _, err := srv.Head(ctx, reader, w.ID); !errors.Is(err, feedhttp.ErrWentBack) {
+	if _, err := srv.Head(ctx, reader, w.ID, 0); !errors.Is(err, feedhttp.ErrWentBack) {
 		t.Errorf("served: %v", err)
 	}
 	if _, err := srv.Publish(ctx, reader, batch(w.ID, w.Publish("file/a@1"))); !errors.Is(err, feedhttp.ErrWentBack) {

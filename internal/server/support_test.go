@@ -123,7 +123,7 @@ func (w *world) mustSend(statements ...feedtest.Signed) feed.Accepted {
 // size is how many entries the feed has.
 func (w *world) size() int64 {
 	w.t.Helper()
-	c, _, err := w.srv.Head(context.Background(), reader, w.ID)
+	c, err := w.srv.Head(context.Background(), reader, w.ID, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0
 	}

@@ -196,7 +196,7 @@ func TestWaitingEnds(t *testing.T) {
 		h := handlerOf(t, waiting)
 		status := make(chan int)
 		begin := time.Now()
-		go func() { status <- get(h, "/v1/feeds/acme/dev-qa/shared/checkpoint?wait=55&size=2", text).Code }()
+		go func() { status <- heads(h, `{"known":{"acme/dev-qa/shared":2},"wait":55}`, text).Code }()
 		time.Sleep(10 * time.Second)
 		if _, err := w.srv.RevokeToken(t.Context(), server.Operator, id); err != nil {
 			t.Fatal(err)
@@ -209,10 +209,10 @@ func TestWaitingEnds(t *testing.T) {
 		_, text = w.token(w.ID.Space)
 		time.Sleep(24*time.Hour - 5*time.Second)
 		begin = time.Now()
-		if got := get(h, "/v1/feeds/acme/dev-qa/shared/checkpoint?wait=55&size=2", text).Code; got != 200 || time.Since(begin) > 6*time.Second {
+		if got := heads(h, `{"known":{"acme/dev-qa/shared":2},"wait":55}`, text).Code; got != 200 || time.Since(begin) > 6*time.Second {
 			t.Errorf("%d after %s", got, time.Since(begin))
 		}
-		if got := get(h, "/v1/feeds/acme/dev-qa/shared/checkpoint?wait=55&size=2", text).Code; got != 401 {
+		if got := heads(h, `{"known":{"acme/dev-qa/shared":2},"wait":55}`, text).Code; got != 401 {
 			t.Errorf("%d once it expired", got)
 		}
 		_ = waiting.Close()

@@ -1,0 +1,99 @@
+package log
+
+import (
+	"sync"
+	"time"
+
+	"airlock/feed"
+)
+
+// lookAtOnce is how many watched feeds are looked at at a time.
+const lookAtOnce = 8
+
+// Watch sends on wake, and never waits for it, whenever one of the feeds has a
+// newer head; wake has room for one. stop ends that. What other processes commit
+// is found every Config.Recheck. Feeds that do not exist are not watched.
+func (l *Logs) Watch(ids []feed.ID, wake chan<- struct{}) (stop func()) {
+	var watched []*Log
+	l.mu.Lock()
+	for _, id := range ids {
+		if log, ok := l.open[id]; ok {
+			watched = append(watched, log)
+		}
+	}
+	if !l.closed {
+		l.looking.Do(func() { l.wg.Go(l.lookAround) })
+	}
+	l.mu.Unlock()
+	for _, log := range watched {
+		log.mu.Lock()
+		log.watchers[wake] = struct{}{}
+		log.mu.Unlock()
+	}
+	return func() {
+		for _, log := range watched {
+			log.mu.Lock()
+			delete(log.watchers, wake)
+			log.mu.Unlock()
+		}
+	}
+}
+
+// wake tells who watches the feed. The caller holds mu.
+func (l *Log) wake() {
+	for w := range l.watchers {
+		select {
+		case w <- struct{}{}:
+		default: // it was told and has not looked yet
+		}
+	}
+}
+
+// lookAround looks again and again whether other processes have added to the
+// feeds that are watched. One look does for all who watch a feed.
+func (l *Logs) lookAround() {
+	tick := time.NewTicker(l.config.Recheck)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			l.lookOnce()
+		case <-l.look.Done():
+			return
+		}
+	}
+}
+
+func (l *Logs) lookOnce() {
+	var running sync.WaitGroup
+	defer running.Wait()
+	room := make(chan struct{}, lookAtOnce)
+	for _, log := range l.watched() {
+		select {
+		case room <- struct{}{}:
+		case <-l.look.Done():
+			return
+		}
+		running.Go(func() {
+			defer func() { <-room }()
+			if _, err := log.Head(l.look, 0); err != nil && l.look.Err() == nil {
+				l.config.Logger.Debug("watched feed not read", "feed", log.id.String(), "error", err)
+			}
+		})
+	}
+}
+
+// watched returns the logs that somebody watches.
+func (l *Logs) watched() []*Log {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []*Log
+	for _, log := range l.open {
+		log.mu.Lock()
+		if len(log.watchers) > 0 {
+			out = append(out, log)
+		}
+		log.mu.Unlock()
+	}
+	return out
+}
