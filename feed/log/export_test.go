@@ -1,5 +1,7 @@
 package log
 
+import "airlock/storage"
+
 // Queued is the number of requests that wait for the committer.
 func (l *Log) Queued() int { return len(l.queue) }
 
@@ -7,5 +9,11 @@ func (l *Log) Queued() int { return len(l.queue) }
 var (
 	FormatNamed = formatNamed
 	ParseNamed  = parseNamed
-	SortDigests = sortDigests
 )
+
+// Spoken is what some entries speak of.
+func Spoken(publications int64, named []storage.Ref) spoken {
+	s := spoken{publications: publications, named: named}
+	s.sort()
+	return s
+}

@@ -2,7 +2,9 @@ package log
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,47 +25,69 @@ import (
 // snapshots. For each full segment the answer is kept beside it:
 //
 //	"airlock-named 1\n"
-//	the SHA-256 of each object (32 bytes), ascending, each once
+//	number of publications (4 bytes)
+//	for each object: its SHA-256 (32), its size (8), 0 where no entry says it
 //
+// Objects stand in the order of their digests, each once; numbers are big-endian.
 // Its bytes are a function of the segment and the manifests that it names. It is
 // written once they are all there; one that is missing is made again.
 const namedHeader = "airlock-named 1\n"
 
 // maxNamed bounds such a file, in bytes: of every entry a manifest with as many
 // files as it may have.
-const maxNamed = int64(len(namedHeader)) + feed.SegmentSize*(feed.MaxLayers+1)*digestSize
+const maxNamed = namedFixed + feed.SegmentSize*(feed.MaxLayers+1)*namedRecord
 
-const digestSize = int64(len(storage.Digest{}))
+const (
+	namedFixed  = int64(len(namedHeader)) + 4
+	namedRecord = int64(len(storage.Digest{})) + 8
+)
 
-func formatNamed(digests []storage.Digest) []byte {
-	out := make([]byte, 0, len(namedHeader)+len(digests)*int(digestSize))
+func formatNamed(s spoken) []byte {
+	out := make([]byte, 0, namedFixed+int64(len(s.named))*namedRecord)
 	out = append(out, namedHeader...)
-	for _, d := range digests {
-		out = append(out, d[:]...)
+	out = binary.BigEndian.AppendUint32(out, uint32(s.publications))
+	for _, o := range s.named {
+		out = append(out, o.Digest[:]...)
+		out = binary.BigEndian.AppendUint64(out, uint64(o.Size))
 	}
 	return out
 }
 
-func parseNamed(b []byte) ([]storage.Digest, error) {
+func parseNamed(b []byte) (spoken, error) {
 	rest, ok := bytes.CutPrefix(b, []byte(namedHeader))
-	if !ok || int64(len(b)) > maxNamed || int64(len(rest))%digestSize != 0 {
-		return nil, &storage.FormatError{Where: "list of named objects", Got: fmt.Sprintf("%.20q", b), Want: namedHeader}
+	if !ok || int64(len(b)) < namedFixed || int64(len(b)) > maxNamed || (int64(len(b))-namedFixed)%namedRecord != 0 {
+		return spoken{}, &storage.FormatError{Where: "list of named objects", Got: fmt.Sprintf("%.20q", b), Want: namedHeader}
 	}
-	out := make([]storage.Digest, 0, int64(len(rest))/digestSize)
-	for ; len(rest) > 0; rest = rest[digestSize:] {
-		d := storage.Digest(rest[:digestSize])
-		if len(out) > 0 && bytes.Compare(out[len(out)-1][:], d[:]) >= 0 {
-			return nil, fmt.Errorf("list of named objects: %s is out of order, or twice", d)
+	s := spoken{publications: int64(binary.BigEndian.Uint32(rest))}
+	for rest = rest[4:]; len(rest) > 0; rest = rest[namedRecord:] {
+		o := storage.Ref{Digest: storage.Digest(rest[:namedRecord-8]), Size: int64(binary.BigEndian.Uint64(rest[namedRecord-8:]))}
+		if o.Size < 0 || o.Size > feed.MaxPayload || len(s.named) > 0 && compareDigests(s.named[len(s.named)-1], o) >= 0 {
+			return spoken{}, fmt.Errorf("list of named objects: %s of %d bytes cannot be, is out of order, or twice", o.Digest, o.Size)
 		}
-		out = append(out, d)
+		s.named = append(s.named, o)
 	}
-	return out, nil
+	if s.publications > feed.SegmentSize {
+		return spoken{}, fmt.Errorf("list of named objects: %d publications, a segment has %d entries", s.publications, feed.SegmentSize)
+	}
+	return s, nil
 }
 
 // spoken is what some entries speak of.
 type spoken struct {
-	named  []storage.Digest // ascending, each once
-	absent []storage.Digest // manifests that are not there, or not yet
+	named        []storage.Ref    // by digest, each once
+	publications int64            // of packages
+	absent       []storage.Digest // manifests that are not there, or not yet
+}
+
+func compareDigests(a, b storage.Ref) int { return bytes.Compare(a.Digest[:], b.Digest[:]) }
+
+// sort puts what was named in order. Of two sizes of one digest, of which one is
+// none, the larger is kept.
+func (s *spoken) sort() {
+	slices.SortFunc(s.named, func(a, b storage.Ref) int {
+		return cmp.Or(compareDigests(a, b), cmp.Compare(b.Size, a.Size))
+	})
+	s.named = slices.CompactFunc(s.named, func(a, b storage.Ref) bool { return a.Digest == b.Digest })
 }
 
 // speak reads what statements speak of, and puts the small objects that
@@ -81,41 +105,36 @@ func (l *Log) speak(ctx context.Context, statements [][]byte, pack *feed.Pack) (
 		}
 		switch st.Kind {
 		case signing.Identity:
-			out.named = append(out.named, st.Subject)
+			out.named = append(out.named, storage.Ref{Digest: st.Subject})
 		case signing.Publication:
+			out.publications++
 			if pack, err = l.speakPackage(ctx, st.Subject, pack, &out); err != nil {
 				return out, err
 			}
 		default:
 			if e, err := feed.ParseEntry(a.ID(), st); err == nil {
-				for _, ref := range e.Named() {
-					out.named = append(out.named, ref.Digest)
-				}
+				out.named = append(out.named, e.Named()...)
 			}
 		}
 	}
-	sortDigests(out.named)
-	out.named = slices.Compact(out.named)
+	out.sort()
 	return out, ctx.Err()
-}
-
-func sortDigests(d []storage.Digest) {
-	slices.SortFunc(d, func(a, b storage.Digest) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // speakPackage adds a manifest and its files. It returns the pack as long as
 // there is room in it.
 func (l *Log) speakPackage(ctx context.Context, manifest storage.Digest, pack *feed.Pack, out *spoken) (*feed.Pack, error) {
-	out.named = append(out.named, manifest)
 	raw, err := feed.ReadWhole(ctx, l.objects.Get, manifest, feed.MaxManifest)
 	_, damaged := errors.AsType[*storage.DigestError](err)
 	switch {
 	case damaged, errors.Is(err, fs.ErrNotExist), errors.Is(err, feed.ErrMalformed): // it is too large
+		out.named = append(out.named, storage.Ref{Digest: manifest})
 		out.absent = append(out.absent, manifest)
 		return pack, nil
 	case err != nil:
 		return pack, fmt.Errorf("manifest %s: %w", manifest, err)
 	}
+	out.named = append(out.named, storage.Ref{Digest: manifest, Size: int64(len(raw))})
 	if pack != nil && len(raw) <= feed.MaxPacked && !pack.Add(manifest, raw) {
 		pack = nil
 	}
@@ -124,7 +143,7 @@ func (l *Log) speakPackage(ctx context.Context, manifest storage.Digest, pack *f
 		return pack, nil // it names nothing
 	}
 	for _, layer := range m.Layers {
-		out.named = append(out.named, layer.Digest)
+		out.named = append(out.named, layer.Ref)
 		if pack == nil || layer.Size > feed.MaxPacked || len(raw) > feed.MaxPacked {
 			continue
 		}
@@ -140,7 +159,7 @@ func (l *Log) keepNamed(ctx context.Context, epoch uint64, n int64, s spoken) {
 	if len(s.absent) > 0 {
 		return
 	}
-	if err := l.config.Store.Files.Create(ctx, l.partKey(epoch, "named", n), formatNamed(s.named)); err != nil {
+	if err := l.config.Store.Files.Create(ctx, l.partKey(epoch, "named", n), formatNamed(s)); err != nil {
 		l.config.Logger.Warn("list of named objects not written", "feed", l.id.String(), "segment", n, "error", err)
 	}
 }
@@ -153,6 +172,7 @@ type named struct {
 	epoch   uint64
 	size    int64 // entries that were read
 	objects map[storage.Digest]struct{}
+	usage   Usage
 	absent  []storage.Digest // manifests that were not there
 	askedAt time.Time        // for the absent ones
 }
@@ -170,6 +190,32 @@ func (k *named) has(epoch uint64, d storage.Digest) (found bool, size int64) {
 	}
 	_, found = k.objects[d]
 	return found, k.size
+}
+
+// Usage is what a feed takes of a store: the packages that were published in it,
+// withdrawn ones too, and the bytes of all that its entries name, each object
+// once.
+type Usage struct{ Packages, Bytes int64 }
+
+// Usage returns what the feed takes as of now; nothing where there is no feed.
+func (l *Log) Usage(ctx context.Context) (Usage, error) {
+	h, err := l.Head(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Usage{}, nil
+	}
+	if err != nil {
+		return Usage{}, err
+	}
+	l.named.asking.Lock()
+	defer l.named.asking.Unlock()
+	if _, size := l.named.has(h.Epoch, storage.Digest{}); size < h.cell.size() {
+		if err := l.readNamed(ctx, h); err != nil {
+			return Usage{}, fmt.Errorf("feed %s: what it takes: %w", l.id, err)
+		}
+	}
+	l.named.mu.RLock()
+	defer l.named.mu.RUnlock()
+	return l.named.usage, nil
 }
 
 // Names reports whether an entry of the feed speaks of an object. One that was
@@ -237,8 +283,8 @@ func (l *Log) segmentNamed(ctx context.Context, h *Head, n, from int64) (spoken,
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return spoken{}, err
 		}
-		if named, parseErr := parseNamed(b); err == nil && parseErr == nil {
-			return spoken{named: named}, nil
+		if s, parseErr := parseNamed(b); err == nil && parseErr == nil {
+			return s, nil
 		}
 	}
 	segment, err := l.segment(ctx, h, n, width)
@@ -274,12 +320,16 @@ func (k *named) add(epoch uint64, size int64, got []spoken, asked time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.objects == nil || k.epoch != epoch {
-		k.objects = map[storage.Digest]struct{}{}
+		k.objects, k.usage = map[storage.Digest]struct{}{}, Usage{}
 	}
 	k.epoch, k.size, k.absent, k.askedAt = epoch, size, nil, asked
 	for _, s := range got {
-		for _, d := range s.named {
-			k.objects[d] = struct{}{}
+		k.usage.Packages += s.publications
+		for _, o := range s.named {
+			if _, ok := k.objects[o.Digest]; !ok {
+				k.usage.Bytes += o.Size
+			}
+			k.objects[o.Digest] = struct{}{}
 		}
 		k.absent = append(k.absent, s.absent...)
 	}

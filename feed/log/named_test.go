@@ -36,6 +36,7 @@ func TestNames(t *testing.T) {
 	must(t, w.Store.Objects(w.ID.Space.String()).Put(t.Context(), storage.RefOf(stray), bytes.NewReader(stray)))
 	other := process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID)
 	var all [][]byte
+	identities := map[int]bool{} // whose size no entry says
 	speak := func(signed ...feedtest.Signed) {
 		w.Append(signed...)
 		for _, s := range signed {
@@ -44,6 +45,7 @@ func TestNames(t *testing.T) {
 	}
 	speak(w.Author.Publish("file/a@1", feedtest.Text("a.txt", "one"), feedtest.Text("b.txt", "two")))
 	w.Space.Next(func(id *trust.Identity) {})
+	identities[len(all)] = true
 	speak(w.Identity(2)...)
 	check := func(l *log.Log, why string) {
 		t.Helper()
@@ -56,6 +58,22 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: an object that no entry speaks of", why)
 		}
 	}
+	usage := func(l *log.Log, packages int64) {
+		t.Helper()
+		got, err := l.Usage(t.Context())
+		must(t, err)
+		want, seen := int64(0), map[storage.Digest]bool{}
+		for i, b := range all {
+			if d := storage.DigestOf(b); !seen[d] && !identities[i] {
+				seen[d] = true
+				want += int64(len(b))
+			}
+		}
+		if got.Packages != packages || got.Bytes != want {
+			t.Errorf("%d packages and %d bytes, want %d and %d", got.Packages, got.Bytes, packages, want)
+		}
+	}
+	usage(w.Log, 1)
 	check(w.Log, "tail, own")
 	check(other, "tail, another process")
 	for i := range 300 {
@@ -63,11 +81,14 @@ func TestNames(t *testing.T) {
 	}
 	check(w.Log, "grown, own")
 	check(other, "grown, another process")
+	usage(w.Log, 301)
+	usage(other, 301)
 	must(t, w.Logs.Close())
 	check(process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID), "by the lists")
 	key := "log/acme/dev-qa/shared/e1/named/000"
 	list, err := w.Store.Files.Get(t.Context(), key)
 	must(t, err)
+	usage(process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID), 301)
 
 	// Without the list it is made again, the same; a damaged one counts for nothing.
 	for _, have := range [][]byte{nil, append(bytes.Clone(list), 1)} {
@@ -111,7 +132,7 @@ func (o *overlaid) Create(ctx context.Context, key string, b []byte) error {
 func TestNamesLate(t *testing.T) {
 	store := storage.NewMem()
 	now := feedtest.Now
-	logs := process(t, log.Config{Store: store, Key: feedtest.Key(1), Now: func() time.Time { return now }})
+	logs := process(t, log.Config{Store: store, Key: feedtest.Key(1)})
 	l, a := opened(t, store, logs)
 	late := a.Publish("file/late@1", feedtest.Text("late.txt", "late"))
 	put := func(b []byte) {
@@ -124,6 +145,11 @@ func TestNamesLate(t *testing.T) {
 	must(t, err)
 	_, err = l.Append(t.Context(), 1, newCheap(a).notes(t, store, 0, 300))
 	must(t, err)
+	must(t, logs.Close())
+	if _, err := store.Files.Get(t.Context(), "log/acme/dev-qa/shared/e1/named/000"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a list that lacks something was kept: %v", err)
+	}
+	l = process(t, log.Config{Store: store, Key: feedtest.Key(1), Now: func() time.Time { return now }}).Feed(a.ID)
 	if names(t, l, []byte("late")) {
 		t.Error("a file is named before its manifest is there")
 	}
@@ -137,26 +163,24 @@ func TestNamesLate(t *testing.T) {
 	if !names(t, l, []byte("late")) {
 		t.Error("a file is not named once its manifest came")
 	}
-	must(t, logs.Close())
-	if _, err := store.Files.Get(t.Context(), "log/acme/dev-qa/shared/e1/named/000"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a list that lacks something was kept: %v", err)
-	}
 }
 
 // TestNamedExample: the bytes of docs/formats.md, and what is none.
 func TestNamedExample(t *testing.T) {
-	digests := []storage.Digest{storage.DigestOf([]byte("b")), storage.DigestOf([]byte("a"))}
+	objects := []storage.Ref{storage.RefOf([]byte("b")), storage.RefOf([]byte("a"))}
 	want, err := os.ReadFile("testdata/named.bin")
 	must(t, err)
-	if got := log.FormatNamed(digests); !bytes.Equal(got, want) {
+	if got := log.FormatNamed(log.Spoken(7, objects)); !bytes.Equal(got, want) {
 		t.Errorf("%x", got)
 	}
 	got, err := log.ParseNamed(want)
-	if err != nil || len(got) != 2 || got[0] != digests[0] || got[1] != digests[1] {
+	if err != nil || !bytes.Equal(log.FormatNamed(got), want) {
 		t.Errorf("%v, %v", got, err)
 	}
-	twice := append(bytes.Clone(want), want[len(want)-32:]...)
-	for _, bad := range [][]byte{nil, []byte("airlock-named 2\n"), want[:len(want)-1], twice, append(want[:16:16], bytes.Repeat([]byte{0}, 64)...)} {
+	twice := append(bytes.Clone(want), want[len(want)-40:]...)
+	many, large := bytes.Clone(want), bytes.Clone(want)
+	many[18], large[len(large)-8] = 2, 0xff
+	for _, bad := range [][]byte{nil, []byte("airlock-named 2\n\x00\x00\x00\x00"), want[:len(want)-1], want[:19], twice, many, large} {
 		if _, err := log.ParseNamed(bad); err == nil {
 			t.Errorf("%x was read", bad)
 		}
@@ -166,26 +190,20 @@ func TestNamedExample(t *testing.T) {
 // TestNamedReads: what is written reads as the same.
 func TestNamedReads(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		digests := rapid.SliceOfDistinct(rapid.Custom(func(t *rapid.T) storage.Digest {
-			return storage.DigestOf([]byte(rapid.String().Draw(t, "content")))
+		digests := rapid.SliceOfDistinct(rapid.Custom(func(t *rapid.T) storage.Ref {
+			return storage.RefOf([]byte(rapid.String().Draw(t, "content")))
 		}), rapid.ID).Draw(t, "digests")
-		log.SortDigests(digests)
-		got, err := log.ParseNamed(log.FormatNamed(digests))
-		if err != nil || len(got) != len(digests) {
+		raw := log.FormatNamed(log.Spoken(rapid.Int64Range(0, 256).Draw(t, "publications"), digests))
+		if got, err := log.ParseNamed(raw); err != nil || !bytes.Equal(log.FormatNamed(got), raw) {
 			t.Fatalf("%v, %v", got, err)
-		}
-		for i := range got {
-			if got[i] != digests[i] {
-				t.Fatalf("%d: %v", i, got[i])
-			}
 		}
 	})
 }
 
 // FuzzNamed: what parses is written again as it came.
 func FuzzNamed(f *testing.F) {
-	f.Add(log.FormatNamed(nil))
-	f.Add(log.FormatNamed([]storage.Digest{storage.DigestOf([]byte("b")), storage.DigestOf([]byte("a"))}))
+	f.Add(log.FormatNamed(log.Spoken(0, nil)))
+	f.Add(log.FormatNamed(log.Spoken(3, []storage.Ref{storage.RefOf([]byte("b")), storage.RefOf([]byte("a"))})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if got, err := log.ParseNamed(b); err == nil && !bytes.Equal(log.FormatNamed(got), b) {
 			t.Errorf("%x is written as %x", b, log.FormatNamed(got))

@@ -14,15 +14,19 @@ import (
 // that was never admitted gives a *trust.DeniedError with RuleAdmission.
 // Administrators may.
 func (s *Server) Dismiss(ctx context.Context, c feedhttp.Caller, space trust.Space) error {
-	err := mayAdminister(c)
-	if err == nil {
-		_, err = s.admitted(ctx, space)
-	}
-	if err == nil {
-		err = s.setDismissed(ctx, space, true)
-	}
+	err := s.dismiss(ctx, c, space)
 	s.audit(ctx, c, "dismiss", space.String(), err)
 	return err
+}
+
+func (s *Server) dismiss(ctx context.Context, c feedhttp.Caller, space trust.Space) error {
+	if err := mayAdminister(c); err != nil {
+		return err
+	}
+	if _, err := s.admitted(ctx, space); err != nil {
+		return err
+	}
+	return s.setDismissed(ctx, space, true)
 }
 
 // Dismissed reports whether the admission of a Space was taken back. It looks
