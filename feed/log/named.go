@@ -199,7 +199,7 @@ type Usage struct{ Packages, Bytes int64 }
 
 // Usage returns what the feed takes as of now; nothing where there is no feed.
 func (l *Log) Usage(ctx context.Context) (Usage, error) {
-	h, err := l.Head(ctx)
+	h, err := l.Head(ctx, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Usage{}, nil
 	}
