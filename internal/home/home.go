@@ -13,6 +13,8 @@
 //	                     serves as a time authority
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
 //	approvals/<id>.json  approvals by persons, as they came
+//	subscriptions/<name>.yaml          what an agent takes by itself
+//	agent.lock                         held by the agent of this home
 //	scans/<manifest>.json              what scanners here said of a package
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
 //	held/                what other Spaces said that they hold
@@ -22,7 +24,8 @@
 //	store/               the server's store, where no other was named
 //	state/               a directory store: what was seen of each feed, the
 //	                     highest heads served (floor), what programs took
-//	                     (applied), the notes of rollbacks and forks (evidence),
+//	                     (applied), what an agent met (agent), the notes of
+//	                     rollbacks and forks (evidence),
 //	                     the own identity's versions that were made here (identity)
 //
 // docs/formats.md has it file by file.
