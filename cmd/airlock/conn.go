@@ -103,35 +103,52 @@ func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 	return c, err
 }
 
-func (a *app) dial(base string) (*conn, error) {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		return nil, usage("server %.200q is not a URL", "say --server http://HOST:PORT", base)
-	}
-	noToken := func(err error) error {
-		return usage("--token-file %s: %v", "name the file that holds the token which the operator gave, or for each server a line with its URL and its token", a.tokenFile, err)
-	}
-	token := ""
-	if a.tokenFile != "" {
-		text, err := readSecretFile(a.tokenFile)
-		if err == nil {
-			token, err = tokenFor(text, u)
+// dial opens a server, or several of one store with commas between: one is asked
+// until it fails, then the next.
+func (a *app) dial(named string) (*conn, error) {
+	var servers []feedhttp.Endpoint
+	for base := range strings.SplitSeq(named, ",") {
+		u, err := url.Parse(base)
+		if err != nil || u.Host == "" {
+			return nil, usage("server %.200q is not a URL", "say --server http://HOST:PORT", base)
 		}
-		if err != nil && !as[*fs.PathError](err) { // its form, not the file
-			return nil, noToken(err)
-		}
+		token, err := a.tokenOf(u)
 		if err != nil {
 			return nil, err
 		}
+		servers = append(servers, feedhttp.Endpoint{Base: u, Token: token})
 	}
-	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: u, Token: token, UserAgent: "airlock/" + version})
-	if err != nil && token != "" && !as[*feedhttp.BaseError](err) {
-		return nil, noToken(err)
+	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: servers[0].Base, Token: servers[0].Token, Others: servers[1:], UserAgent: "airlock/" + version})
+	if err != nil && a.tokenFile != "" && !as[*feedhttp.BaseError](err) {
+		return nil, a.noToken(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &conn{place: c, name: base, close: func() error { return nil }, received: c.Received}, nil
+	return &conn{place: c, name: named, close: func() error { return nil }, received: c.Received}, nil
+}
+
+// tokenOf returns the token for a server, "" where --token-file has none.
+func (a *app) tokenOf(u *url.URL) (string, error) {
+	if a.tokenFile == "" {
+		return "", nil
+	}
+	text, err := readSecretFile(a.tokenFile)
+	if err != nil {
+		if !as[*fs.PathError](err) { // its form, not the file
+			err = a.noToken(err)
+		}
+		return "", err
+	}
+	token, err := tokenFor(text, u)
+	if err != nil {
+		return "", a.noToken(err)
+	}
+	return token, nil
+}
+
+func (a *app) noToken(err error) error {
+	return usage("--token-file %s: %v", "name the file that holds the token which the operator gave, or for each server a line with its URL and its token", a.tokenFile, err)
 }
 
 func (a *app) logger(level slog.Level) *slog.Logger {

@@ -37,7 +37,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.homePath, "home", "", "the Space's own folder: keys, trust, state (default ~/.airlock)")
-	f.StringVar(&a.server, "server", "", "URL of the server (default http://127.0.0.1:7070)")
+	f.StringVar(&a.server, "server", "", "URL of the server, or of several of one store with commas between (default http://127.0.0.1:7070)")
 	f.StringVar(&a.store, "store", "", "a store instead of a server: DIR or s3://bucket/prefix")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token for the server, or for each server a line with its URL and its token")
 	f.StringVarP(&a.format, "format", "f", "table", "form of the output: table, json or yaml")

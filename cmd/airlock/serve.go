@@ -28,7 +28,7 @@ type serveOptions struct {
 	serving                                              bool   // sign checkpoints and take large objects
 	open                                                 bool   // who shows no credential reads
 	to                                                   access // reading makes nothing, and no audit line
-	window                                               time.Duration
+	window, drain                                        time.Duration
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -58,6 +58,7 @@ way: see airlock server admit.`,
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain in PEM")
 	f.StringVar(&o.tlsKey, "tls-key", "", "private key in PEM")
 	f.Int64Var(&o.cacheMiB, "cache-mib", 64, "memory for cached objects, in MiB")
+	f.DurationVar(&o.drain, "drain", 0, "how long it goes on answering when it is stopped, while /readyz says so: for a proxy to notice")
 	f.DurationVar(&o.window, "commit-window", 0, "how long a commit waits for more; 20ms suits distant stores")
 	return c
 }
@@ -111,7 +112,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		scheme = "https"
 	}
 	a.note("serving %s on %s://%s", k.store.Name, scheme, listener.Addr())
-	return a.listen(ctx, feedhttp.Server(handler), listener, o)
+	s := feedhttp.Server(handler)
+	return a.listen(ctx, s, listener, o, func() {
+		handler.Drain()
+		s.SetKeepAlivesEnabled(false) // who comes back goes to another server
+		sleep(context.WithoutCancel(ctx), o.drain)
+	})
 }
 
 // check refuses what would only fail once the server listens.
@@ -128,8 +134,8 @@ func (o serveOptions) check() error {
 	return nil
 }
 
-// listen serves until ctx ends, and then lets running requests finish.
-func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serveOptions) error {
+// listen serves until ctx ends, calls drain, and then lets running requests finish.
+func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serveOptions, drain func()) error {
 	failed := make(chan error, 1)
 	go func() {
 		if o.tlsCert != "" {
@@ -144,6 +150,7 @@ func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serv
 	case <-ctx.Done():
 	}
 	a.note("stopping: waiting for running requests")
+	drain()
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
 	defer cancel()
 	return s.Shutdown(grace)

@@ -24,7 +24,10 @@ type ClientConfig struct {
 	// HTTP sends the requests; nil makes one. Its redirect policy is replaced.
 	HTTP *http.Client
 	// Token is the bearer token, sent to Base and to nobody else.
-	Token     string
+	Token string
+	// Others are further servers of the same store. One is asked until it fails,
+	// then the next.
+	Others    []Endpoint
 	UserAgent string // "airlock" where it is empty
 	Retry     Retry
 	// Patience is how long the server may take without a byte in either
@@ -37,19 +40,26 @@ type ClientConfig struct {
 	Ahead int
 }
 
+// Endpoint is a server, with the token that is sent to it and to nobody else.
+type Endpoint struct {
+	Base  *url.URL
+	Token string
+	// coding is what segments and packs are asked for in: nothing on this
+	// machine, where compressing costs more than it saves.
+	coding string
+}
+
 // Client reads and publishes feeds over HTTP. What it returns has not been
 // verified: that is for whoever reads a feed.Source. It may be used by any
 // number of goroutines.
 type Client struct {
-	base     *url.URL
+	servers  []Endpoint
+	at       atomic.Int64 // which of them is asked
 	http     *http.Client
 	agent    string
 	retry    Retry
 	patience time.Duration
 	ahead    int
-	// coding is what segments and packs are asked for in: nothing on this
-	// machine, where compressing costs more than it saves.
-	coding   string
 	received atomic.Int64
 	helps    helps
 
@@ -74,25 +84,49 @@ var (
 
 // NewClient returns a client. A Base that is not usable gives *BaseError.
 func NewClient(c ClientConfig) (*Client, error) {
-	base, err := checkBase(c.Base)
-	if err != nil {
-		return nil, err
+	out := &Client{
+		agent: cmp.Or(c.UserAgent, "airlock"),
+		retry: c.Retry.withDefaults(), patience: cmp.Or(c.Patience, time.Minute), ahead: cmp.Or(c.Ahead, 3),
+		heads: map[feed.ID]feed.Checkpoint{},
 	}
-	if c.Token != "" {
-		if err := CheckToken(c.Token); err != nil {
+	for _, e := range append([]Endpoint{{Base: c.Base, Token: c.Token}}, c.Others...) {
+		base, err := checkBase(e.Base)
+		if err == nil && e.Token != "" {
+			err = CheckToken(e.Token)
+		}
+		if err != nil {
 			return nil, err
 		}
+		coding := "zstd"
+		if isLoopback(base.Hostname()) && !c.Compress {
+			coding = "identity"
+		}
+		out.servers = append(out.servers, Endpoint{base, e.Token, coding})
 	}
-	out := &Client{
-		base: base, agent: cmp.Or(c.UserAgent, "airlock"),
-		retry: c.Retry.withDefaults(), patience: cmp.Or(c.Patience, time.Minute), ahead: cmp.Or(c.Ahead, 3),
-		coding: "zstd", heads: map[feed.ID]feed.Checkpoint{},
-	}
-	out.http = newHTTP(c.HTTP, base, c.Token, &out.received)
-	if isLoopback(base.Hostname()) && !c.Compress {
-		out.coding = "identity"
-	}
+	out.http = newHTTP(c.HTTP, out.servers, &out.received)
 	return out, nil
+}
+
+// server is the one that is asked now.
+func (c *Client) server() Endpoint { return c.servers[c.at.Load()] }
+
+// leave goes on to the next server, unless somebody else did already.
+func (c *Client) leave(at int64) { c.at.CompareAndSwap(at, (at+1)%int64(len(c.servers))) }
+
+// attempt calls try until it succeeds, fails for good, or the bounds of the
+// client's Retry are reached; with the next server after one that failed.
+func (c *Client) attempt(ctx context.Context, try func() error) error {
+	return c.retry.do(ctx, len(c.servers)-1, func() error {
+		at := c.at.Load()
+		err := try()
+		if err == nil {
+			return nil
+		}
+		if mayHelp(err) {
+			c.leave(at)
+		}
+		return fmt.Errorf("%s: %w", c.servers[at].Base.Host, err)
+	})
 }
 
 // Received returns how many bytes of answers have come from the server, as they
@@ -118,10 +152,10 @@ func (c *Client) Info(ctx context.Context) (Info, error) {
 		return Info{}, err
 	}
 	if info.Name != "airlock" || info.API != apiVersion {
-		return Info{}, fmt.Errorf("%s: %w", c.base.Redacted(), &BaseError{Base: c.base.Redacted(), Why: "is not an Airlock server of interface " + apiVersion})
+		return Info{}, fmt.Errorf("%s: %w", c, &BaseError{Base: c.String(), Why: "is not an Airlock server of interface " + apiVersion})
 	}
 	if len(info.LogKey) != 32 {
-		return Info{}, fmt.Errorf("%s: log key of %d bytes, want 32", c.base.Redacted(), len(info.LogKey))
+		return Info{}, fmt.Errorf("%s: log key of %d bytes, want 32", c, len(info.LogKey))
 	}
 	c.mu.Lock()
 	c.info = &info
@@ -149,7 +183,7 @@ func (c *Client) getJSON(ctx context.Context, path string, limit int64, v any) e
 		return err
 	}
 	if err := json.Unmarshal(got.body, v); err != nil {
-		return fmt.Errorf("%s%s: answer: %w", c.base.Redacted(), path, err)
+		return fmt.Errorf("%s%s: answer: %w", c, path, err)
 	}
 	return nil
 }
@@ -161,4 +195,4 @@ func (c *Client) Close() error {
 }
 
 // named puts the server's name before an error; it never holds credentials.
-func (c *Client) named(err error) error { return fmt.Errorf("%s: %w", c.base.Host, err) }
+func (c *Client) named(err error) error { return fmt.Errorf("%s: %w", c.server().Base.Host, err) }

@@ -31,7 +31,7 @@ type reply struct {
 
 // fetch sends a request, again where that may help, and reads the answer.
 func (c *Client) fetch(ctx context.Context, rq request) (out reply, err error) {
-	err = c.retry.do(ctx, func() error {
+	err = c.attempt(ctx, func() error {
 		r, err := c.open(ctx, rq)
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func (c *Client) fetch(ctx context.Context, rq request) (out reply, err error) {
 		return err
 	})
 	if err != nil {
-		return reply{}, c.named(err)
+		return reply{}, err
 	}
 	return out, nil
 }
@@ -71,7 +71,7 @@ func (c *Client) open(ctx context.Context, rq request) (*http.Response, error) {
 }
 
 func (c *Client) send(ctx context.Context, rq request, guard *guard) (*http.Response, error) {
-	u := *c.base
+	u := *c.server().Base
 	u.Path += rq.path
 	u.RawQuery = rq.query
 	r, err := http.NewRequestWithContext(ctx, rq.method, u.String(), nil)

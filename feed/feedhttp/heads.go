@@ -135,12 +135,30 @@ const patienceOfServers = 55 * time.Second
 
 // Heads returns the newest checkpoints of those feeds, 1 to MaxHeads, that are
 // no longer of the size known, as soon as there is one: after wait, after 55 s
-// or when ctx ends there may be none. One answer has at most 1024.
+// or when ctx ends there may be none. One answer has at most 1024. A server that
+// closes sends who waits to the next one.
 func (c *Client) Heads(ctx context.Context, known map[feed.ID]int64, wait time.Duration) (map[feed.ID]feed.Checkpoint, error) {
 	if len(known) < 1 || len(known) > MaxHeads {
 		return nil, c.named(&LimitError{"list of feeds", MaxHeads})
 	}
 	wait = min(wait, patienceOfServers)
+	for end := time.Now().Add(wait); ; wait = time.Until(end) {
+		at := c.at.Load()
+		heads, err := c.askHeads(ctx, known, wait)
+		if err != nil && ctx.Err() != nil {
+			return nil, nil
+		}
+		if err != nil || len(heads) > 0 || time.Until(end) < time.Second {
+			return heads, err
+		}
+		c.leave(at)
+		if !sleep(ctx, c.retry.pause(1, nil)) {
+			return nil, nil
+		}
+	}
+}
+
+func (c *Client) askHeads(ctx context.Context, known map[feed.ID]int64, wait time.Duration) (map[feed.ID]feed.Checkpoint, error) {
 	body, err := signing.MarshalCanonical(headsRequest{known, int64((wait + time.Second - 1) / time.Second)})
 	if err != nil {
 		return nil, err
@@ -151,9 +169,6 @@ func (c *Client) Heads(ctx context.Context, known map[feed.ID]int64, wait time.D
 		limit: maxDocument + int64(min(len(known), maxHeadsAnswer))*2*feed.MaxCheckpoint, patience: wait,
 	})
 	if err != nil {
-		if ctx.Err() != nil {
-			err = nil
-		}
 		return nil, err
 	}
 	var list headList

@@ -21,8 +21,8 @@ func (c *Client) Object(ctx context.Context, id feed.ID, d storage.Digest, off i
 	if off < 0 {
 		return nil, fmt.Errorf("object %s: %w", d, storage.ErrRange)
 	}
-	if err := c.retry.do(ctx, r.open); err != nil {
-		return nil, c.named(fmt.Errorf("object %s: %w", d, err))
+	if err := c.attempt(ctx, r.open); err != nil {
+		return nil, fmt.Errorf("object %s: %w", d, err)
 	}
 	return r, nil
 }
@@ -204,10 +204,7 @@ func (r *objectReader) resume(broken error) error {
 	if r.stuck > 1 && !sleep(r.ctx, r.client.retry.pause(r.stuck, broken)) {
 		return context.Cause(r.ctx)
 	}
-	if err := r.client.retry.do(r.ctx, r.open); err != nil {
-		return r.client.named(err)
-	}
-	return nil
+	return r.client.attempt(r.ctx, r.open)
 }
 
 func (r *objectReader) Close() error {

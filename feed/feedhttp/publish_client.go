@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 
 	"airlock/feed"
@@ -108,8 +109,19 @@ func (c *Client) commit(ctx context.Context, b feed.Batch, inline []feed.Content
 	return accepted, nil
 }
 
-// uploadMissing uploads those objects that the server says it does not have.
+// uploadMissing uploads those objects that the server says it does not have. One
+// that does not expect them is asked again: it started since it said so, or is
+// another one than it was.
 func (c *Client) uploadMissing(ctx context.Context, b feed.Batch, objects []feed.Content) error {
+	for round := 1; ; round++ {
+		err := c.uploadExpected(ctx, b, objects)
+		if !errors.Is(err, fs.ErrNotExist) || round == maxRounds {
+			return err
+		}
+	}
+}
+
+func (c *Client) uploadExpected(ctx context.Context, b feed.Batch, objects []feed.Content) error {
 	manifests, _ := divide(pick(b.Objects, subjects(b.Statements)), maxManifestsTotal)
 	got, err := c.fetch(ctx, batchRequest(b, "/uploads", manifests, maxDocument))
 	if err != nil {

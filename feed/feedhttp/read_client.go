@@ -81,7 +81,7 @@ func (c *Client) Pack(ctx context.Context, id feed.ID, start int64, width int) (
 func (c *Client) part(ctx context.Context, id feed.ID, p Part, limit int64) ([]byte, error) {
 	rq := request{method: http.MethodGet, path: feedPath(id) + "/" + p.path(), limit: limit}
 	if p.Kind == Segment || p.Kind == Pack {
-		rq.header = [][2]string{{"Accept-Encoding", c.coding}}
+		rq.header = [][2]string{{"Accept-Encoding", c.server().coding}}
 	}
 	got, err := c.fetch(ctx, rq)
 	return got.body, err
@@ -146,4 +146,4 @@ func (c *Client) Segments(ctx context.Context, id feed.ID, from, to int64) iter.
 }
 
 // String names the client's server without credentials.
-func (c *Client) String() string { return strings.TrimSuffix(c.base.Redacted(), "/") }
+func (c *Client) String() string { return strings.TrimSuffix(c.server().Base.Redacted(), "/") }

@@ -31,16 +31,21 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// do calls try until it succeeds, fails for good, or the bounds are reached.
-// Everything that is tried must be harmless when it is done twice.
-func (r Retry) do(ctx context.Context, try func() error) error {
+// do calls try until it succeeds, fails for good, or the bounds are reached. It
+// does not wait before the first others of the attempts after the first, which
+// are made elsewhere. Everything that is tried must be harmless when it is done
+// twice.
+func (r Retry) do(ctx context.Context, others int, try func() error) error {
 	end := time.Now().Add(r.Total)
 	for attempt := 1; ; attempt++ {
 		err := try()
 		if err == nil || ctx.Err() != nil || !mayHelp(err) || attempt >= r.Attempts {
 			return orCancelled(ctx, err)
 		}
-		pause := r.pause(attempt, err)
+		if attempt <= others {
+			continue
+		}
+		pause := r.pause(attempt-others, err)
 		if time.Now().Add(pause).After(end) {
 			return err
 		}

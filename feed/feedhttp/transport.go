@@ -60,10 +60,10 @@ const maxRedirects = 5
 // errRedirect reports a redirect that is not followed.
 var errRedirect = errors.New("redirect not followed")
 
-// newHTTP returns an HTTP client that sends the token to base alone, never
+// newHTTP returns an HTTP client that sends each server its own token alone, never
 // follows a redirect from https to http, and adds the bytes of answers, as they
 // come over the line, to received.
-func newHTTP(given *http.Client, base *url.URL, token string, received *atomic.Int64) *http.Client {
+func newHTTP(given *http.Client, servers []Endpoint, received *atomic.Int64) *http.Client {
 	out := http.Client{}
 	if given != nil {
 		out = *given
@@ -84,12 +84,16 @@ func newHTTP(given *http.Client, base *url.URL, token string, received *atomic.I
 			ReadBufferSize:         64 << 10,
 		}
 	}
-	out.Transport = &tokenTransport{out.Transport, base.Scheme, base.Host, token, received}
+	tokens := map[string]string{}
+	for _, s := range servers {
+		tokens[origin(s.Base)] = s.Token
+	}
+	out.Transport = &tokenTransport{out.Transport, tokens, received}
 	out.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) > maxRedirects:
 			return fmt.Errorf("%w: more than %d", errRedirect, maxRedirects)
-		case r.URL.Scheme != "https" && !isLoopback(r.URL.Hostname()), r.URL.Scheme != base.Scheme && base.Scheme == "https":
+		case r.URL.Scheme != "https" && !isLoopback(r.URL.Hostname()), r.URL.Scheme != "https" && via[0].URL.Scheme == "https":
 			return fmt.Errorf("%w: to %s://%s", errRedirect, r.URL.Scheme, r.URL.Host)
 		}
 		return nil
@@ -97,20 +101,22 @@ func newHTTP(given *http.Client, base *url.URL, token string, received *atomic.I
 	return &out
 }
 
-// tokenTransport adds the token to requests to one server, and counts
-// what comes back. net/http itself would take the token along to other ports
-// and subdomains.
+// origin is what a token is sent to: scheme and host.
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// tokenTransport adds its token to requests to a server, and counts what comes
+// back. net/http itself would take the token along to other ports and
+// subdomains.
 type tokenTransport struct {
-	next         http.RoundTripper
-	scheme, host string
-	token        string
-	received     *atomic.Int64
+	next     http.RoundTripper
+	tokens   map[string]string // by origin
+	received *atomic.Int64
 }
 
 func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.token != "" && r.URL.Scheme == t.scheme && r.URL.Host == t.host {
+	if token := t.tokens[origin(r.URL)]; token != "" {
 		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+t.token)
+		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	got, err := t.next.RoundTrip(r)
 	if err == nil && got.Body != http.NoBody {

@@ -16,7 +16,7 @@ func (c *Client) upload(ctx context.Context, id feed.ID, o feed.Content) error {
 	path := feedPath(id) + "/uploads/" + o.Digest.Hex()
 	off := int64(0)
 	first := true
-	err := c.retry.do(ctx, func() error {
+	err := c.attempt(ctx, func() error {
 		var err error
 		if !first {
 			// Nobody knows how much of the last try arrived.
@@ -35,7 +35,7 @@ func (c *Client) upload(ctx context.Context, id feed.ID, o feed.Content) error {
 		return err
 	})
 	if err != nil {
-		return c.named(fmt.Errorf("upload %s: %w", o.Digest, err))
+		return fmt.Errorf("upload %s: %w", o.Digest, err)
 	}
 	return nil
 }

@@ -137,6 +137,11 @@ func (w *world) publish(ctx context.Context, n int, name string, where ...string
 		}
 		return
 	}
+	w.note(name, out)
+}
+
+// note records what the program says that it published.
+func (w *world) note(name string, out []byte) {
 	var docs []struct {
 		Entry     int64
 		Statement string

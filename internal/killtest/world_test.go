@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,8 +97,11 @@ type process struct {
 }
 
 // serve starts the server on an address and waits until it listens.
-func (w *world) serve(address string) *process {
-	s := &process{cmd: w.command(context.Background(), w.home(0), "serve", "--store", w.store, "--listen", address, "--access-log", "none"), log: &strings.Builder{}}
+func (w *world) serve(address string) *process { return w.serveFrom(0, address) }
+
+// serveFrom is serve with the home of another client.
+func (w *world) serveFrom(n int, address string) *process {
+	s := &process{cmd: w.command(context.Background(), w.home(n), "serve", "--store", w.store, "--listen", address, "--access-log", "none"), log: &strings.Builder{}}
 	pipe, err := s.cmd.StderrPipe()
 	must(w.t, err)
 	must(w.t, s.cmd.Start())
@@ -117,6 +121,14 @@ func (w *world) serve(address string) *process {
 func (s *process) kill() {
 	s.cmd.Process.Kill()
 	s.cmd.Wait()
+}
+
+// stop ends the server as an operator does, and returns how it ended.
+func (s *process) stop() error {
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	return s.cmd.Wait()
 }
 
 // freeAddress returns a loopback address that nobody listens on.
