@@ -18,13 +18,38 @@ import (
 )
 
 // Profile is what a certificate of ours says. Root certificates sign leaves
-// and identity versions; leaves sign everything else.
+// and identity versions; leaves sign everything else, or open connections.
 type Profile struct {
 	Space     string // first URI SAN: "space://<organisation>/<space>"
 	Issuer    string // the organisation's issuer URL, in the extension oidIssuer
 	Name      string // subject common name, for people only
 	NotBefore time.Time
 	NotAfter  time.Time
+	Use       Use // of a leaf; a root is for statements
+}
+
+// Use is what the key of a certificate is for: its extended key usage (RFC
+// 5280, section 4.2.1.12), and no other beside it.
+type Use int
+
+// The uses of a leaf.
+const (
+	ForStatements  Use = iota // codeSigning, which stock cosign asks for
+	ForConnections            // clientAuth and serverAuth: TLS
+)
+
+func (u Use) extended() []x509.ExtKeyUsage {
+	if u == ForConnections {
+		return []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+	}
+	return []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning}
+}
+
+func (u Use) String() string {
+	if u == ForConnections {
+		return "clientAuth and serverAuth"
+	}
+	return "codeSigning"
 }
 
 // NewRoot returns a self-signed root certificate, in DER.
@@ -53,10 +78,11 @@ func NewLeaf(p Profile, pub *ecdsa.PublicKey, root []byte, rootKey *ecdsa.Privat
 	return x509.CreateCertificate(rand.Reader, t, parent, pub, rootKey)
 }
 
-// NewSelfSigned returns a certificate in DER that a person's own key signs, for
-// attestations outside every identity. It says nothing but the name, for people:
-// who receives goes by the key. It has no end (RFC 5280, section 4.1.2.5).
-func NewSelfSigned(name string, key *ecdsa.PrivateKey, notBefore time.Time) ([]byte, error) {
+// NewSelfSigned returns a certificate in DER that its own key signs: that of a
+// person, for attestations outside every identity, or of a server. It says nothing
+// but the name, for people: who receives goes by the key. It has no end (RFC 5280,
+// section 4.1.2.5).
+func NewSelfSigned(name string, key *ecdsa.PrivateKey, notBefore time.Time, use Use) ([]byte, error) {
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err
@@ -67,7 +93,7 @@ func NewSelfSigned(name string, key *ecdsa.PrivateKey, notBefore time.Time) ([]b
 		NotBefore:             notBefore.UTC().Truncate(time.Second),
 		NotAfter:              time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC),
 		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+		ExtKeyUsage:           use.extended(),
 		BasicConstraintsValid: true,
 	}
 	return x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
@@ -100,7 +126,7 @@ func (p Profile) template() (*x509.Certificate, error) {
 		NotBefore:       p.NotBefore.UTC().Truncate(time.Second),
 		NotAfter:        p.NotAfter.UTC().Truncate(time.Second),
 		URIs:            []*url.URL{space},
-		ExtKeyUsage:     []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+		ExtKeyUsage:     p.Use.extended(),
 		ExtraExtensions: []pkix.Extension{{Id: oidIssuer, Value: issuer}},
 	}, nil
 }
@@ -135,7 +161,7 @@ func CheckRoot(cert *x509.Certificate, space, issuer string) error {
 	if !cert.IsCA || cert.KeyUsage&x509.KeyUsageCertSign == 0 {
 		return errors.New("root certificate: may not sign certificates (CA:TRUE, keyCertSign)")
 	}
-	if err := checkProfile(cert, space, issuer); err != nil {
+	if err := checkProfile(cert, space, issuer, ForStatements); err != nil {
 		return fmt.Errorf("root certificate: %w", err)
 	}
 	if err := cert.CheckSignatureFrom(cert); err != nil {
@@ -144,12 +170,13 @@ func CheckRoot(cert *x509.Certificate, space, issuer string) error {
 	return nil
 }
 
-// CheckLeaf reports where a leaf departs from the profile or is not root's.
-func CheckLeaf(cert, root *x509.Certificate, space, issuer string) error {
+// CheckLeaf reports where a leaf for a use departs from the profile or is not
+// root's.
+func CheckLeaf(cert, root *x509.Certificate, space, issuer string, use Use) error {
 	if cert.IsCA || !cert.BasicConstraintsValid || cert.KeyUsage != x509.KeyUsageDigitalSignature {
 		return errors.New("leaf certificate: want CA:FALSE and digitalSignature alone")
 	}
-	if err := checkProfile(cert, space, issuer); err != nil {
+	if err := checkProfile(cert, space, issuer, use); err != nil {
 		return fmt.Errorf("leaf certificate: %w", err)
 	}
 	if err := cert.CheckSignatureFrom(root); err != nil {

@@ -27,12 +27,12 @@ func TestCertificates(t *testing.T) {
 	}
 	root, leaf := parsed(t, rootDER), parsed(t, der)
 	wantError(t, CheckRoot(root, testSpace, testIssuer), "")
-	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer), "")
-	wantError(t, CheckLeaf(leaf, root, "space://acme/production", testIssuer), "first URI SAN")
-	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer+"/"), "issuer extension")
+	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer, ForStatements), "")
+	wantError(t, CheckLeaf(leaf, root, "space://acme/production", testIssuer, ForStatements), "first URI SAN")
+	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer+"/", ForStatements), "issuer extension")
 	wantError(t, CheckRoot(root, "space://acme/production", testIssuer), "first URI SAN")
 	wantError(t, CheckRoot(leaf, testSpace, testIssuer), "may not sign certificates")
-	wantError(t, CheckLeaf(root, root, testSpace, testIssuer), "CA:FALSE")
+	wantError(t, CheckLeaf(root, root, testSpace, testIssuer, ForStatements), "CA:FALSE")
 	if got, err := PublicThumbprint(&key.PublicKey); err != nil || got != KeyThumbprint(leaf) {
 		t.Errorf("thumbprint of the bare key %s, of the certificate %s, %v", got, KeyThumbprint(leaf), err)
 	}
@@ -41,7 +41,7 @@ func TestCertificates(t *testing.T) {
 	}
 
 	_, _, otherRoot := testOther(t, root)
-	wantError(t, CheckLeaf(leaf, otherRoot, testSpace, testIssuer), "not issued by the root")
+	wantError(t, CheckLeaf(leaf, otherRoot, testSpace, testIssuer, ForStatements), "not issued by the root")
 
 	p := testProfile()
 	p.Space = "space://acme/\x00"
@@ -53,17 +53,38 @@ func TestCertificates(t *testing.T) {
 	wantError(t, err, "certificate")
 }
 
+// A leaf for connections passes for none that signs, and the other way round.
+func TestUseOfLeaf(t *testing.T) {
+	rootKey, rootDER := testRoot(t)
+	root := parsed(t, rootDER)
+	for _, use := range []Use{ForStatements, ForConnections} {
+		p := testProfile()
+		p.Use = use
+		der, err := NewLeaf(p, &testKey(t).PublicKey, rootDER, rootKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []Use{ForStatements, ForConnections} {
+			text := ""
+			if use != want {
+				text = "extended key usage is not " + want.String() + " alone"
+			}
+			wantError(t, CheckLeaf(parsed(t, der), root, testSpace, testIssuer, want), text)
+		}
+	}
+}
+
 // A person's own certificate passes for no root and no leaf of a Space.
 func TestSelfSigned(t *testing.T) {
 	key := testKey(t)
-	der, err := NewSelfSigned("alice", key, testProfile().NotBefore)
+	der, err := NewSelfSigned("alice", key, testProfile().NotBefore, ForStatements)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert := parsed(t, der)
 	_, rootDER := testRoot(t)
 	wantError(t, CheckRoot(cert, testSpace, testIssuer), "may not sign certificates")
-	wantError(t, CheckLeaf(cert, parsed(t, rootDER), testSpace, testIssuer), "leaf certificate")
+	wantError(t, CheckLeaf(cert, parsed(t, rootDER), testSpace, testIssuer, ForStatements), "leaf certificate")
 	if cert.Subject.CommonName != "alice" || cert.NotAfter.Year() != 9999 || len(cert.URIs) != 0 {
 		t.Errorf("subject %s, until %s, names %v", cert.Subject, cert.NotAfter, cert.URIs)
 	}
@@ -133,7 +154,7 @@ func TestCheckLeafRefuses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, CheckLeaf(parsed(t, der), root, testSpace, testIssuer), test.want)
+			wantError(t, CheckLeaf(parsed(t, der), root, testSpace, testIssuer, ForStatements), test.want)
 		})
 	}
 }
@@ -154,7 +175,7 @@ func TestCheckLeafIssuerName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, CheckLeaf(parsed(t, der), root, testSpace, testIssuer), "is not the root's subject")
+	wantError(t, CheckLeaf(parsed(t, der), root, testSpace, testIssuer, ForStatements), "is not the root's subject")
 }
 
 func TestCheckRootRefuses(t *testing.T) {
@@ -351,6 +372,6 @@ func FuzzCertificate(f *testing.F) {
 		if CheckRoot(cert, testSpace, testIssuer) == nil && cert.URIs[0].String() != testSpace {
 			t.Errorf("%x passes as the root of %s", der, testSpace)
 		}
-		_ = CheckLeaf(cert, cert, testSpace, testIssuer)
+		_ = CheckLeaf(cert, cert, testSpace, testIssuer, ForStatements)
 	})
 }

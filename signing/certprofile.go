@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/asn1"
-	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -18,13 +18,14 @@ var (
 	oidSAN    = asn1.ObjectIdentifier{2, 5, 29, 17}
 )
 
-// checkProfile checks what roots and leaves share: what stock cosign reads.
-func checkProfile(cert *x509.Certificate, space, issuer string) error {
+// checkProfile checks what roots and leaves share: what stock cosign reads, and
+// that a key for one use passes for no other.
+func checkProfile(cert *x509.Certificate, space, issuer string, use Use) error {
 	if uri, ok := firstURI(extension(cert, oidSAN)); !ok || uri != space {
 		return fmt.Errorf("first URI SAN is %.150q, not %q", uri, space)
 	}
-	if len(cert.ExtKeyUsage) != 1 || cert.ExtKeyUsage[0] != x509.ExtKeyUsageCodeSigning || len(cert.UnknownExtKeyUsage) > 0 {
-		return errors.New("extended key usage is not codeSigning alone")
+	if !slices.Equal(cert.ExtKeyUsage, use.extended()) || len(cert.UnknownExtKeyUsage) > 0 {
+		return fmt.Errorf("extended key usage is not %s alone", use)
 	}
 	if len(cert.UnhandledCriticalExtensions) > 0 {
 		return fmt.Errorf("unknown critical extension %s", cert.UnhandledCriticalExtensions[0])

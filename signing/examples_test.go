@@ -54,7 +54,7 @@ func TestExamples(t *testing.T) {
 	}
 	root, leaf := parsed(t, example(t, "root.der")), parsed(t, example(t, "leaf.der"))
 	wantError(t, CheckRoot(root, testSpace, testIssuer), "")
-	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer), "")
+	wantError(t, CheckLeaf(leaf, root, testSpace, testIssuer, ForStatements), "")
 	if !bytes.Equal(a.CertificateDER(), leaf.Raw) {
 		t.Error("attestation.json comes with another certificate than leaf.der")
 	}

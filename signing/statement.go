@@ -37,6 +37,7 @@ const (
 	Bundle      Kind = "bundle"      // what travels on a medium, and for whom
 	Receipt     Kind = "receipt"     // what was deployed
 	Override    Kind = "override"    // an authorised step back
+	Enrolment   Kind = "enrolment"   // a Space asks an operator for admission; stands in no feed
 )
 
 // Predicate types are identifiers: "https://airlock.example/<kind>/v1". They

@@ -98,7 +98,7 @@ func writeExamples(t *testing.T) {
 // person returns a signer whose key no identity lists.
 func person(name string) *signing.Signer {
 	key := must(signing.GenerateKey())
-	return must(signing.NewSigner(key, must(signing.NewSelfSigned(name, key, trusttest.NotBefore))))
+	return must(signing.NewSigner(key, must(signing.NewSelfSigned(name, key, trusttest.NotBefore, signing.ForStatements))))
 }
 
 // Documents are written as their fields are declared, so these are declared in

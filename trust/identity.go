@@ -26,6 +26,7 @@ const (
 	Publisher Role = "publisher" // feed, publication, withdrawal, holdings, bundle, receipt
 	Approver  Role = "approver"  // approval
 	Operator  Role = "operator"  // override
+	TLS       Role = "tls"       // nothing: the key opens connections, and stands alone
 )
 
 // Identity is one version of a Space's identity: who may sign for it.
@@ -171,6 +172,17 @@ func (l Leaf) Key() storage.Digest { return signing.KeyThumbprint(l.cert) }
 // X509 is the leaf's certificate. Like Key it is there in an identity that was
 // parsed or formatted.
 func (l Leaf) X509() *x509.Certificate { return l.cert }
+
+// Has reports whether the leaf has a role.
+func (l Leaf) Has(role Role) bool { return slices.Contains(l.Roles, role) }
+
+// UseOf is what a key with these roles is for.
+func UseOf(roles []Role) signing.Use {
+	if slices.Contains(roles, TLS) {
+		return signing.ForConnections
+	}
+	return signing.ForStatements
+}
 
 // Leaf returns the leaf with a key, by its thumbprint.
 func (id *Identity) Leaf(key storage.Digest) (Leaf, bool) {

@@ -102,6 +102,10 @@ func TestIdentityRefuses(t *testing.T) {
 		"role twice":         {roles(trust.Approver, trust.Approver), "roles"},
 		"roles not sorted":   {roles(trust.Publisher, trust.Approver), "roles"},
 		"all roles":          {roles(trust.Approver, trust.Operator, trust.Publisher), ""},
+		"for TLS":            {func(id *trust.Identity, s *trusttest.Space) { s.List(id, s.Leaf("TLS", trust.TLS)) }, ""},
+		"for TLS and more":   {roles(trust.Publisher, trust.TLS), "tls stands alone"},
+		"statements as TLS":  {roles(trust.TLS), "extended key usage is not clientAuth and serverAuth alone"},
+		"TLS as statements":  {tlsAsPublisher, "extended key usage is not codeSigning alone"},
 
 		"revocation":                {revoke(trust.Revocation{Key: key, Reason: "lost", Since: since(testFeed, 1, 0)}), ""},
 		"revocation everywhere":     {revoke(trust.Revocation{Key: key, Since: []trust.RevokedFrom{}}), ""},
@@ -162,6 +166,12 @@ func leafFor(space, issuer string) func(*trust.Identity, *trusttest.Space) {
 		cert := must(signing.NewLeaf(profile(space, issuer), &s.NextRoot.PublicKey, id.Root, s.Root))
 		id.Leaves[0].Certificate = cert
 	}
+}
+
+// tlsAsPublisher gives the key of a machine, which lies plain, a person's role.
+func tlsAsPublisher(id *trust.Identity, s *trusttest.Space) {
+	s.List(id, s.Leaf("TLS", trust.TLS))
+	id.Leaves[len(id.Leaves)-1].Roles = []trust.Role{trust.Publisher}
 }
 
 func roles(roles ...trust.Role) func(*trust.Identity, *trusttest.Space) {

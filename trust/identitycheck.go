@@ -58,7 +58,10 @@ func (id *Identity) checkLeaves() error {
 		if leaf.cert, err = signing.ParseCertificate(leaf.Certificate); err != nil {
 			return fmt.Errorf("leaves[%d]: %w", i, err)
 		}
-		if err := signing.CheckLeaf(leaf.cert, id.root, id.Space, id.Issuer); err != nil {
+		if err := checkRoles(leaf.Roles); err != nil {
+			return fmt.Errorf("leaves[%d].roles: %w", i, err)
+		}
+		if err := signing.CheckLeaf(leaf.cert, id.root, id.Space, id.Issuer, UseOf(leaf.Roles)); err != nil {
 			return fmt.Errorf("leaves[%d]: %w", i, err)
 		}
 		// One key under two names would count as two people (go-tuf GHSA-3633).
@@ -70,9 +73,6 @@ func (id *Identity) checkLeaves() error {
 		if leaf.Person == "" || !isText(leaf.Person, 200) {
 			return fmt.Errorf("leaves[%d].person: want 1 to 200 printable bytes", i)
 		}
-		if err := checkRoles(leaf.Roles); err != nil {
-			return fmt.Errorf("leaves[%d].roles: %w", i, err)
-		}
 	}
 	return nil
 }
@@ -82,9 +82,13 @@ func checkRoles(roles []Role) error {
 		return errors.New("want a sorted list, each role once")
 	}
 	for _, r := range roles {
-		if r != Publisher && r != Approver && r != Operator {
-			return fmt.Errorf("%.40q is not one of publisher, approver, operator", r)
+		if r != Publisher && r != Approver && r != Operator && r != TLS {
+			return fmt.Errorf("%.40q is not one of publisher, approver, operator, tls", r)
 		}
+	}
+	// A key that lies plain on machines shall not sign what people answer for.
+	if slices.Contains(roles, TLS) && len(roles) > 1 {
+		return errors.New("tls stands alone: the key signs no statement")
 	}
 	return nil
 }

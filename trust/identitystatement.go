@@ -81,7 +81,12 @@ func IdentityStatement(id *Identity, lineage Lineage, by *Identity) (signing.Sta
 	return signing.Statement{
 		Kind:        signing.Identity,
 		Subject:     id.Digest(),
-		SubjectName: fmt.Sprintf("%s identity version %d", id.Space, id.Version),
+		SubjectName: identityName(id),
 		Predicate:   raw,
 	}, nil
+}
+
+// identityName is the subject's name of statements about an identity version.
+func identityName(id *Identity) string {
+	return fmt.Sprintf("%s identity version %d", id.Space, id.Version)
 }

@@ -152,8 +152,11 @@ func (v *View) signed(a signing.Attestation, want Want, at Position, check bool)
 	if st.Kind == signing.Identity {
 		return deny(Untrusted, "role", "is an identity signed by %s, and only roots sign those", leaf.Person)
 	}
-	if role := roleFor(st.Kind); role != "" && !slices.Contains(leaf.Roles, role) {
+	if role := roleFor(st.Kind); role != "" && !leaf.Has(role) {
 		return deny(Untrusted, "role", "is signed by %s, whose key has no role %s", leaf.Person, role)
+	}
+	if leaf.Has(TLS) { // of a kind that needs no role
+		return deny(Untrusted, "role", "is signed by %s, whose key is for connections alone", leaf.Person)
 	}
 	bound, err := parseBound(st.Predicate)
 	if err != nil {
@@ -217,7 +220,7 @@ func roleFor(k signing.Kind) Role {
 	case signing.Override:
 		return Operator
 	case signing.Feed, signing.Publication, signing.Withdrawal, signing.Sealed,
-		signing.Holdings, signing.Bundle, signing.Receipt:
+		signing.Holdings, signing.Bundle, signing.Receipt, signing.Enrolment:
 		return Publisher
 	}
 	return ""

@@ -95,7 +95,8 @@ func TestVerifyRole(t *testing.T) {
 	s := newSpace(t)
 	olga := s.Leaf("olga", trust.Operator)
 	everything := s.Leaf("eve", trust.Approver, trust.Operator, trust.Publisher)
-	s.Next(func(id *trust.Identity) { s.List(id, olga); s.List(id, everything) })
+	machine := s.Leaf("TLS", trust.TLS)
+	s.Next(func(id *trust.Identity) { s.List(id, olga); s.List(id, everything); s.List(id, machine) })
 	v := s.View(nil)
 	v.PutInForce(2, entry(0))
 	can := map[*signing.Signer][]signing.Kind{
@@ -104,6 +105,7 @@ func TestVerifyRole(t *testing.T) {
 		olga:        {signing.Override, "promise"},
 		everything: {signing.Feed, signing.Publication, signing.Withdrawal, signing.Sealed, signing.Holdings, signing.Bundle, signing.Receipt,
 			signing.Approval, signing.Override, "promise"},
+		machine: {},
 	}
 	all := append(can[everything], signing.Identity)
 	for by, kinds := range can {

@@ -118,7 +118,7 @@ func (a *app) approver(o approveOptions) (*signing.Signer, storage.Digest, error
 	}
 	cert, err := a.approverLeaf(thumbprint)
 	if err == nil && cert == nil {
-		cert, err = signing.NewSelfSigned(o.signerName(), key, a.now())
+		cert, err = signing.NewSelfSigned(o.signerName(), key, a.now(), signing.ForStatements)
 	}
 	if err != nil {
 		return nil, thumbprint, err
@@ -146,7 +146,7 @@ func (a *app) approverLeaf(key storage.Digest) ([]byte, error) {
 	if err != nil {
 		return nil, nil // a person without a Space
 	}
-	if leaf, ok := own.Current().Leaf(key); ok && slices.Contains(leaf.Roles, trust.Approver) {
+	if leaf, ok := own.Current().Leaf(key); ok && leaf.Has(trust.Approver) {
 		return leaf.Certificate, nil
 	}
 	return nil, nil

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -123,8 +122,11 @@ func (c *checkup) encryption(h *home.Home, own *trust.History) {
 // leafDates looks at the dates of a leaf.
 func leafDates(l trust.Leaf, now time.Time) finding {
 	from, to := l.X509().NotBefore, l.X509().NotAfter
-	renew := "airlock identity renew puts a new leaf in its place"
-	if !slices.Contains(l.Roles, trust.Publisher) {
+	renew, over := "airlock identity renew puts a new leaf in its place", "nothing can be signed with it: "
+	switch {
+	case l.Has(trust.TLS):
+		renew, over = "airlock identity renew --tls, in the home that connects with it, puts a new leaf in its place", "servers do not take it: "
+	case !l.Has(trust.Publisher):
 		renew = "airlock identity add-leaf FILE.pub, with the public key of " + l.Person + ", gives it a new certificate"
 	}
 	f := finding{Check: "certificate", Result: checkOK, Detail: fmt.Sprintf("that of %s is valid until %s", l.Person, day(to))}
@@ -133,7 +135,7 @@ func leafDates(l trust.Leaf, now time.Time) finding {
 		f.Result, f.Next = checkFail, "set the clock right"
 		f.Detail = fmt.Sprintf("that of %s is valid from %s on, which is later than now", l.Person, from.UTC().Format(time.RFC3339))
 	case now.After(to):
-		f.Result, f.Next = checkFail, "nothing can be signed with it: "+renew
+		f.Result, f.Next = checkFail, over+renew
 		f.Detail = fmt.Sprintf("that of %s ended on %s", l.Person, day(to))
 	case to.Sub(now) < soon:
 		f.Result, f.Next = checkWarn, renew

@@ -26,6 +26,7 @@ type leafOptions struct {
 	valid  int // days, 0 for the usual time
 	// Of a renewal.
 	drop, encryption string
+	tls              bool
 }
 
 // changeFlags are those of every command that changes the identity.
@@ -48,7 +49,9 @@ func (a *app) identityRenewCommand() *cobra.Command {
 		Short: "Put new keys in the place of this home's",
 		Long: `Make the next identity version: a new publisher key with its leaf, in the place
 of the one that this home signs with. A leaf is good for a year; what was signed
-with it stays good, and from the new version on it signs nothing that counts.
+with it stays good, and from the new version on it signs nothing that counts. The
+key and leaf with which this home connects to servers are renewed with it; --tls
+renews these alone, or makes the first ones.
 
 With it the Space gets a new encryption key, to which others encrypt bundles for
 it. A key that another home of the Space made is kept, since what is encrypted
@@ -56,9 +59,10 @@ to a new one could not be opened there; --encryption new replaces that too, and
 --encryption drop lists none until the next renewal.
 
 The root signs it, so its key is needed: keys/root-1.key, or where --root-keys
-says. The new version goes into every feed of the Space that --server or --store
-keeps, at once, and into others with airlock identity publish or the next
-airlock publish there. Receivers learn it with the feed, bundles included.
+says. The new version goes to the servers that this Space joined, and into every
+feed of the Space that --server or --store keeps, at once, and into others with
+airlock identity publish or the next airlock publish there. Receivers learn it
+with the feed, bundles included.
 
 The old key files stay. Delete that of the publisher once every feed carries the
 new version, and that of the encryption key once no bundle made to it is on its
@@ -67,10 +71,14 @@ way: nothing else opens those.`,
   airlock identity renew --root-keys /media/safe --valid 180
   airlock identity renew --drop sha256:63b7…      # in the place of a key that is lost
   airlock identity renew --encryption keep
+  airlock identity renew --tls
   airlock identity renew --dry-run`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.changeIdentity(cmd.Context(), o.changeOptions, func(_ *ownFeeds, own *trust.History) (home.Change, error) {
+				if o.tls {
+					return a.tlsRenewal(own, o)
+				}
 				return a.renewal(own, o)
 			})
 		},
@@ -79,6 +87,8 @@ way: nothing else opens those.`,
 	c.Flags().StringVar(&o.drop, "drop", "", "thumbprint of the leaf's key to replace (default that of this home's publisher)")
 	c.RegisterFlagCompletionFunc("drop", a.completeLeaves)
 	c.Flags().StringVar(&o.encryption, "encryption", "", "what becomes of the encryption key: new, keep or drop (default new, unless another home made it)")
+	c.Flags().BoolVar(&o.tls, "tls", false, "renew the key for connections to servers alone")
+	c.Flags().SetAnnotation("tls", ownMeaning, []string{"the key to renew"})
 	return c
 }
 
@@ -102,7 +112,45 @@ func (a *app) renewal(own *trust.History, o leafOptions) (home.Change, error) {
 		return c, usage("the new key would have no role publisher, and it is what this home publishes with", "airlock identity add-leaf FILE lists keys of other people")
 	}
 	c.Add = []home.NewLeaf{leaf}
-	c.Encryption, err = a.encryption(own, o.encryption)
+	if c.Encryption, err = a.encryption(own, o.encryption); err != nil {
+		return c, err
+	}
+	connections, err := a.tlsRenewal(own, leafOptions{valid: o.valid})
+	c.Add, c.Drop = append(c.Add, connections.Add...), append(c.Drop, connections.Drop...)
+	return c, err
+}
+
+// tlsRenewal plans a new leaf for TLS in the place of those whose keys are in
+// this home, or of the one that --drop names.
+func (a *app) tlsRenewal(own *trust.History, o leafOptions) (home.Change, error) {
+	var c home.Change
+	if o.encryption != "" || len(o.roles) > 0 {
+		return c, usage("--tls renews the key for connections alone", "leave --encryption and --role out, or --tls")
+	}
+	h, err := a.home()
+	if err != nil {
+		return c, err
+	}
+	replaced, err := h.TLSLeaves()
+	if err != nil {
+		return c, err
+	}
+	if o.drop != "" {
+		leaf, err := a.replaced(own, o.drop)
+		if err != nil {
+			return c, err
+		}
+		if !leaf.Has(trust.TLS) {
+			return c, usage("key %s: is not one for connections", "leave --tls out, or name a leaf with role tls: airlock identity show lists them", o.drop)
+		}
+		replaced = []trust.Leaf{leaf}
+	}
+	old := trust.Leaf{Person: home.TLSPerson, Roles: []trust.Role{trust.TLS}}
+	for _, l := range replaced {
+		old, c.Drop = l, append(c.Drop, l.Key())
+	}
+	leaf, err := a.newLeaf(old, o)
+	c.Add = []home.NewLeaf{leaf}
 	return c, err
 }
 
@@ -152,7 +200,7 @@ func (a *app) replaced(own *trust.History, drop string) (trust.Leaf, error) {
 	if err == nil || !as[*home.UnlistedError](err) && !errors.Is(err, fs.ErrNotExist) {
 		return leaf, err
 	}
-	isPublisher := func(l trust.Leaf) bool { return slices.Contains(l.Roles, trust.Publisher) }
+	isPublisher := func(l trust.Leaf) bool { return l.Has(trust.Publisher) }
 	if !slices.ContainsFunc(id.Leaves, isPublisher) {
 		return trust.Leaf{}, nil
 	}

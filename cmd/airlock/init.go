@@ -25,11 +25,12 @@ func (a *app) initCommand() *cobra.Command {
 		Use:   "init ORGANISATION/SPACE",
 		Short: "Make a Space: its keys and its identity",
 		Long: `Make a Space in the home folder: a root key, the next root's key, a publisher
-key with its certificate, an encryption key, and identity version 1, which names
-them all.
+key with its certificate, another one for connections to servers, an encryption
+key, and identity version 1, which names them all.
 
 The private keys are encrypted with a passphrase, or left plain with
---plain-keys. Nothing that exists is overwritten.`,
+--plain-keys. That for connections, which signs nothing, is always plain, so that
+pulls run unattended. Nothing that exists is overwritten.`,
 		Example: `  airlock init acme/dev-qa
   airlock init acme/dev-qa --passphrase-file pass.txt
   airlock init acme/ci --plain-keys --person "CI of the web shop"`,
@@ -128,7 +129,8 @@ that they trust, such as the telephone.
 Back up %[1]s/keys. Take root-1.key and root-2.key off this machine: they are
 needed only to change who may sign, as airlock identity renew does once a year.
 What is signed from day to day is signed with publisher-1.key, and what others
-encrypt to this Space is opened with encryption-1.key.
+encrypt to this Space is opened with encryption-1.key. tls-1.key is shown to
+servers that this Space joins.
 
 Next: airlock identity export -o %[2]s.id
 `, h.Path(), history.Space().Name)

@@ -33,7 +33,7 @@ type Change struct {
 // NewLeaf is a leaf to be listed. A key that is listed already gets a new
 // certificate, with the person and roles said here.
 type NewLeaf struct {
-	Key    *ecdsa.PublicKey // nil for a new key in keys/ of the home
+	Key    *ecdsa.PublicKey // nil for a new key in keys/ of the home, by its roles a publisher's or for TLS
 	Person string
 	Roles  []trust.Role
 	Until  time.Time
@@ -132,6 +132,11 @@ func (h *Home) draft(history *trust.History, c Change, roots *roots) (*trust.Ide
 		return roots.passphrase
 	})
 	for _, l := range c.Add {
+		if err := relist(id, l.Key); err != nil {
+			return nil, err
+		}
+	}
+	for _, l := range c.Add {
 		if err := h.list(id, l, c, roots, like); err != nil {
 			return nil, err
 		}
@@ -162,24 +167,33 @@ func unlist(id *trust.Identity, key storage.Digest) {
 	id.Leaves = slices.DeleteFunc(id.Leaves, func(l trust.Leaf) bool { return l.Key() == key })
 }
 
+// relist takes away the leaf of a key that is to be listed anew; nil for a new key.
+func relist(id *trust.Identity, key *ecdsa.PublicKey) error {
+	if key == nil {
+		return nil
+	}
+	thumbprint, err := signing.PublicThumbprint(key)
+	unlist(id, thumbprint)
+	return err
+}
+
 // list adds a leaf, and makes its key where it brings none.
 func (h *Home) list(id *trust.Identity, l NewLeaf, c Change, roots *roots, like func() *signing.Passphrase) error {
 	if l.Key == nil {
-		key, err := ensureNew(roots, signingKeys, h.file("keys", publisherFile(id.Version)), like(), c.Ask)
+		file, protection := publisherFile(id.Version), like
+		if trust.UseOf(l.Roles) == signing.ForConnections {
+			file, protection = tlsFile(id.Version), plain
+		}
+		key, err := ensureNew(roots, signingKeys, h.file("keys", file), protection(), c.Ask)
 		if err != nil {
 			return err
 		}
 		l.Key = &key.PublicKey
 	}
-	thumbprint, err := signing.PublicThumbprint(l.Key)
-	if err != nil {
-		return err
-	}
 	cert, err := roots.certify(id, l, c.Now.Add(-clockSkew))
 	if err != nil {
 		return err
 	}
-	unlist(id, thumbprint)
 	id.Leaves = append(id.Leaves, trust.Leaf{Certificate: cert, Person: l.Person, Roles: slices.Sorted(slices.Values(l.Roles))})
 	return nil
 }

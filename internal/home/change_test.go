@@ -83,7 +83,8 @@ func TestRenew(t *testing.T) {
 		}
 	}
 	id := changed.History.Current()
-	if len(id.Leaves) != 1 || id.Leaves[0].Person != "alice" || !id.Leaves[0].X509().NotAfter.Equal(LeafUntil(changeTime)) {
+	renewed := id.Leaves[len(id.Leaves)-1]
+	if len(id.Leaves) != 2 || renewed.Person != "alice" || !renewed.X509().NotAfter.Equal(LeafUntil(changeTime)) {
 		t.Errorf("leaves: %+v", id.Leaves)
 	}
 	change(t, h, renewal(t, h))
@@ -311,7 +312,7 @@ func TestChangeLeaves(t *testing.T) {
 	wantPublisher(t, h, "publisher-1.key", 3)
 	old, _ := first.Leaf(thumbprint)
 	again, listed := second.Leaf(thumbprint)
-	if !listed || len(second.Leaves) != 2 || slices.Equal(old.Certificate, again.Certificate) {
+	if !listed || len(second.Leaves) != 3 || slices.Equal(old.Certificate, again.Certificate) {
 		t.Errorf("listed again: %v, %d leaves", listed, len(second.Leaves))
 	}
 	revoke := Change{Ask: say(phrase), Now: changeTime, Revoke: []trust.Revocation{{Key: thumbprint, Reason: "stolen", Since: []trust.RevokedFrom{}}}}

@@ -49,8 +49,8 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := keys(t, h)
-	if len(before) != 4 {
-		t.Errorf("keys: %d, want 4", len(before))
+	if len(before) != 5 {
+		t.Errorf("keys: %d, want 5", len(before))
 	}
 	if _, err := h.Init(ctx, newSpace(nil)); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("a second Init: %v", err)
@@ -166,8 +166,9 @@ func TestPassphrase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, content := range keys(t, h) {
-		if !strings.Contains(content, "AGE ENCRYPTED FILE") || strings.Contains(content, "PRIVATE KEY") {
-			t.Errorf("%s is not encrypted", name)
+		encrypted := strings.Contains(content, "AGE ENCRYPTED FILE") && !strings.Contains(content, "PRIVATE KEY")
+		if encrypted == (name == tlsKey) { // who connects is no person
+			t.Errorf("%s is encrypted: %v", name, encrypted)
 		}
 	}
 	if _, err := h.Publisher(func() (string, error) { return "open sesame", nil }); err != nil {

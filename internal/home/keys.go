@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"slices"
 	"strconv"
@@ -19,21 +20,23 @@ import (
 // file needs one, once for each.
 type Ask func() (string, error)
 
-// A publisher key is named after the identity version that lists it first, a
+// The key of a leaf is named after the identity version that lists it first, a
 // root key after its place among the roots. So a command that was cut off finds
 // the key that it made, and no name is used twice.
 func publisherFile(version int) string { return numbered(publisherPrefix, version) }
+func tlsFile(version int) string       { return numbered(tlsPrefix, version) }
 func rootFile(number int) string       { return numbered("root-", number) }
 
 func numbered(prefix string, n int) string { return prefix + strconv.Itoa(n) + keySuffix }
 
 const (
 	publisherPrefix = "publisher-"
+	tlsPrefix       = "tls-"
 	keySuffix       = ".key"
 )
 
-// UnlistedError reports a home none of whose publisher keys the Space's
-// identity lists.
+// UnlistedError reports a home none of whose keys of a role the Space's identity
+// lists.
 type UnlistedError struct {
 	Path    string // the newest key file
 	Version int    // of the identity
@@ -63,45 +66,77 @@ var ErrNoKey = errors.New("this home cannot sign")
 // and fs.ErrNotExist, where there is no publisher key, *UnlistedError where none is
 // listed.
 func (h *Home) publisher(id *trust.Identity, ask Ask) (held, error) {
-	files, err := h.publisherFiles()
-	if err != nil {
-		return held{}, err
-	}
-	for _, file := range files {
-		key, passphrase, err := signingKeys.read(h.file("keys", file), ask)
-		if err != nil {
-			return held{}, err
-		}
-		thumbprint, err := signing.PublicThumbprint(&key.PublicKey)
-		if err != nil {
-			return held{}, err
-		}
-		if leaf, ok := id.Leaf(thumbprint); ok && slices.Contains(leaf.Roles, trust.Publisher) {
-			return held{file, key, passphrase, leaf}, nil
-		}
-	}
-	return held{}, &UnlistedError{Path: h.file("keys", files[0]), Version: id.Version}
-}
-
-// publisherFiles returns the names of the publisher keys, the newest first.
-func (h *Home) publisherFiles() ([]string, error) {
-	entries, err := os.ReadDir(h.file("keys"))
+	p, err := first(h.leafKeys(id, publisherPrefix, trust.Publisher, ask))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%w: %w", ErrNoKey, err)
 	}
+	return p, err
+}
+
+// first returns what comes first of what leafKeys yields.
+func first(keys iter.Seq2[held, error]) (held, error) {
+	for key, err := range keys {
+		return key, err
+	}
+	return held{}, fs.ErrNotExist
+}
+
+// leafKeys yields the keys of this home, by how their files' names begin, that the
+// identity lists for a role, the newest first. It ends with the first error:
+// fs.ErrNotExist where there is no such file, *UnlistedError where none is listed.
+func (h *Home) leafKeys(id *trust.Identity, prefix string, role trust.Role, ask Ask) iter.Seq2[held, error] {
+	return func(yield func(held, error) bool) {
+		files, err := h.keyFiles(prefix)
+		if err != nil {
+			yield(held{}, err)
+			return
+		}
+		listed := false
+		for _, file := range files {
+			k, ok, err := h.leafKey(id, file, ask)
+			if err == nil && (!ok || !k.leaf.Has(role)) {
+				continue
+			}
+			if listed = true; !yield(k, err) || err != nil {
+				return
+			}
+		}
+		if !listed {
+			yield(held{}, &UnlistedError{Path: h.file("keys", files[0]), Version: id.Version})
+		}
+	}
+}
+
+// leafKey reads a key file, and says whether the identity lists a leaf for it.
+func (h *Home) leafKey(id *trust.Identity, file string, ask Ask) (k held, ok bool, err error) {
+	k.file = file
+	if k.key, k.passphrase, err = signingKeys.read(h.file("keys", file), ask); err != nil {
+		return k, false, err
+	}
+	thumbprint, err := signing.PublicThumbprint(&k.key.PublicKey)
+	if err != nil {
+		return k, false, err
+	}
+	k.leaf, ok = id.Leaf(thumbprint)
+	return k, ok, nil
+}
+
+// keyFiles returns the names of the key files that begin so, the newest first.
+func (h *Home) keyFiles(prefix string) ([]string, error) {
+	entries, err := os.ReadDir(h.file("keys"))
 	if err != nil {
 		return nil, err
 	}
 	numbers := map[string]int{}
 	var files []string
 	for _, e := range entries {
-		middle, isKey := strings.CutSuffix(strings.TrimPrefix(e.Name(), publisherPrefix), keySuffix)
-		if n, err := strconv.Atoi(middle); isKey && err == nil && e.Name() == publisherFile(n) {
+		middle, isKey := strings.CutSuffix(strings.TrimPrefix(e.Name(), prefix), keySuffix)
+		if n, err := strconv.Atoi(middle); isKey && err == nil && e.Name() == numbered(prefix, n) {
 			files, numbers[e.Name()] = append(files, e.Name()), n
 		}
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: %w", ErrNoKey, &fs.PathError{Op: "open", Path: h.file("keys", publisherFile(1)), Err: fs.ErrNotExist})
+		return nil, &fs.PathError{Op: "open", Path: h.file("keys", numbered(prefix, 1)), Err: fs.ErrNotExist}
 	}
 	slices.SortFunc(files, func(a, b string) int { return numbers[b] - numbers[a] })
 	return files, nil

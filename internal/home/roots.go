@@ -83,7 +83,7 @@ func (r *roots) rotate(id *trust.Identity, space trust.Space, now time.Time) err
 	id.Next = r.commitment
 	for i, l := range id.Leaves {
 		old := l.X509()
-		again := NewLeaf{Key: old.PublicKey.(*ecdsa.PublicKey), Person: l.Person, Until: old.NotAfter}
+		again := NewLeaf{Key: old.PublicKey.(*ecdsa.PublicKey), Person: l.Person, Roles: l.Roles, Until: old.NotAfter}
 		if id.Leaves[i].Certificate, err = r.certify(id, again, old.NotBefore); err != nil {
 			return err
 		}
@@ -97,7 +97,8 @@ func (r *roots) certify(id *trust.Identity, l NewLeaf, from time.Time) ([]byte, 
 	if r.next != nil {
 		issuer = r.next
 	}
-	return signing.NewLeaf(signing.Profile{Space: id.Space, Issuer: id.Issuer, Name: l.Person, NotBefore: from, NotAfter: l.Until}, l.Key, id.Root, issuer)
+	p := signing.Profile{Space: id.Space, Issuer: id.Issuer, Name: l.Person, NotBefore: from, NotAfter: l.Until, Use: trust.UseOf(l.Roles)}
+	return signing.NewLeaf(p, l.Key, id.Root, issuer)
 }
 
 // introduce signs the statements that put the next version in force: rule 8.3,

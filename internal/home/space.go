@@ -41,17 +41,26 @@ type NewSpace struct {
 }
 
 // The private keys of a new Space.
-var rootKey, nextRootKey, publisherKey = rootFile(1), rootFile(2), publisherFile(1)
+var rootKey, nextRootKey, publisherKey, tlsKey = rootFile(1), rootFile(2), publisherFile(1), tlsFile(1)
 
-// Init makes identity version 1: a root, a publisher leaf, an encryption key, and
-// the commitment to the next root. Nothing that exists is overwritten: a home with a Space
-// gives fs.ErrExist.
+// protection returns how a private key of a new Space is protected.
+func (n NewSpace) protection(file string) *signing.Passphrase {
+	if file == tlsKey {
+		return plain()
+	}
+	return n.Passphrase
+}
+
+// Init makes identity version 1: a root, leaves for a publisher and for TLS, an
+// encryption key, and the commitment to the next root. Nothing that exists is
+// overwritten: a home with a Space gives fs.ErrExist.
 func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 	if _, err := h.Identity(); !errors.Is(err, ErrNoSpace) {
 		return nil, errors.Join(fmt.Errorf("%s holds a Space already: %w", h.path, fs.ErrExist), err)
 	}
 	keys := map[string]*ecdsa.PrivateKey{}
-	for _, name := range []string{rootKey, nextRootKey, publisherKey} {
+	files := []string{rootKey, nextRootKey, publisherKey, tlsKey}
+	for _, name := range files {
 		key, err := signing.GenerateKey()
 		if err != nil {
 			return nil, err
@@ -66,8 +75,8 @@ func (h *Home) Init(ctx context.Context, n NewSpace) (*trust.History, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{rootKey, nextRootKey, publisherKey} {
-		if err := createNew(signingKeys, h.file("keys", name), keys[name], n.Passphrase); err != nil {
+	for _, name := range files {
+		if err := createNew(signingKeys, h.file("keys", name), keys[name], n.protection(name)); err != nil {
 			return nil, err
 		}
 	}
@@ -99,12 +108,17 @@ func (n NewSpace) identity(ctx context.Context, keys map[string]*ecdsa.PrivateKe
 	id := trust.NewIdentity(n.Space, n.Issuer, root, next)
 	id.Encryption = encryption
 	own := &roots{key: keys[rootKey]}
-	first := NewLeaf{Key: &keys[publisherKey].PublicKey, Person: n.Person, Until: LeafUntil(n.Now)}
-	leaf, err := own.certify(id, first, n.Now.Add(-clockSkew))
-	if err != nil {
-		return nil, err
+	for _, l := range []NewLeaf{
+		{Key: &keys[publisherKey].PublicKey, Person: n.Person, Roles: []trust.Role{trust.Publisher}},
+		{Key: &keys[tlsKey].PublicKey, Person: TLSPerson, Roles: []trust.Role{trust.TLS}},
+	} {
+		l.Until = LeafUntil(n.Now)
+		cert, err := own.certify(id, l, n.Now.Add(-clockSkew))
+		if err != nil {
+			return nil, err
+		}
+		id.Leaves = append(id.Leaves, trust.Leaf{Certificate: cert, Person: l.Person, Roles: l.Roles})
 	}
-	id.Leaves = []trust.Leaf{{Certificate: leaf, Person: n.Person, Roles: []trust.Role{trust.Publisher}}}
 	if _, err := id.Format(); err != nil {
 		return nil, err
 	}

@@ -75,7 +75,9 @@ func (s *Space) Leaf(person string, roles ...trust.Role) *signing.Signer {
 
 func (s *Space) leaf(key *ecdsa.PrivateKey, person string, roles []trust.Role) *signing.Signer {
 	s.tb.Helper()
-	cert, err := signing.NewLeaf(s.profile(person), &key.PublicKey, s.rootCert, s.Root)
+	profile := s.profile(person)
+	profile.Use = trust.UseOf(roles)
+	cert, err := signing.NewLeaf(profile, &key.PublicKey, s.rootCert, s.Root)
 	check(s.tb, err)
 	signer, err := signing.NewSigner(key, cert)
 	check(s.tb, err)
