@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -132,21 +131,17 @@ func (d *Document) check() error {
 	if d.APIVersion != apiVersion || d.Kind != documentKind {
 		return fmt.Errorf("is %.60q %.60q, want %s %s", d.APIVersion, d.Kind, apiVersion, documentKind)
 	}
-	for _, t := range []string{d.Created, d.Expires} {
-		if t == "" {
-			continue
-		}
-		if err := checkTime(t); err != nil {
-			return err
-		}
+	if _, err := signing.ParseTime(d.Created); err != nil {
+		return fmt.Errorf("created: %w", err)
 	}
-	if d.Created == "" {
-		return errors.New("created is missing")
+	if _, err := signing.ParseTime(d.Expires); err != nil && d.Expires != "" {
+		return fmt.Errorf("expires: %w", err)
 	}
-	for _, t := range []string{d.Label, d.Classification} {
-		if err := checkText(t, maxText); err != nil {
-			return err
-		}
+	if err := signing.CheckText(d.Label, maxText); err != nil {
+		return fmt.Errorf("label: %w", err)
+	}
+	if err := signing.CheckText(d.Classification, maxText); err != nil {
+		return fmt.Errorf("classification: %w", err)
 	}
 	for _, p := range []Party{d.Audience, d.Creator} {
 		if _, err := trust.ParseSpace(p.Space); err != nil || strings.Contains(p.Space, "://") {
@@ -165,15 +160,6 @@ func (d *Document) check() error {
 		return err
 	}
 	return d.checkGeometry()
-}
-
-// checkText keeps what moves the cursor, or turns text around, from people's
-// terminals and labels.
-func checkText(s string, limit int) error {
-	if len(s) > limit || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
-		return fmt.Errorf("text %.60q: want at most %d printable bytes", s, limit)
-	}
-	return nil
 }
 
 func (d *Document) checkFeeds() error {
@@ -217,8 +203,6 @@ func (d *Document) checkGeometry() error {
 	}
 	return nil
 }
-
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // Statement returns the statement of kind bundle about a document of that id,
 // bound to a feed of its creator.
@@ -264,7 +248,7 @@ func (d *Document) CheckAudience(ours trust.Lineage) error {
 
 // CheckExpiry reports a bundle that was to be taken in by an earlier time.
 func (d *Document) CheckExpiry(now time.Time) error {
-	if until, err := time.Parse(time.RFC3339, d.Expires); err == nil && now.After(until) {
+	if until, err := signing.ParseTime(d.Expires); err == nil && now.After(until) {
 		return &ExpiredError{Until: until}
 	}
 	return nil

@@ -3,6 +3,7 @@ package bundle
 import (
 	"airlock/feed"
 	"airlock/feed/feedtest"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -15,7 +16,7 @@ func exampleDocument() *Document {
 		panic(err)
 	}
 	return &Document{
-		APIVersion: apiVersion, Kind: documentKind, Created: formatTime(feedtest.Now), Block: 512,
+		APIVersion: apiVersion, Kind: documentKind, Created: signing.FormatTime(feedtest.Now), Block: 512,
 		Audience: Party{trust.Lineage(storage.Digest{1}), "acme/production"}, Creator: Party{trust.Lineage(storage.Digest{2}), "acme/dev-qa"},
 		Feeds:   []Slice{{Epoch: 1, Feed: id, Lineage: trust.Lineage(storage.Digest{2}), Note: string(c.Note), To: 1}},
 		Volumes: Volumes{Area: 1024, Count: 1},

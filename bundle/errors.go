@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -126,7 +127,7 @@ func (e *AudienceError) Error() string {
 // ExpiredError reports a bundle that should have been taken in earlier.
 type ExpiredError struct{ Until time.Time }
 
-func (e *ExpiredError) Error() string { return "the bundle expired on " + formatTime(e.Until) }
+func (e *ExpiredError) Error() string { return "the bundle expired on " + signing.FormatTime(e.Until) }
 
 // SeveralError reports folders with more than one bundle where one was to be
 // opened.

@@ -63,9 +63,11 @@ func TestExamples(t *testing.T) {
 func TestDocumentRules(t *testing.T) {
 	for want, change := range map[string]func(*Document){
 		"want airlock.example/v1":  func(d *Document) { d.APIVersion = "airlock.example/v2" },
-		"want RFC 3339":            func(d *Document) { d.Created = "2026-02-03 04:05:06" },
-		"created is missing":       func(d *Document) { d.Created = "" },
-		"printable":                func(d *Document) { d.Label = "\x1b[2J" },
+		`created: "2026`:           func(d *Document) { d.Created = "2026-02-03 04:05:06" },
+		`created: "" is`:           func(d *Document) { d.Created = "" },
+		"expires:":                 func(d *Document) { d.Expires = "2026-02-03T04:05:06+01:00" },
+		"label:":                   func(d *Document) { d.Label = "\x1b[2J" },
+		"classification:":          func(d *Document) { d.Classification = strings.Repeat("x", 1<<12) },
 		"want <organisation>":      func(d *Document) { d.Audience.Space = "../x" },
 		"tables of":                func(d *Document) { d.Tables.Size = MaxTables + 1 },
 		"feeds, want":              func(d *Document) { d.Feeds = nil },

@@ -60,7 +60,7 @@ func newManifest(raw, stated []byte) (*manifest, error) {
 	if m.doc, err = ParseDocument(raw); err != nil {
 		return nil, err
 	}
-	m.modified, _ = time.Parse(time.RFC3339, m.doc.Created)
+	m.modified, _ = signing.ParseTime(m.doc.Created)
 	a, err := signing.ParseAttestation(stated)
 	if err != nil {
 		return nil, malformed("bundle %s: statement: %w", m.id.Short(), err)

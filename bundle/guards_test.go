@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -50,7 +51,7 @@ func TestForeignStatement(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	d := exampleDocument()
 	d.Expires = "2026-03-03T04:05:06Z"
-	last, err := time.Parse(time.RFC3339, d.Expires)
+	last, err := signing.ParseTime(d.Expires)
 	check(t, err)
 	if err := d.CheckExpiry(last); err != nil {
 		t.Error(err)

@@ -175,12 +175,12 @@ func (pl *planner) prepare(ctx context.Context) error {
 		return strings.Compare(a.State.ID.String(), b.State.ID.String())
 	})
 	doc := &Document{APIVersion: apiVersion, Kind: documentKind, Audience: pl.Audience, Creator: pl.Creator, Block: pl.Block,
-		Classification: pl.Classification, Label: pl.Label, Created: formatTime(pl.Created)}
+		Classification: pl.Classification, Label: pl.Label, Created: signing.FormatTime(pl.Created)}
 	if doc.Block == 0 {
 		doc.Block = 1 << 20
 	}
 	if !pl.Expires.IsZero() {
-		doc.Expires = formatTime(pl.Expires)
+		doc.Expires = signing.FormatTime(pl.Expires)
 	}
 	var err error
 	if pl.EncryptTo != "" {

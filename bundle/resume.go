@@ -57,7 +57,7 @@ func (w *writer) noteName(v int) string { return fmt.Sprintf("%s.%03d.blocks", w
 func (w *writer) stateName() string { return w.prefix() + stateSuffix }
 
 func (w *writer) modified() time.Time {
-	t, _ := time.Parse(time.RFC3339, w.state.Created) // formatted by us, or checked in load
+	t, _ := signing.ParseTime(w.state.Created) // formatted by us, or checked in load
 	return t
 }
 
@@ -69,7 +69,7 @@ func (w *writer) load() error {
 	if err := signing.UnmarshalCanonical(raw, &w.state); err != nil {
 		return fmt.Errorf("%s: %w", w.stateName(), err)
 	}
-	if _, err := time.Parse(time.RFC3339, w.state.Created); err != nil || w.state.Key != w.key {
+	if _, err := signing.ParseTime(w.state.Created); err != nil || w.state.Key != w.key {
 		return fmt.Errorf("%s: is of another bundle", w.stateName())
 	}
 	return nil

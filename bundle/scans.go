@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -70,20 +69,12 @@ func (d scansDoc) check() error {
 		if i > 0 && bytes.Compare(d.Clean[i-1].Manifest[:], s.Manifest[:]) >= 0 {
 			return fmt.Errorf("clean[%d]: not in the order of manifests, or twice", i)
 		}
-		if err := checkText(s.Said, maxSaid); err != nil {
+		if err := signing.CheckText(s.Said, maxSaid); err != nil {
 			return fmt.Errorf("clean[%d]: said: %w", i, err)
 		}
-		if err := checkTime(s.Time); err != nil {
-			return fmt.Errorf("clean[%d]: %w", i, err)
+		if _, err := signing.ParseTime(s.Time); err != nil {
+			return fmt.Errorf("clean[%d]: time: %w", i, err)
 		}
-	}
-	return nil
-}
-
-// checkTime wants a time in its one spelling.
-func checkTime(s string) error {
-	if t, err := time.Parse(time.RFC3339, s); err != nil || formatTime(t) != s {
-		return fmt.Errorf("time %.40q: want RFC 3339 in UTC, such as 2026-02-03T04:05:06Z", s)
 	}
 	return nil
 }

@@ -48,9 +48,9 @@ func TestScansRefuses(t *testing.T) {
 		"257 packages":               many,
 		"clean[1]: not in the order": {exampleScans[1], exampleScans[0]},
 		"or twice":                   {exampleScans[0], exampleScans[0]},
-		"at most 400 printable":      {{Said: "\x1b[2J", Time: "2026-02-03T04:05:06Z"}},
+		"byte 0 is not printable":    {{Said: "\x1b[2J", Time: "2026-02-03T04:05:06Z"}},
 		"clean[0]: said":             {{Said: strings.Repeat("x", 401), Time: "2026-02-03T04:05:06Z"}},
-		"want RFC 3339":              {{Time: "2026-02-03 04:05:06"}},
+		"clean[0]: time":             {{Time: "2026-02-03 04:05:06"}},
 	} {
 		if _, err := formatScans(scans); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)

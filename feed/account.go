@@ -136,8 +136,8 @@ func (a *Account) check() error {
 	if s, err := trust.ParseSpace(a.Space); err != nil || s.String() != a.Space {
 		return fmt.Errorf("holdings: space %.150q: want <organisation>/<space>", a.Space)
 	}
-	if _, err := parseSecond(a.Time); err != nil {
-		return fmt.Errorf("holdings: %w", err)
+	if _, err := signing.ParseTime(a.Time); err != nil {
+		return fmt.Errorf("holdings: time: %w", err)
 	}
 	if len(a.Feeds) < 1 || len(a.Feeds) > maxAccountFeeds {
 		return fmt.Errorf("holdings: %d feeds, want 1 to %d", len(a.Feeds), maxAccountFeeds)

@@ -37,7 +37,7 @@ func (h Holdings) subject() string { return h.Feed.Space.URI() + " holdings of "
 
 // When returns the time. It parses, for ParseHoldings saw to it.
 func (h Holdings) When() time.Time {
-	t, _ := parseSecond(h.Time)
+	t, _ := signing.ParseTime(h.Time)
 	return t
 }
 
@@ -60,8 +60,8 @@ func ParseHoldings(st signing.Statement) (Holdings, error) {
 	if err := signing.UnmarshalCanonical(st.Predicate, &h); err != nil {
 		return h, err
 	}
-	if _, err := parseSecond(h.Time); err != nil {
-		return h, fmt.Errorf("holdings: %w", err)
+	if _, err := signing.ParseTime(h.Time); err != nil {
+		return h, fmt.Errorf("holdings: time: %w", err)
 	}
 	if h.DocumentSize < 1 || h.DocumentSize > MaxAccount {
 		return h, fmt.Errorf("holdings: document of %d bytes, want 1 to %d", h.DocumentSize, int64(MaxAccount))
@@ -75,15 +75,6 @@ func ParseHoldings(st signing.Statement) (Holdings, error) {
 		return h, fmt.Errorf("holdings: subject name is %.200q, not %q", st.SubjectName, h.subject())
 	}
 	return h, nil
-}
-
-// parseSecond reads the one form of a time: RFC 3339 in UTC, whole seconds.
-func parseSecond(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || t.UTC().Format(time.RFC3339) != s {
-		return t, fmt.Errorf("time %.60q is not of the form 2026-02-03T04:05:06Z", s)
-	}
-	return t, nil
 }
 
 // OpenHoldings verifies holdings that came as files, outside of a feed: by what

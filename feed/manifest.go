@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"strings"
-	"unicode/utf8"
 
 	specs "github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -181,13 +180,13 @@ const maxPathPart = 255
 // something else (device names, "\", ":", trailing dots and spaces).
 func CheckPath(p string) error {
 	fail := func(why string) error { return fmt.Errorf("path %.140q: %s", p, why) }
-	if p == "" || len(p) > 512 || !utf8.ValidString(p) {
-		return fail("want 1 to 512 bytes of UTF-8")
+	if p == "" || signing.CheckText(p, 512) != nil {
+		return fail("want 1 to 512 bytes of printable UTF-8")
 	}
 	if path.IsAbs(p) || path.Clean(p) != p || p == "." || p == ".." || strings.HasPrefix(p, "../") {
 		return fail("is absolute, empty, or leaves its folder")
 	}
-	if strings.ContainsAny(p, `\:*?"<>|`) || strings.ContainsFunc(p, unprintable) {
+	if strings.ContainsAny(p, `\:*?"<>|`) {
 		return fail("has characters that cannot be in file names everywhere")
 	}
 	for part := range strings.SplitSeq(p, "/") {

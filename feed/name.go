@@ -1,11 +1,13 @@
 package feed
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -88,16 +90,14 @@ func NameFromTitle(title string) (string, error) {
 // CheckTitle checks a title: UTF-8, printable, 1 to 256 bytes. Titles are
 // shown on terminals, so nothing that moves the cursor gets through.
 func CheckTitle(s string) error {
-	if s == "" || len(s) > maxTitle || !utf8.ValidString(s) {
-		return fmt.Errorf("title %.80q: want 1 to %d bytes of UTF-8", s, maxTitle)
+	if s == "" {
+		return errors.New("title: is empty")
 	}
-	if i := strings.IndexFunc(s, unprintable); i >= 0 {
-		return fmt.Errorf("title %.80q: byte %d is not printable", s, i)
+	if err := signing.CheckText(s, maxTitle); err != nil {
+		return fmt.Errorf("title: %w", err)
 	}
 	return nil
 }
-
-func unprintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // ParseVersion turns a version as people write it into its form in a feed: an
 // OCI tag, with "_" for "+".

@@ -100,7 +100,7 @@ func pageKey(lineage trust.Lineage, id ID, epoch uint64, n int, d storage.Digest
 func (s *State) format() ([]byte, error) {
 	doc := stateDoc{
 		Edge: make([]storage.Digest, 0, len(s.Edge.Hashes())), Epoch: s.Epoch, Feed: s.ID, Identity: s.Identity, InForce: s.InForce,
-		Lineage: s.Lineage, LogKey: s.LogKey, Note: s.Note, Pages: s.pages, SeenAt: s.SeenAt.UTC().Format(time.RFC3339), Size: s.Edge.Size(),
+		Lineage: s.Lineage, LogKey: s.LogKey, Note: s.Note, Pages: s.pages, SeenAt: signing.FormatTime(s.SeenAt), Size: s.Edge.Size(),
 	}
 	for _, h := range s.Edge.Hashes() {
 		doc.Edge = append(doc.Edge, storage.Digest(h))
@@ -163,7 +163,7 @@ func (doc *stateDoc) state() (*State, error) {
 	s := &State{ID: doc.Feed, Lineage: doc.Lineage, Epoch: doc.Epoch, LogKey: doc.LogKey, Note: doc.Note, InForce: doc.InForce,
 		Identity: doc.Identity, Index: NewIndex(), pages: doc.Pages}
 	var err error
-	if s.SeenAt, err = time.Parse(time.RFC3339, doc.SeenAt); err != nil {
+	if s.SeenAt, err = signing.ParseTime(doc.SeenAt); err != nil {
 		return nil, err
 	}
 	hashes := make([]tlog.Hash, len(doc.Edge))

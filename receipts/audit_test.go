@@ -88,7 +88,7 @@ func (w *audited) receipt(n int, change func(*Receipt)) feedtest.Signed {
 	w.number++
 	ref := feedtest.ParseRef(st.SubjectName)
 	r := Receipt{By: "bob", Checkpoint: string(c.Note), Epoch: 1, Feed: w.back.ID, Instance: instanceA, Lineage: w.back.Space.Lineage(), Number: w.number,
-		Operation: "add", Outcome: Applied, Previous: w.last, Time: Timestamp(w.now), Manifest: st.Subject,
+		Operation: "add", Outcome: Applied, Previous: w.last, Time: signing.FormatTime(w.now), Manifest: st.Subject,
 		Publication: Publication{Epoch: 1, Feed: w.source.ID, Kind: ref.Kind, Lineage: w.source.Space.Lineage(), Name: ref.Name, Statement: w.packages[n].ID(), Version: ref.Version}}
 	if change != nil {
 		change(&r)
@@ -210,7 +210,7 @@ func TestAudit(t *testing.T) {
 			[]string{"untrusted token " + back + "3"}},
 		"clock ahead": {func(w *audited) {
 			w.add(0, nil)
-			w.add(1, func(r *Receipt) { r.Time = Timestamp(w.now.Add(time.Hour)) })
+			w.add(1, func(r *Receipt) { r.Time = signing.FormatTime(w.now.Add(time.Hour)) })
 		}, []string{"difference clock " + back + "3: says that it was made at 2026-02-03T06:05:06Z, and was not after 2026-02-03T05:05:0"}},
 		"dated back": {func(w *audited) {
 			w.add(0, nil)

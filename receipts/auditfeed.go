@@ -74,7 +74,7 @@ func readTime(w *walked) {
 	if json.Unmarshal(w.verified.Statement().Predicate, &said) != nil {
 		return
 	}
-	if when, err := time.Parse(time.RFC3339, said.Time); err == nil {
+	if when, err := signing.ParseTime(said.Time); err == nil {
 		w.read = when
 	}
 }
@@ -197,7 +197,7 @@ func (a *Audit) unanswered(s *feed.State, times map[int64]time.Time) {
 			continue
 		}
 		a.find(Finding{Kind: Unanswered, Severity: Difference, A: Place{s.ID, row.Index},
-			Why: fmt.Sprintf("%s was published on %s, and no receipt of %s speaks of it", row.Ref, Timestamp(when), a.feed.ID.Space)})
+			Why: fmt.Sprintf("%s was published on %s, and no receipt of %s speaks of it", row.Ref, signing.FormatTime(when), a.feed.ID.Space)})
 	}
 }
 

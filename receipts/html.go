@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"airlock/signing"
 )
 
 //go:embed text/audit.html
@@ -52,7 +54,7 @@ type bar struct {
 // HTML writes the report as one file that loads nothing. Texts that others chose
 // are escaped for where they stand (html/template).
 func (r *Report) HTML(w io.Writer) error {
-	p := &page{Report: r, MadeText: Timestamp(r.Made), Range: r.rangeText()}
+	p := &page{Report: r, MadeText: signing.FormatTime(r.Made), Range: r.rangeText()}
 	shown := r.Receipts
 	if p.Left = max(0, len(shown)-maxRows); p.Left > 0 {
 		shown = shown[p.Left:]
@@ -96,7 +98,7 @@ func (p *page) draw() {
 	if first.IsZero() {
 		return
 	}
-	p.First, p.Last = Timestamp(first), Timestamp(last)
+	p.First, p.Last = signing.FormatTime(first), signing.FormatTime(last)
 	const left, width = 200.0, 790.0
 	whole := max(last.Sub(first), time.Second).Seconds()
 	found := p.marked()

@@ -3,6 +3,8 @@ package receipts
 import (
 	"fmt"
 	"time"
+
+	"airlock/signing"
 )
 
 // skew is how far honest clocks may be apart: nothing tells them the time across
@@ -62,18 +64,18 @@ func follows(first, second *Record) bool {
 
 // clock holds the signer's own time against what others prove.
 func (a *Audit) clock(r *Record) {
-	said, err := time.Parse(time.RFC3339, r.Time)
+	said, err := signing.ParseTime(r.Time)
 	if err != nil {
 		return // Parse has seen to it
 	}
 	from, to := r.NotBefore.Time, r.NotAfter.Time
 	switch {
 	case !from.IsZero() && !to.IsZero() && from.After(to.Add(skew)):
-		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("not before %s (%s), and not after %s (%s): a clock is wrong", Timestamp(from), r.NotBefore.Why, Timestamp(to), r.NotAfter.Why)})
+		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("not before %s (%s), and not after %s (%s): a clock is wrong", signing.FormatTime(from), r.NotBefore.Why, signing.FormatTime(to), r.NotAfter.Why)})
 	case !from.IsZero() && said.Before(from.Add(-skew)):
-		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("says that it was made at %s, and was not before %s: %s", r.Time, Timestamp(from), r.NotBefore.Why)})
+		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("says that it was made at %s, and was not before %s: %s", r.Time, signing.FormatTime(from), r.NotBefore.Why)})
 	case !to.IsZero() && said.After(to.Add(skew)):
-		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("says that it was made at %s, and was not after %s: %s", r.Time, Timestamp(to), r.NotAfter.Why)})
+		a.find(Finding{Kind: Clock, Severity: Difference, A: r.Place, Why: fmt.Sprintf("says that it was made at %s, and was not after %s: %s", r.Time, signing.FormatTime(to), r.NotAfter.Why)})
 	}
 }
 

@@ -44,8 +44,6 @@ import (
 	"net/url"
 	"slices"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -210,8 +208,8 @@ func (r Receipt) checkTexts(fail failer) error {
 		}{"targets", t, MaxTarget})
 	}
 	for _, t := range texts {
-		if len(t.text) > t.most || !isPrintable(t.text) {
-			return fail(t.member, "%.60q is not printable text of at most %d bytes", t.text, t.most)
+		if err := signing.CheckText(t.text, t.most); err != nil {
+			return fail(t.member, "%w", err)
 		}
 	}
 	if len(r.Targets) > MaxTargets {
@@ -225,7 +223,7 @@ func (r Receipt) checkTexts(fail failer) error {
 	if r.Log == nil {
 		return nil
 	}
-	if u, err := url.Parse(r.Log.URL); err != nil || len(r.Log.URL) > MaxURL || r.Log.URL != "" && u.Scheme != "https" && u.Scheme != "http" || !isPrintable(r.Log.URL) {
+	if u, err := url.Parse(r.Log.URL); err != nil || r.Log.URL != "" && u.Scheme != "https" && u.Scheme != "http" || signing.CheckText(r.Log.URL, MaxURL) != nil {
 		return fail("log", "url %.60q is not an http or https URL of at most %d bytes", r.Log.URL, MaxURL)
 	}
 	if r.Log.URL == "" && r.Log.Digest == nil {
@@ -239,57 +237,23 @@ func (r Receipt) checkTimes(fail failer) error {
 		if t.text == "" && t.member != "time" {
 			continue
 		}
-		when, err := time.Parse(time.RFC3339, t.text)
-		if err != nil || Timestamp(when) != t.text {
-			return fail(t.member, "%.60q is not a time like 2026-02-03T04:05:06Z", t.text)
+		if _, err := signing.ParseTime(t.text); err != nil {
+			return fail(t.member, "%w", err)
 		}
 	}
 	return nil
 }
 
-// Timestamp writes a time as receipts have it: RFC 3339 in UTC, whole seconds.
-func Timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// OptionalTime is Timestamp, and "" for the zero time.
+// OptionalTime is signing.FormatTime, and "" for the zero time.
 func OptionalTime(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return Timestamp(t)
+	return signing.FormatTime(t)
 }
 
 // IsInstance reports whether s may be the id of an instance.
 func IsInstance(s string) bool {
 	b, err := hex.DecodeString(s)
 	return err == nil && len(b) == 16 && hex.EncodeToString(b) == s
-}
-
-func isPrintable(s string) bool {
-	for _, c := range s {
-		if !unicode.IsPrint(c) {
-			return false
-		}
-	}
-	return utf8.ValidString(s)
-}
-
-// Printable returns s as a text of a receipt: at most that many bytes, on one
-// line, with "?" for what cannot be printed.
-func Printable(s string, most int) string {
-	out := []rune{}
-	for _, c := range s {
-		switch {
-		case c == '\n' || c == '\t' || c == '\r':
-			c = ' '
-		case c == utf8.RuneError || !unicode.IsPrint(c):
-			c = '?'
-		}
-		out = append(out, c)
-	}
-	text := string(out)
-	for len(text) > most {
-		_, n := utf8.DecodeLastRuneInString(text)
-		text = text[:len(text)-n]
-	}
-	return text
 }

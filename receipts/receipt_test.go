@@ -160,7 +160,7 @@ func TestParseRefuses(t *testing.T) {
 // receipts generates receipts that are as they must be.
 func receipts(tb testing.TB) *rapid.Generator[Receipt] {
 	text := func(most int) *rapid.Generator[string] {
-		return rapid.Map(rapid.StringN(0, most, most), func(s string) string { return Printable(s, most) })
+		return rapid.Map(rapid.StringN(0, most, most), func(s string) string { return signing.Printable(s, most) })
 	}
 	checkpoint := note(tb, shared, 7, "root")
 	return rapid.Custom(func(t *rapid.T) Receipt {
@@ -199,14 +199,6 @@ func TestRoundTrip(t *testing.T) {
 			t.Fatalf("%+v became %+v, %v", r, got, err)
 		}
 	})
-}
-
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{"a\nb\tc": "a b c", "\x1b[31m": "?[31m", "\xff": "?", "ääää": "ää", "": ""} {
-		if got := Printable(in, 5); got != want {
-			t.Errorf("%q became %q, want %q", in, got, want)
-		}
-	}
 }
 
 // FuzzReceipt: what is read is written the same.

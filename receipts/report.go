@@ -169,7 +169,7 @@ func (r *Report) JSON(w io.Writer) error {
 }
 
 func (r *Report) doc() reportDoc {
-	d := reportDoc{APIVersion: "airlock.example/v1", Kind: "AuditReport", Feed: r.Feed.String(), Lineage: r.Lineage, Checkpoint: r.Note, Made: Timestamp(r.Made),
+	d := reportDoc{APIVersion: "airlock.example/v1", Kind: "AuditReport", Feed: r.Feed.String(), Lineage: r.Lineage, Checkpoint: r.Note, Made: signing.FormatTime(r.Made),
 		Since: OptionalTime(r.Since), Until: OptionalTime(r.Until), Clean: len(r.Findings) == 0, Sources: []sourceDoc{}, Findings: []findingDoc{}}
 	for _, s := range r.Sources {
 		d.Sources = append(d.Sources, sourceDoc{s.ID.String(), s.Epoch, s.Lineage})

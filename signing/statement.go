@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"airlock/storage"
 )
@@ -150,7 +149,7 @@ func (s Statement) check() error {
 	if _, ok := kindOf(s.Kind.PredicateType()); !ok {
 		return fmt.Errorf("statement: kind %.60q: want 1 to 40 of a-z and \"-\"", s.Kind)
 	}
-	if n := len(s.SubjectName); n == 0 || n > 512 || strings.ContainsFunc(s.SubjectName, notPrintable) {
+	if s.SubjectName == "" || CheckText(s.SubjectName, 512) != nil {
 		return fmt.Errorf("statement: subject name %.80q: want 1 to 512 printable bytes", s.SubjectName)
 	}
 	if len(s.Predicate) == 0 || s.Predicate[0] != '{' {
@@ -158,9 +157,6 @@ func (s Statement) check() error {
 	}
 	return nil
 }
-
-// notPrintable finds what could move a terminal's cursor or turn its text.
-func notPrintable(r rune) bool { return !unicode.IsPrint(r) }
 
 // ID names a statement: the SHA-256 of its pre-authentication encoding.
 type ID storage.Digest

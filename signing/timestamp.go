@@ -137,8 +137,8 @@ func (t *Authorities) leaf(tok *token) (stampLeaf, error) {
 		t.mu.Unlock()
 	}
 	if !l.holds(tok.info) {
-		return l, fmt.Errorf("says %s, and the certificates are valid from %s to %s", tok.info.time.Format(time.RFC3339),
-			l.from.Format(time.RFC3339), l.to.Format(time.RFC3339))
+		return l, fmt.Errorf("says %s, and the certificates are valid from %s to %s", FormatTime(tok.info.time),
+			FormatTime(l.from), FormatTime(l.to))
 	}
 	// RFC 3161, section 2.4.2: the token names its signer, which is the one found.
 	if !bytes.Equal(l.cert.RawIssuer, tok.issuer) || l.cert.SerialNumber.Cmp(tok.serial) != 0 {

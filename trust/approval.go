@@ -104,17 +104,17 @@ func (p Approval) check() error {
 	if p.Key.IsZero() {
 		return errors.New("key is missing")
 	}
-	if !isText(p.Comment, maxComment) {
-		return fmt.Errorf("comment: want at most %d printable bytes", maxComment)
+	if err := signing.CheckText(p.Comment, maxComment); err != nil {
+		return fmt.Errorf("comment: %w", err)
 	}
 	if bound := p.Feed != ""; bound != (p.Epoch != 0) || bound != (p.Lineage != nil) {
 		return errors.New("epoch, feed and lineage: want all of them, or none in an approval that is for files alone")
 	}
-	made, err := parseStamp(p.Time)
+	made, err := signing.ParseTime(p.Time)
 	if err != nil {
 		return fmt.Errorf("time: %w", err)
 	}
-	expires, err := parseStamp(p.Expires)
+	expires, err := signing.ParseTime(p.Expires)
 	if err != nil {
 		return fmt.Errorf("expires: %w", err)
 	}
@@ -122,15 +122,6 @@ func (p Approval) check() error {
 		return fmt.Errorf("expires on %s, before it was made on %s", p.Expires, p.Time)
 	}
 	return nil
-}
-
-// parseStamp reads a time in its one spelling.
-func parseStamp(s string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, s)
-	if err != nil || stamp(t) != s {
-		return t, fmt.Errorf("%.40q: want a time such as 2027-12-31T23:59:59Z", s)
-	}
-	return t, nil
 }
 
 // Approved is an approval whose signature fits the key that came along. Whose
@@ -167,7 +158,7 @@ func OpenApproval(a signing.Attestation) (Approved, error) {
 	if err != nil {
 		return deny(Malformed, "form", err)
 	}
-	expires, _ := parseStamp(p.Expires) // checked with the rest
+	expires, _ := signing.ParseTime(p.Expires) // checked with the rest
 	if key := signing.KeyThumbprint(cert); p.Key != key {
 		return deny(Malformed, "form", fmt.Errorf("is signed by key %s, and says %s", key, p.Key))
 	}

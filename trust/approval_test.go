@@ -124,7 +124,7 @@ func TestApprovalRoundTrip(t *testing.T) {
 		p := approvalOf(s.Approver, s.Lineage(), rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 300), idNumber), 1, 200).Draw(r, "ids")...)
 		p.Audience = append(p.Audience, rapid.SliceOfN(rapid.Map(rapid.IntRange(0, 9), lineageNumber), 0, 20).Draw(r, "audience")...)
 		p.Comment = rapid.StringMatching(`[ -~é]{0,100}`).Draw(r, "comment")
-		p.Expires = time.Unix(rapid.Int64Range(1_800_000_000, 4_000_000_000).Draw(r, "expires"), 0).UTC().Format(time.RFC3339)
+		p.Expires = signing.FormatTime(time.Unix(rapid.Int64Range(1_800_000_000, 4_000_000_000).Draw(r, "expires"), 0))
 		st, err := p.Statement()
 		if err != nil {
 			r.Fatal(err)

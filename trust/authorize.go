@@ -148,11 +148,9 @@ func (p *Policy) stale(alive, now time.Time) string {
 		return fmt.Sprintf("needs a sign of life of %s, its holdings, not older than %s, and has seen none", p.Space, p.MaxAge)
 	case age > time.Duration(p.MaxAge):
 		return fmt.Sprintf("the last sign of life of %s, its holdings of %s, is %s old, at most %s is allowed",
-			p.Space, stamp(alive), Duration(age.Round(time.Minute)), p.MaxAge)
+			p.Space, signing.FormatTime(alive), Duration(age.Round(time.Minute)), p.MaxAge)
 	case age < -MaxAhead:
-		return fmt.Sprintf("the last sign of life of %s is of %s, and this machine's clock says %s", p.Space, stamp(alive), stamp(now))
+		return fmt.Sprintf("the last sign of life of %s is of %s, and this machine's clock says %s", p.Space, signing.FormatTime(alive), signing.FormatTime(now))
 	}
 	return ""
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"filippo.io/age"
 
@@ -70,7 +69,7 @@ func (id *Identity) checkLeaves() error {
 			return fmt.Errorf("leaves[%d]: key %s is used twice", i, key)
 		}
 		seen[key] = true
-		if leaf.Person == "" || !isText(leaf.Person, 200) {
+		if leaf.Person == "" || signing.CheckText(leaf.Person, 200) != nil {
 			return fmt.Errorf("leaves[%d].person: want 1 to 200 printable bytes", i)
 		}
 	}
@@ -99,7 +98,7 @@ func (id *Identity) checkRevocations() error {
 	}
 	seen := map[storage.Digest]bool{}
 	for i, r := range id.Revocations {
-		if r.Key.IsZero() || seen[r.Key] || !isText(r.Reason, 500) || len(r.Since) > maxRevocations {
+		if r.Key.IsZero() || seen[r.Key] || signing.CheckText(r.Reason, 500) != nil || len(r.Since) > maxRevocations {
 			return fmt.Errorf("revocations[%d]: want a key, once, a printable reason of at most 500 bytes and at most %d feeds", i, maxRevocations)
 		}
 		seen[r.Key] = true
@@ -137,7 +136,7 @@ func (id *Identity) checkSince(since []RevokedFrom) error {
 func checkIssuer(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.String() != s || u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
-		strings.ContainsAny(s, "?#") || strings.ToLower(u.Host) != u.Host || !isText(s, 200) {
+		strings.ContainsAny(s, "?#") || strings.ToLower(u.Host) != u.Host || signing.CheckText(s, 200) != nil {
 		return fmt.Errorf("issuer %.80q: want an https URL of at most 200 bytes, host and path alone", s)
 	}
 	return nil
@@ -170,10 +169,4 @@ func ParseRecipient(s string) (age.Recipient, error) {
 		return nil, fmt.Errorf("encryption %.80q: want a native age recipient", s)
 	}
 	return r, nil
-}
-
-// isText reports whether s is printable, so that showing it moves no cursor
-// and turns no text around, and not longer than limit bytes.
-func isText(s string, limit int) bool {
-	return len(s) <= limit && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -10,6 +10,7 @@ import (
 
 	"gopkg.in/yaml.v3"
 
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -81,7 +82,7 @@ func (a ApprovalRule) check() error {
 	// One key under two names would be asked once and counted twice.
 	names, keys := map[string]bool{}, map[storage.Digest]bool{}
 	for _, p := range a.Persons {
-		if strings.TrimSpace(p.Name) == "" || !isText(p.Name, 200) || p.Key.IsZero() || keys[p.Key] {
+		if strings.TrimSpace(p.Name) == "" || signing.CheckText(p.Name, 200) != nil || p.Key.IsZero() || keys[p.Key] {
 			return fmt.Errorf("person %.80q: want a printable name of at most 200 bytes and a key, each key once", p.Name)
 		}
 		names[personID(p.Name)], keys[p.Key] = true, true

@@ -3,6 +3,8 @@ package trust
 import (
 	"fmt"
 	"time"
+
+	"airlock/signing"
 )
 
 // Scan is the verdict of a scanner that ran here: about a manifest, which names
@@ -24,7 +26,7 @@ func (s Scan) String() string {
 	if s.Said != "" {
 		said = ": " + s.Said
 	}
-	return fmt.Sprintf("%s on %s%s", verdict, stamp(s.Time), said)
+	return fmt.Sprintf("%s on %s%s", verdict, signing.FormatTime(s.Time), said)
 }
 
 // ScanRequired is what Policy.Scan may say.

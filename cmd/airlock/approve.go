@@ -13,6 +13,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -133,7 +134,7 @@ func (a *app) approve(ctx context.Context, name string, packages []string, o app
 // approval reads the flags: all of an approval but what it approves.
 func (a *app) approval(o approveOptions) (trust.Approval, error) {
 	now := a.now()
-	p := trust.Approval{Comment: o.comment, Time: stamp(now)}
+	p := trust.Approval{Comment: o.comment, Time: signing.FormatTime(now)}
 	until, err := parseUntil(o.until, now)
 	if err != nil {
 		return p, err
@@ -141,12 +142,10 @@ func (a *app) approval(o approveOptions) (trust.Approval, error) {
 	if !until.After(now) {
 		return p, usage("--until %s is over", "say a day to come, such as "+now.AddDate(0, 1, 0).Format(time.DateOnly), o.until)
 	}
-	p.Expires = stamp(until)
+	p.Expires = signing.FormatTime(until)
 	p.Audience, err = a.lineages(o.audience)
 	return p, err
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // parseUntil reads a day, which counts to its end, or a number of days.
 func parseUntil(s string, now time.Time) (time.Time, error) {

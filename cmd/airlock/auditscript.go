@@ -12,6 +12,7 @@ import (
 	"text/template"
 
 	"airlock/receipts"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -30,7 +31,7 @@ var (
 // SHA256SUMS: there is no file of which a byte can change unnoticed but check.sh
 // itself, which it returns.
 func (e *evidence) script(report *receipts.Report) ([]byte, error) {
-	about := map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(report.Feed.Space), "Origin": e.back.state.Checkpoint().Origin, "Receipts": len(report.Receipts), "Made": receipts.Timestamp(report.Made)}
+	about := map[string]any{"Space": report.Feed.Space.String(), "File": spaceFile(report.Feed.Space), "Origin": e.back.state.Checkpoint().Origin, "Receipts": len(report.Receipts), "Made": signing.FormatTime(report.Made)}
 	var text, script bytes.Buffer
 	if err := evidenceTemplate.Execute(&text, about); err != nil {
 		return nil, err

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"airlock/bundle"
+	"airlock/signing"
 )
 
 // createdDoc is what bundle create shows.
@@ -47,7 +47,7 @@ func (m *maker) describe(plan *bundle.Plan) createdDoc {
 	d := createdDoc{For: m.bundle.Audience.Space, Lineage: m.bundle.Audience.Lineage.String(), Expires: plan.Document.Expires, KeyVersion: m.keyVersion, KeyProblem: m.keyProblem, Base: m.base, LeftOut: plan.LeftOut, Clean: m.clean,
 		Bytes: plan.Bytes(), SurvivesLoss: plan.SurvivesLoss(), DryRun: m.options.dryRun, out: m.options.out, full: m.options.full}
 	if m.keyVersion > 0 {
-		d.KeyAsOf = m.keyAsOf.UTC().Format(time.RFC3339)
+		d.KeyAsOf = signing.FormatTime(m.keyAsOf)
 	}
 	for i, s := range plan.Document.Feeds {
 		doc := sliceDoc{Feed: s.Feed.String(), From: s.From, To: s.To, Packages: []string{}}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -49,7 +50,7 @@ func (m *maker) age() {
 		m.keyAsOf, ends = latest(m.keyAsOf, cert.NotBefore), latest(ends, cert.NotAfter)
 	}
 	if m.base != nil {
-		if said, err := time.Parse(time.RFC3339, m.base.Time); err == nil {
+		if said, err := signing.ParseTime(m.base.Time); err == nil {
 			m.keyAsOf = latest(m.keyAsOf, said)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -37,7 +38,7 @@ func (m *maker) scans(ctx context.Context, f bundle.Feed, rows []feed.Row) ([]bu
 			return nil, &failure{code: exitUntrusted, what: fmt.Sprintf("%s: the scanner here %s; nothing was written", shownRef(row.Ref), v),
 				hint: "withdraw it, or leave it out with --kind, --name or --version-mask; if the scanner erred, say --rescan"}
 		}
-		out = append(out, bundle.Scan{Manifest: row.Manifest, Said: v.Said, Time: stamp(v.Time)})
+		out = append(out, bundle.Scan{Manifest: row.Manifest, Said: v.Said, Time: signing.FormatTime(v.Time)})
 	}
 	m.clean += len(out)
 	return out, nil

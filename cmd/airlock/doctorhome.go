@@ -133,7 +133,7 @@ func leafDates(l trust.Leaf, now time.Time) finding {
 	switch {
 	case now.Before(from):
 		f.Result, f.Next = checkFail, "set the clock right"
-		f.Detail = fmt.Sprintf("that of %s is valid from %s on, which is later than now", l.Person, from.UTC().Format(time.RFC3339))
+		f.Detail = fmt.Sprintf("that of %s is valid from %s on, which is later than now", l.Person, signing.FormatTime(from))
 	case now.After(to):
 		f.Result, f.Next = checkFail, over+renew
 		f.Detail = fmt.Sprintf("that of %s ended on %s", l.Person, day(to))
@@ -211,16 +211,16 @@ var oldest = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 func (c *checkup) clock() {
 	now := c.now()
 	if now.Before(oldest) {
-		c.say(checkFail, "clock", "set the clock right", "it says %s", now.UTC().Format(time.RFC3339))
+		c.say(checkFail, "clock", "set the clock right", "it says %s", signing.FormatTime(now))
 		return
 	}
 	states, _ := c.followedFeeds() // state told of its errors
 	for _, s := range states {
 		if s.SeenAt.After(now.Add(5 * time.Minute)) {
 			c.say(checkFail, "clock", "set the clock right", "it says %s, and feed %s was seen at %s",
-				now.UTC().Format(time.RFC3339), s.ID, s.SeenAt.UTC().Format(time.RFC3339))
+				signing.FormatTime(now), s.ID, signing.FormatTime(s.SeenAt))
 			return
 		}
 	}
-	c.ok("clock", "%s", now.UTC().Format(time.RFC3339))
+	c.ok("clock", "%s", signing.FormatTime(now))
 }

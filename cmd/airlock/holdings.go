@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -127,7 +126,7 @@ func (a *app) teller(ctx context.Context, dryRun bool, passphrase home.Ask) (*te
 	if err != nil {
 		return nil, err
 	}
-	t := &teller{app: a, home: h, own: own, time: a.now().UTC().Format(time.RFC3339)}
+	t := &teller{app: a, home: h, own: own, time: signing.FormatTime(a.now())}
 	t.doc = holdingsDoc{Space: own.Space().String(), Lineage: own.Lineage().String(), Time: t.time, Said: []saidDoc{}, DryRun: dryRun}
 	if t.state, err = h.State(ctx); err != nil || dryRun {
 		return t, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"airlock/feed"
 	"airlock/internal/apply"
@@ -30,7 +29,7 @@ func (i *inspection) policy(ctx context.Context) error {
 			return err
 		}
 		if !alive.IsZero() {
-			i.doc.Feeds[n].Alive = alive.UTC().Format(time.RFC3339)
+			i.doc.Feeds[n].Alive = signing.FormatTime(alive)
 		}
 		if alive.After(evidence.Alive) {
 			evidence.Alive = alive

@@ -35,12 +35,12 @@ const receiptsOff = "off"
 // would be about.
 func (o *receiptOptions) check() error {
 	for name, text := range map[string]string{"environment": o.environment, "by": o.by} {
-		if receipts.Printable(text, receipts.MaxText) != text {
-			return usage("--%s %.60q is not printable text of at most %d bytes", "say it shorter, on one line", name, text, receipts.MaxText)
+		if err := signing.CheckText(text, receipts.MaxText); err != nil {
+			return usage("--%s %w", "say it shorter, on one line", name, err)
 		}
 	}
 	for _, t := range o.targets {
-		if t == "" || receipts.Printable(t, receipts.MaxTarget) != t {
+		if t == "" || signing.CheckText(t, receipts.MaxTarget) != nil {
 			return usage("--target %.60q is not printable text of 1 to %d bytes", "say it shorter, on one line", t, receipts.MaxTarget)
 		}
 	}

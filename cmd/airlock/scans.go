@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"airlock/feed"
-	"airlock/receipts"
+	"airlock/signing"
 )
 
 // scanDoc is what a scanner of this home said of a package.
@@ -37,7 +37,7 @@ func (o *opened) scans(row feed.Row) ([]scanDoc, error) {
 	all, err := scans(row.Manifest)
 	var docs []scanDoc
 	for _, s := range all {
-		d := scanDoc{Verdict: verdictRefused, Command: s.Command, Time: receipts.Timestamp(s.Time), Said: s.Said}
+		d := scanDoc{Verdict: verdictRefused, Command: s.Command, Time: signing.FormatTime(s.Time), Said: s.Said}
 		if s.Clean {
 			d.Verdict = verdictClean
 		}

@@ -15,6 +15,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -189,7 +190,7 @@ func (a *app) statesNamed(names []string) ([]*feed.State, error) {
 }
 
 func describeStatus(ctx context.Context, h *home.Home, s *feed.State, now time.Time) (statusDoc, error) {
-	d := statusDoc{Feed: s.ID.String(), Seen: s.Edge.Size(), Root: s.Edge.Root().String(), SeenAt: s.SeenAt.UTC().Format(time.RFC3339),
+	d := statusDoc{Feed: s.ID.String(), Seen: s.Edge.Size(), Root: s.Edge.Root().String(), SeenAt: signing.FormatTime(s.SeenAt),
 		Source: -1, TrustUntil: "no end"}
 	t, err := h.Trusted(s.ID.Space)
 	switch {
@@ -202,7 +203,7 @@ func describeStatus(ctx context.Context, h *home.Home, s *feed.State, now time.T
 	}
 	alive, err := h.Alive(ctx, s.Lineage, s.ID)
 	if !alive.IsZero() {
-		d.Alive = alive.UTC().Format(time.RFC3339)
+		d.Alive = signing.FormatTime(alive)
 	}
 	return d, err
 }

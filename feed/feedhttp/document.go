@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"time"
-	"unicode"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -184,18 +183,7 @@ func (d *document) checkTexts() error {
 
 // clean makes a text of another's fit to be shown on a terminal.
 func clean(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
-	}
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return '?'
-		}
-		return r
-	}, s)
+	return signing.Printable(s, maxText)
 }
 
 func checkRefs(refs []storage.Ref) error {

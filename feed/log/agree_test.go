@@ -139,7 +139,7 @@ func (c *chronicle) statement(heads map[string]*signing.ID) (feedtest.Signed, st
 		st, err := w.Statement(state.Manifest)
 		return c.a.Sign(leaf, st, err), name
 	}
-	at := time.Unix(c.rnd.Int64N(1<<31), 0).UTC().Format(time.RFC3339)
+	at := signing.FormatTime(time.Unix(c.rnd.Int64N(1<<31), 0))
 	return c.a.Draft(leaf, ref, files, func(p *feed.Publication) { p.Previous, p.Time = previous, at }), name
 }
 

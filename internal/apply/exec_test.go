@@ -308,7 +308,7 @@ func TestTail(t *testing.T) {
 	if got := w.String(); len(got) != MaxOutput+len("…") || !strings.HasPrefix(got, "…") {
 		t.Errorf("%d bytes are kept", len(got))
 	}
-	if got := lastLine(w.String()); got != " [31mthe end" {
+	if got := lastLine(w.String()); got != "?[31mthe end" {
 		t.Errorf("last line %q", got)
 	}
 	_, _ = w.Write(bytes.Repeat([]byte("y"), 2*MaxOutput))

@@ -56,7 +56,7 @@ func (e *Exec) Failures(ctx context.Context, id feed.ID) ([]Failure, error) {
 	}
 	var out []Failure
 	for _, d := range r.doc.Failed {
-		when, err := time.Parse(time.RFC3339, d.When)
+		when, err := signing.ParseTime(d.When)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.key, err)
 		}
@@ -144,7 +144,7 @@ func (r *record) set(name string, it *Item) {
 func (r *record) fail(a Action, why error, now time.Time) {
 	d := failureDoc{
 		Index: a.Row.Index, Kind: a.Ref.Kind, Name: a.Ref.Name, Op: a.Op, Version: a.Ref.Version,
-		When: now.UTC().Format(time.RFC3339), Why: lastLine(why.Error()),
+		When: signing.FormatTime(now), Why: lastLine(why.Error()),
 	}
 	r.apply(nameOf(a.Ref), func(r *record) { r.failures[nameOf(a.Ref)] = d })
 }
@@ -204,7 +204,7 @@ func (r *record) format(now time.Time) ([]byte, error) {
 	slices.SortFunc(doc.Failed, func(a, b failureDoc) int {
 		return strings.Compare(a.Kind+"/"+a.Name, b.Kind+"/"+b.Name)
 	})
-	doc.When = now.UTC().Format(time.RFC3339)
+	doc.When = signing.FormatTime(now)
 	r.doc = doc
 	_, target, _ := strings.Cut(r.key, doc.Feed.String()+"/")
 	return format(execDoc{Format: execFormat, Record: doc, Target: target})

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"airlock/feed"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -197,15 +197,10 @@ func tee(keep, pass io.Writer) io.Writer {
 
 // lastLine returns the last line with something on it, printable and short.
 func lastLine(output string) string {
-	lines := strings.Split(strings.TrimSpace(strings.ToValidUTF8(output, "?")), "\n")
-	line := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.TrimSpace(lines[len(lines)-1]))
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	line, end := strings.TrimSpace(lines[len(lines)-1]), ""
 	if len(line) > 200 {
-		line = strings.ToValidUTF8(line[:200], "") + "…"
+		end = "…"
 	}
-	return line
+	return signing.Printable(line, 200) + end
 }

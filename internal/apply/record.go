@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -110,7 +109,7 @@ func compareDocs(a, b itemDoc) int {
 // check refuses a record that would lead anywhere but into its own place: it
 // lies where others may write.
 func (d feedDoc) check() error {
-	if _, err := time.Parse(time.RFC3339, d.When); err != nil {
+	if _, err := signing.ParseTime(d.When); err != nil {
 		return fmt.Errorf("feed %s: when: %w", d.Feed, err)
 	}
 	for i, it := range d.Items {

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"airlock/feed"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -124,7 +124,7 @@ func (s *stager) docs() (docs []feedDoc) {
 		doc.setItems(s.dated(p.items))
 		doc.setHead(p.To)
 		if doc.When == "" || slices.ContainsFunc(p.Plan, Action.changes) {
-			doc.When = s.dir.now().UTC().Format(time.RFC3339)
+			doc.When = signing.FormatTime(s.dir.now())
 		}
 		docs = append(docs, doc)
 	}

@@ -64,7 +64,7 @@ func (a *author) batch(ctx context.Context, packages []pkg) (feed.Batch, error) 
 // publication is the unsigned statement, which becomes the head of its name.
 func (a *author) publication(heads map[string]signing.ID, p pkg, manifest storage.Digest, size int) (signing.Statement, error) {
 	pub := feed.Publication{Epoch: 1, Feed: a.id, Kind: "file", Lineage: a.own.Lineage(), ManifestSize: int64(size),
-		Name: p.name, Time: time.Now().UTC().Format(time.RFC3339), Title: "entry", Version: p.version}
+		Name: p.name, Time: signing.FormatTime(time.Now()), Title: "entry", Version: p.version}
 	if head, ok := heads[p.name]; ok {
 		pub.Previous = &head
 	}

@@ -142,7 +142,7 @@ func (r *receiver) receipt(seen *feed.State, row feed.Row) (signing.Statement, e
 	r.number++
 	st, err := receipts.Receipt{By: "receiver", Checkpoint: string(seen.Note), Environment: "production", Epoch: 1, Feed: r.feed,
 		Instance: "00112233445566778899aabbccddeeff", Lineage: r.own.Lineage(), Number: r.number, Operation: "add", Outcome: receipts.Applied,
-		Previous: r.last, Targets: []string{"/srv/airlock"}, Time: receipts.Timestamp(time.Now()), Manifest: row.Manifest,
+		Previous: r.last, Targets: []string{"/srv/airlock"}, Time: signing.FormatTime(time.Now()), Manifest: row.Manifest,
 		Publication: receipts.Publication{Epoch: seen.Epoch, Feed: seen.ID, Kind: row.Ref.Kind, Lineage: seen.Lineage, Name: row.Ref.Name, Statement: row.ID, Version: row.Ref.Version}}.Statement()
 	if err != nil {
 		return st, err

@@ -52,7 +52,7 @@ func (h *Home) AliveBy(ctx context.Context, f *feed.Follower, s *feed.State, now
 }
 
 func (a aliveDoc) when() time.Time {
-	t, _ := time.Parse(time.RFC3339, a.Time) // checked by loadAlive; none gives zero
+	t, _ := signing.ParseTime(a.Time) // checked by loadAlive; none gives zero
 	return t
 }
 
@@ -74,7 +74,7 @@ func (h *Home) loadAlive(ctx context.Context, lineage trust.Lineage, id feed.ID)
 		err = &storage.FormatError{Where: key, Got: a.Format, Want: aliveFormat}
 	}
 	if err == nil {
-		_, err = time.Parse(time.RFC3339, a.Time)
+		_, err = signing.ParseTime(a.Time)
 	}
 	if err != nil {
 		return aliveDoc{}, "", fmt.Errorf("%s: %w", key, err)

@@ -6,6 +6,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedtest"
+	"airlock/signing"
 )
 
 // TestAlive reads signs of life from a feed: the newest counts, none moves the
@@ -26,7 +27,7 @@ func TestAlive(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := open(t, h.path).Alive(t.Context(), a.Space.Lineage(), a.ID)
-		if err != nil || want == "" && !got.IsZero() || want != "" && got.Format(time.RFC3339) != want {
+		if err != nil || want == "" && !got.IsZero() || want != "" && signing.FormatTime(got) != want {
 			t.Errorf("alive %v, %v; want %q", got, err, want)
 		}
 	}
@@ -36,7 +37,7 @@ func TestAlive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tape.Add(a.Holdings(at.Format(time.RFC3339), c))
+		tape.Add(a.Holdings(signing.FormatTime(at), c))
 	}
 	learn("")
 	say(now.Add(-48 * time.Hour))

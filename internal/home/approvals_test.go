@@ -23,7 +23,7 @@ var approvalsNow = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 func approval(t *testing.T, by *signing.Signer, receiver trust.Lineage, n int, expires time.Time) trust.Approved {
 	t.Helper()
 	p := trust.Approval{Approves: []signing.ID{signing.ID(storage.DigestOf([]byte(fmt.Sprint(n))))}, Audience: []trust.Lineage{receiver},
-		Expires: expires.Format(time.RFC3339), Key: keyOf(t, by), Time: "2026-01-01T00:00:00Z"}
+		Expires: signing.FormatTime(expires), Key: keyOf(t, by), Time: "2026-01-01T00:00:00Z"}
 	st, err := p.Statement()
 	if err != nil {
 		t.Fatal(err)

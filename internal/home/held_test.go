@@ -10,6 +10,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedtest"
+	"airlock/signing"
 )
 
 // TestHeld keeps what a Space said last that it holds: nothing older comes in its
@@ -37,7 +38,7 @@ func TestHeld(t *testing.T) {
 			return
 		}
 		account, _, opened := feed.OpenHoldings(f.View.History(), att, document)
-		if err != nil || opened != nil || account.Time != want.Format(time.RFC3339) {
+		if err != nil || opened != nil || account.Time != signing.FormatTime(want) {
 			t.Errorf("got %+v, %v, %v; want those of %v", account, err, opened, want)
 		}
 	}
@@ -47,7 +48,7 @@ func TestHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tape.Add(a.Holdings(at.Format(time.RFC3339), c))
+		tape.Add(a.Holdings(signing.FormatTime(at), c))
 	}
 	learn(time.Time{})
 	say(feedtest.Now)

@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"airlock/signing"
 	"airlock/storage"
@@ -120,7 +118,7 @@ func (h *Home) KeepScan(manifest storage.Digest, s trust.Scan) error {
 func formatScans(manifest storage.Digest, scans []trust.Scan) ([]byte, error) {
 	doc := scansDoc{Format: scansFormat, Manifest: manifest, Scans: []scanDoc{}}
 	for _, s := range scans {
-		d := scanDoc{Command: s.Command, Said: s.Said, Time: s.Time.UTC().Format(time.RFC3339), Verdict: refusedVerdict}
+		d := scanDoc{Command: s.Command, Said: s.Said, Time: signing.FormatTime(s.Time), Verdict: refusedVerdict}
 		if s.Clean {
 			d.Verdict = cleanVerdict
 		}
@@ -173,28 +171,24 @@ func (d scanDoc) scan() (trust.Scan, error) {
 	if err := CheckScanner(d.Command); err != nil {
 		return s, err
 	}
-	if !printable(d.Said, maxSaid) {
-		return s, fmt.Errorf("said: want at most %d printable bytes", maxSaid)
+	if err := signing.CheckText(d.Said, maxSaid); err != nil {
+		return s, fmt.Errorf("said: %w", err)
 	}
 	if d.Verdict != cleanVerdict && d.Verdict != refusedVerdict {
 		return s, fmt.Errorf("verdict %.40q, want %s or %s", d.Verdict, cleanVerdict, refusedVerdict)
 	}
 	var err error
-	if s.Time, err = time.Parse(time.RFC3339, d.Time); err == nil && s.Time.UTC().Format(time.RFC3339) != d.Time {
-		err = fmt.Errorf("time %.40q: want UTC, to the second", d.Time)
+	if s.Time, err = signing.ParseTime(d.Time); err != nil {
+		return s, fmt.Errorf("time: %w", err)
 	}
-	return s, err
+	return s, nil
 }
 
 // CheckScanner refuses command lines that are not kept: each verdict goes with
 // the one that gave it.
 func CheckScanner(command string) error {
-	if strings.TrimSpace(command) == "" || !printable(command, MaxScanner) {
+	if strings.TrimSpace(command) == "" || signing.CheckText(command, MaxScanner) != nil {
 		return fmt.Errorf("command %.60q: want one line of at most %d printable bytes", command, MaxScanner)
 	}
 	return nil
-}
-
-func printable(s string, limit int) bool {
-	return len(s) <= limit && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }

@@ -78,7 +78,7 @@ func (h *Home) NoteTaken(ctx context.Context, bundle storage.Digest, feeds []fee
 		known := len(t.Feeds)
 		for _, id := range feeds {
 			if _, ok := t.Of(id); !ok {
-				t.Feeds = append(t.Feeds, TakenFeed{id, now.UTC().Format(time.RFC3339)})
+				t.Feeds = append(t.Feeds, TakenFeed{id, signing.FormatTime(now)})
 			}
 		}
 		if len(t.Feeds) == known {

@@ -9,6 +9,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/receipts"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -122,8 +123,8 @@ func (c Context) Receipts(facts []Fact) []receipts.Receipt {
 	for i, f := range facts {
 		r := receipts.Receipt{
 			By: c.By, Bundle: c.Bundle, Checkpoint: string(c.Acted.Note), Environment: c.Environment, Epoch: c.Own.Epoch, Feed: c.Own.Feed,
-			Lineage: c.Own.Lineage, Log: c.Log, Outcome: f.Outcome, Reason: receipts.Printable(f.Reason, receipts.MaxReason), Targets: c.Targets,
-			Time: receipts.Timestamp(c.Now), Manifest: f.Manifest,
+			Lineage: c.Own.Lineage, Log: c.Log, Outcome: f.Outcome, Reason: signing.Printable(f.Reason, receipts.MaxReason), Targets: c.Targets,
+			Time: signing.FormatTime(c.Now), Manifest: f.Manifest,
 			Publication: receipts.Publication{Epoch: c.Acted.Epoch, Feed: c.Acted.ID, Kind: f.Ref.Kind, Lineage: c.Acted.Lineage, Name: f.Ref.Name,
 				Statement: f.Row.ID, Version: f.Ref.Version},
 		}

@@ -85,7 +85,7 @@ func (d *draft) add(p Package, now time.Time) {
 		d.object(c)
 	}
 	pub := feed.Publication{Epoch: d.epoch, Feed: d.feed, Kind: p.Ref.Kind, Lineage: d.lineage, ManifestSize: int64(len(p.Manifest)),
-		Name: p.Ref.Name, Time: timestamp(now), Title: p.Title, Urgent: p.Urgent, Version: p.Ref.Version}
+		Name: p.Ref.Name, Time: signing.FormatTime(now), Title: p.Title, Urgent: p.Urgent, Version: p.Ref.Version}
 	d.statements = append(d.statements, unsigned{p.Ref, func(previous *signing.ID) (signing.Statement, error) {
 		pub.Previous = previous
 		return pub.Statement(p.Digest)
@@ -95,14 +95,12 @@ func (d *draft) add(p Package, now time.Time) {
 // withdraw adds the withdrawal of a version.
 func (d *draft) withdraw(row feed.Row, reason string, now time.Time) {
 	w := feed.Withdrawal{Epoch: d.epoch, Feed: d.feed, Kind: row.Ref.Kind, Lineage: d.lineage, Name: row.Ref.Name,
-		Reason: reason, Time: timestamp(now), Version: row.Ref.Version}
+		Reason: reason, Time: signing.FormatTime(now), Version: row.Ref.Version}
 	d.statements = append(d.statements, unsigned{row.Ref, func(previous *signing.ID) (signing.Statement, error) {
 		w.Previous = previous
 		return w.Statement(row.Manifest)
 	}})
 }
-
-func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // write writes the statements out, each naming the one before it.
 func (d *draft) write() ([]signing.Statement, error) {

@@ -102,7 +102,7 @@ func (c *Client) stamp(ctx context.Context, message []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: answers another request", signing.ErrTimestamp)
 	}
 	if off := got.Time.Sub(c.Now()); off > slack || off < -slack {
-		return nil, fmt.Errorf("%w: says %s, a day or more from the clock here", signing.ErrTimestamp, got.Time.Format(time.RFC3339))
+		return nil, fmt.Errorf("%w: says %s, a day or more from the clock here", signing.ErrTimestamp, signing.FormatTime(got.Time))
 	}
 	return response, nil
 }
