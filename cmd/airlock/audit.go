@@ -100,10 +100,9 @@ func (a *app) audit(ctx context.Context, space string, o auditOptions) error {
 		if err := report.HTML(&page); err != nil {
 			return err
 		}
-		if err := writeWhole(o.html, &page); err != nil {
+		if err := a.writePage(o.html, page.Bytes()); err != nil {
 			return err
 		}
-		a.note("wrote %s", o.html)
 	}
 	if o.evidence != "" {
 		if err := r.writeEvidence(ctx, o, how, report); err != nil {

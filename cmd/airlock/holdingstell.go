@@ -106,10 +106,10 @@ func (t *teller) write(ctx context.Context, dir string, id feed.ID, account *fee
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(t.doc.Files[0], bytes.NewReader(document)); err != nil {
+	if err := t.app.writeOutput(t.doc.Files[0], bytes.NewReader(document)); err != nil {
 		return err
 	}
-	return writeWhole(t.doc.Files[1], bytes.NewReader(att.Bytes()))
+	return t.app.writeOutput(t.doc.Files[1], bytes.NewReader(att.Bytes()))
 }
 
 func (t *teller) describe(account *feed.Account) {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -40,23 +40,13 @@ func (a *app) exportIdentity(out string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.writeOutput(out, trust.FormatFile(history)); err != nil {
+	if err := a.writeOutput(out, bytes.NewReader(trust.FormatFile(history))); err != nil {
 		return err
 	}
 	if out != "" {
 		a.note("wrote %s; compare the lineage over another channel: %s", out, history.Lineage())
 	}
 	return nil
-}
-
-// writeOutput writes to a file, or to standard output where path is empty or
-// "-".
-func (a *app) writeOutput(path string, b []byte) error {
-	if path == "" || path == "-" {
-		_, err := a.out.Write(b)
-		return err
-	}
-	return os.WriteFile(path, b, 0o644)
 }
 
 func (a *app) showIdentity(args []string) error {

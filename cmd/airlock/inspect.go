@@ -11,6 +11,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -158,10 +159,13 @@ func (a *app) inspect(ctx context.Context, paths []string, o inspectOptions) err
 		return err
 	}
 	if o.html != "" {
-		if err := i.doc.writeHTML(o.html, a.now()); err != nil {
+		page, err := i.doc.html(a.now())
+		if err == nil {
+			err = a.writePage(o.html, page)
+		}
+		if err != nil {
 			return err
 		}
-		a.note("wrote %s", o.html)
 	}
 	return verdict
 }
@@ -273,7 +277,7 @@ func (i *inspection) describe(ctx context.Context) error {
 
 // ago is for people: how long ago something was said.
 func ago(text string, now time.Time) string {
-	t, err := time.Parse(time.RFC3339, text)
+	t, err := signing.ParseTime(text)
 	if err != nil {
 		return text
 	}

@@ -8,6 +8,8 @@ import (
 	"html/template"
 	"regexp"
 	"time"
+
+	"airlock/signing"
 )
 
 // inspectPage is the report as one file. Everything that a bundle says is
@@ -29,7 +31,7 @@ func pagePolicy(page string) string {
 func (d inspectDoc) html(now time.Time) ([]byte, error) {
 	t, err := template.New("inspect.html").Funcs(template.FuncMap{
 		"policy": func() string { return pagePolicy(inspectPage) },
-		"made":   func() string { return now.UTC().Format(time.RFC3339) },
+		"made":   func() string { return signing.FormatTime(now) },
 		"age":    func(text string) string { return ago(text, now) },
 		"size":   size,
 		"mark":   func(op string) string { return itemMarks[op] + changeMarks[op] },
@@ -43,12 +45,4 @@ func (d inspectDoc) html(now time.Time) ([]byte, error) {
 	var out bytes.Buffer
 	err = t.Execute(&out, d)
 	return out.Bytes(), err
-}
-
-func (d inspectDoc) writeHTML(path string, now time.Time) error {
-	page, err := d.html(now)
-	if err != nil {
-		return err
-	}
-	return writeWhole(path, bytes.NewReader(page))
 }

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -12,6 +17,7 @@ import (
 
 	"airlock/feed"
 	"airlock/receipts"
+	"airlock/storage"
 )
 
 // show writes data in the form that --format asks for: doc as JSON or YAML,
@@ -33,6 +39,59 @@ func (a *app) show(doc any, table func(w io.Writer)) error {
 	}
 	table(a.out)
 	return nil
+}
+
+// writeOutput writes what a command was asked for to a file, whole or not at all,
+// or to standard output where path is empty or "-". What is there and is no file,
+// such as a pipe or a device, is written to and never replaced; nor is what standard
+// output goes to already, such as /dev/stdout.
+func (a *app) writeOutput(path string, r io.Reader) error {
+	if path == "" || path == "-" {
+		_, err := io.Copy(a.out, r)
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if info, err := os.Stat(path); err == nil {
+		if a.isOut(info) {
+			return a.writeOutput("", r)
+		}
+		if !info.Mode().IsRegular() {
+			return writeInto(path, r)
+		}
+		mode &= info.Mode() // who could not read it cannot read what replaces it
+	}
+	if file, err := filepath.EvalSymlinks(path); err == nil {
+		path = file
+	}
+	return storage.ReplaceFrom(path, r, mode)
+}
+
+// writePage writes a report for a browser, and says so.
+func (a *app) writePage(path string, page []byte) error {
+	if err := a.writeOutput(path, bytes.NewReader(page)); err != nil {
+		return err
+	}
+	a.note("wrote %s", path)
+	return nil
+}
+
+// isOut reports whether a file is the one behind standard output.
+func (a *app) isOut(file fs.FileInfo) bool {
+	out, ok := a.out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := out.Stat()
+	return err == nil && os.SameFile(info, file)
+}
+
+func writeInto(path string, r io.Reader) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	return errors.Join(err, f.Close())
 }
 
 // columns writes rows under a header, aligned.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -74,5 +75,5 @@ func (a *app) receiptExport(ctx context.Context, space, entry, from, out string)
 	if err != nil {
 		return err
 	}
-	return a.writeOutput(out, b)
+	return a.writeOutput(out, bytes.NewReader(b))
 }

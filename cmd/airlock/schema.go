@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ of airlock agent, for editors and other tools. There are ` + strings.Join(kind.S
 			if !ok {
 				return usage("there is no schema of %.60q", "there are "+strings.Join(kind.Schemas(), ", "), args[0])
 			}
-			return a.writeOutput(out, b)
+			return a.writeOutput(out, bytes.NewReader(b))
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")

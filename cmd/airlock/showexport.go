@@ -1,11 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -54,7 +53,7 @@ func (a *app) export(ctx context.Context, at *opened, row feed.Row, o exportOpti
 		if err != nil {
 			return fmt.Errorf("%s: manifest: %w", row.Ref, err)
 		}
-		return a.writeOutput(o.out, b)
+		return a.writeOutput(o.out, bytes.NewReader(b))
 	}
 	return at.follower.Fetch(ctx, at.state, []feed.Row{row}, func(pkg *feed.Package) error {
 		return a.exportPayload(ctx, pkg, o)
@@ -85,11 +84,11 @@ func (a *app) exportAttestation(ctx context.Context, at *opened, row feed.Row, o
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(o.keyOut, file, 0o644); err != nil {
+		if err := a.writeOutput(o.keyOut, bytes.NewReader(file)); err != nil {
 			return err
 		}
 	}
-	return a.writeOutput(o.out, out)
+	return a.writeOutput(o.out, bytes.NewReader(out))
 }
 
 // exportPayload writes one file of a package. A file appears whole and
@@ -111,33 +110,15 @@ func (a *app) exportPayload(ctx context.Context, pkg *feed.Package, o exportOpti
 	}
 	defer r.Close()
 	name := fmt.Sprintf("%s: %s", pkg.Row.Ref, layers[i].Path)
-	if o.out == "" || o.out == "-" {
-		if _, err := io.Copy(a.out, r); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		return nil
-	}
 	to := o.out
 	if info, err := os.Stat(to); err == nil && info.IsDir() {
 		to = filepath.Join(to, path.Base(layers[i].Path))
 	}
-	if err := writeWhole(to, r); err != nil {
+	if err := a.writeOutput(to, r); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	a.note("wrote %s, %s, %s", to, size(layers[i].Size), layers[i].Digest)
+	if to != "" && to != "-" {
+		a.note("wrote %s, %s, %s", to, size(layers[i].Size), layers[i].Digest)
+	}
 	return nil
-}
-
-// writeWhole gives a file its name only once all of r was read without error.
-func writeWhole(to string, r io.Reader) error {
-	tmp, err := os.CreateTemp(filepath.Dir(to), ".airlock-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = io.Copy(tmp, r)
-	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), to)
 }

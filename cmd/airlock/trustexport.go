@@ -1,13 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,7 +50,7 @@ log's proof, without --insecure-ignore-tlog: say --tsa-certs.`,
 			if err != nil {
 				return err
 			}
-			return a.writeOutput(out, b)
+			return a.writeOutput(out, bytes.NewReader(b))
 		},
 	}
 	c.Flags().StringVar(&tsaCerts, "tsa-certs", "", "file with the roots of time authorities in PEM, for sigstore")
@@ -167,7 +167,7 @@ func sigstoreRoot(roots [][]byte, states []*feed.State, timers []*x509.Certifica
 	doc.TLogs = logs
 	for _, cert := range timers {
 		doc.TimestampAuthorities = append(doc.TimestampAuthorities, trustedTimer{Subject: map[string]string{"commonName": cert.Subject.CommonName},
-			CertChain: trustedChain{[]trustedCert{{cert.Raw}}}, ValidFor: map[string]any{"start": cert.NotBefore.UTC().Format(time.RFC3339)}})
+			CertChain: trustedChain{[]trustedCert{{cert.Raw}}}, ValidFor: map[string]any{"start": signing.FormatTime(cert.NotBefore)}})
 	}
 	b, err := json.MarshalIndent(doc, "", "  ")
 	return append(b, '\n'), err

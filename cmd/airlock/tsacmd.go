@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -102,9 +103,9 @@ it.`,
 				return err
 			}
 			if chain {
-				return a.writeOutput(out, id.Chain())
+				return a.writeOutput(out, bytes.NewReader(id.Chain()))
 			}
-			return a.writeOutput(out, id.RootPEM())
+			return a.writeOutput(out, bytes.NewReader(id.RootPEM()))
 		},
 	}
 	c.Flags().BoolVar(&chain, "chain", false, "write the authority's own certificate too")
