@@ -12,6 +12,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/agent"
 	"airlock/internal/home"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -85,7 +86,7 @@ func (r *subscriber) run(ctx, stop context.Context) {
 func (r *subscriber) settle(ctx context.Context, failed error) {
 	now := r.now()
 	if failed == nil {
-		r.state.Contact, r.state.Problem, r.state.Next = agent.Stamp(now), nil, ""
+		r.state.Contact, r.state.Problem, r.state.Next = signing.FormatTime(now), nil, ""
 		r.save(ctx)
 		return
 	}
@@ -93,7 +94,7 @@ func (r *subscriber) settle(ctx context.Context, failed error) {
 	r.state.Failed(now, code, oneLine(failed.Error()), hint)
 	if r.state.Next = ""; r.sub.Err == nil {
 		r.retry = now.Add(agent.Backoff(r.state.Problem.Count, r.sub.Every, rand.Float64))
-		r.state.Next = agent.Stamp(r.retry)
+		r.state.Next = signing.FormatTime(r.retry)
 	}
 	r.save(ctx)
 }
@@ -143,7 +144,7 @@ func (r *subscriber) rest(ctx context.Context) []feed.ID {
 			return grown
 		}
 		if now := r.now(); r.state.Problem == nil && now.Sub(r.saved) > keepAge {
-			r.state.Contact = agent.Stamp(now)
+			r.state.Contact = signing.FormatTime(now)
 			r.save(ctx)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/server"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -90,7 +91,7 @@ type tokenDoc struct {
 }
 
 func (a *app) tokenDoc(t server.Token) tokenDoc {
-	d := tokenDoc{ID: t.ID, Owner: "administrator", Feeds: t.Feeds, Made: stamp(t.Made), Until: stamp(t.Until), State: "good", Note: t.Note}
+	d := tokenDoc{ID: t.ID, Owner: "administrator", Feeds: t.Feeds, Made: signing.FormatTime(t.Made), Until: signing.FormatTime(t.Until), State: "good", Note: t.Note}
 	if t.Space != (trust.Space{}) {
 		d.Owner = t.Space.String()
 	}

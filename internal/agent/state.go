@@ -81,7 +81,7 @@ func parseState(value []byte) (s State, err error) {
 		times = append(times, t)
 	}
 	for _, t := range times {
-		if _, err := time.Parse(time.RFC3339, t); t != "" && err != nil {
+		if _, err := signing.ParseTime(t); t != "" && err != nil {
 			return s, err
 		}
 	}
@@ -105,7 +105,7 @@ func (s *State) Save(ctx context.Context, store *storage.Store, subscription str
 // Failed notes a scan that did not come to its end: the exit code that it would
 // have had, what happened and what to do.
 func (s *State) Failed(now time.Time, code int, what, hint string) {
-	p := &Problem{Code: code, Hint: cut(hint), Since: Stamp(now), What: cut(what)}
+	p := &Problem{Code: code, Hint: cut(hint), Since: signing.FormatTime(now), What: cut(what)}
 	if s.Problem != nil {
 		p.Since, p.Count = s.Problem.Since, s.Problem.Count
 	}
@@ -124,7 +124,7 @@ func cut(text string) string {
 // last was. One that was not seen before waits for its next time. What was missed
 // while no agent ran is made up for; windows are what keeps it from the day.
 func (s *State) Due(rule string, minutes int, zone *time.Location, now time.Time) bool {
-	acted, err := time.Parse(time.RFC3339, s.Acted[rule])
+	acted, err := signing.ParseTime(s.Acted[rule])
 	if err != nil {
 		s.Act(rule, now)
 		return false
@@ -137,8 +137,5 @@ func (s *State) Act(rule string, now time.Time) {
 	if s.Acted == nil {
 		s.Acted = map[string]string{}
 	}
-	s.Acted[rule] = Stamp(now)
+	s.Acted[rule] = signing.FormatTime(now)
 }
-
-// Stamp writes a time as a State has it.
-func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -71,7 +71,7 @@ func (d feedDoc) items() []Item {
 	items := make([]Item, 0, len(d.Items))
 	for _, doc := range d.Items {
 		it := Item{Ref: doc.ref(), Index: doc.Index, Statement: doc.Statement, Manifest: doc.Manifest}
-		it.When, _ = time.Parse(time.RFC3339, doc.When) // checked; none gives zero
+		it.When, _ = signing.ParseTime(doc.When) // checked; none gives zero
 		for _, f := range doc.Files {
 			it.Files = append(it.Files, File{storage.Ref{Digest: f.Digest, Size: f.Size}, f.Path, f.Modified})
 		}
@@ -85,7 +85,7 @@ func (d itemDoc) ref() feed.Ref { return feed.Ref{Kind: d.Kind, Name: d.Name, Ve
 func docOf(it Item) itemDoc {
 	doc := itemDoc{Index: it.Index, Kind: it.Ref.Kind, Manifest: it.Manifest, Name: it.Ref.Name, Statement: it.Statement, Version: it.Ref.Version}
 	if !it.When.IsZero() {
-		doc.When = it.When.UTC().Format(time.RFC3339)
+		doc.When = signing.FormatTime(it.When)
 	}
 	for _, f := range it.Files {
 		doc.Files = append(doc.Files, fileDoc{f.Digest, f.Modified, f.Path, f.Size})
@@ -116,7 +116,7 @@ func (d feedDoc) check() error {
 		if err := it.ref().Check(); err != nil {
 			return fmt.Errorf("feed %s: items[%d]: %w", d.Feed, i, err)
 		}
-		if _, err := time.Parse(time.RFC3339, it.When); it.When != "" && err != nil {
+		if _, err := signing.ParseTime(it.When); it.When != "" && err != nil {
 			return fmt.Errorf("feed %s: items[%d]: when: %w", d.Feed, i, err)
 		}
 		if i > 0 && compareDocs(d.Items[i-1], it) >= 0 {

@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -116,7 +117,7 @@ var errUnknownToken = fmt.Errorf("%w: this token is not known here, or was revok
 // knows of it and, this once, the token. Administrators may.
 func (s *Server) AddToken(ctx context.Context, c feedhttp.Caller, t Token) (Token, string, error) {
 	made, text, err := s.addToken(ctx, c, t)
-	s.audit(ctx, c, "token add", ownerOf(t.Space), err, "token", made.ID, "until", t.Until.UTC().Format(time.RFC3339))
+	s.audit(ctx, c, "token add", ownerOf(t.Space), err, "token", made.ID, "until", signing.FormatTime(t.Until))
 	return made, text, err
 }
 
