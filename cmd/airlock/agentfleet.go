@@ -64,12 +64,16 @@ func (f *fleet) run(ctx context.Context) error {
 	defer working.Wait()
 	working.Go(func() { f.herald().run(ctx) })
 	crew := map[string]*member{}
+	told := false
 	for mark := ""; ; {
 		if now := f.home.SubscriptionsMark(); now != mark || len(crew) == 0 {
 			if err := f.man(ctx, crew, &working); err != nil {
 				return err
 			}
-			mark = now
+			if mark = now; mark == "" && !told {
+				f.note("there is no subscription yet: airlock subscription add NAME --feed FEED --into FOLDER")
+				told = true
+			}
 		}
 		if !sleep(ctx, look) {
 			return nil

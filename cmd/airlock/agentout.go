@@ -12,7 +12,6 @@ import (
 // what it writes comes whole.
 func (f *fleet) apart(name string) *app {
 	b := &app{commonFlags: f.commonFlags, getenv: f.getenv, now: f.now, open: f.home}
-	b.noProgress = true
 	b.streams = streams{in: f.in, out: &whole{to: f.out, mu: &f.writing}, err: &lines{name: name, to: f.app.err, mu: &f.writing}}
 	return b
 }

@@ -153,20 +153,14 @@ func (r *subscriber) rest(ctx context.Context) []feed.ID {
 
 // wake returns when all is looked at again without news.
 func (r *subscriber) wake() time.Time {
+	if r.state.Problem != nil {
+		return r.retry
+	}
 	at := r.full.Add(overhaul)
-	for _, other := range []time.Time{r.moment.next(r.sub.Subscription), r.retryAt()} {
-		if !other.IsZero() && other.Before(at) {
-			at = other
-		}
+	if next := r.moment.next(r.sub.Subscription); !next.IsZero() && next.Before(at) {
+		return next
 	}
 	return at
-}
-
-func (r *subscriber) retryAt() time.Time {
-	if r.state.Problem == nil {
-		return time.Time{}
-	}
-	return r.retry
 }
 
 // watermark changes with everything in the home that decides about packages.
@@ -175,6 +169,10 @@ func (r *subscriber) watermark() string { return r.home.Watermark(r.options.appr
 // news waits for feeds that grew, at the longest for some time. Feeds of patterns
 // that are new have grown.
 func (r *subscriber) news(ctx context.Context, wait time.Duration) ([]feed.ID, error) {
+	if r.conn == nil || len(r.known) == 0 && r.state.Problem != nil {
+		sleep(ctx, wait)
+		return nil, nil
+	}
 	if r.now().Sub(r.listed) >= relist && r.hasPatterns() {
 		all, err := r.feeds(ctx)
 		if err != nil {

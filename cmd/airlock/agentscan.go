@@ -34,7 +34,7 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	if r.conn != nil {
 		return nil
 	}
-	c, err := r.from(ctx, r.sub.From)
+	c, err := r.from(ctx, r.source())
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,16 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	if r.sub.Bandwidth > 0 {
 		c.place = pacedPlace{c.place, agent.Paced{From: c.place, Pace: agent.NewPace(r.sub.Bandwidth)}}
 	}
-	if err := r.makeRules(ctx, c); err != nil {
-		return errors.Join(err, c.Close())
-	}
 	r.conn = c
 	return nil
+}
+
+// source is where the subscription follows feeds; a folder is named from the home.
+func (r *subscriber) source() string {
+	if from := r.sub.From; from != "" && !strings.Contains(from, "://") && !filepath.IsAbs(from) {
+		return filepath.Join(r.home.Path(), from)
+	}
+	return r.sub.From
 }
 
 func (r *subscriber) close() {
@@ -74,11 +79,11 @@ func (p pacedPlace) Pack(ctx context.Context, id feed.ID, start int64, width int
 }
 
 // makeRules makes a puller for each rule that holds here.
-func (r *subscriber) makeRules(ctx context.Context, c *conn) error {
+func (r *subscriber) makeRules(ctx context.Context) error {
 	s := r.sub.Subscription
 	all := apply.Selection{Kinds: s.Kinds, Names: s.Names, Versions: s.Versions}
 	common := pullOptions{approvals: r.options.approvals, receipts: r.options.receipts, dryRun: r.options.dryRun}
-	r.base, r.rules = &puller{app: r.app, conn: c, sel: all, options: common}, nil
+	r.rules = nil
 	for _, t := range s.Rules {
 		if !holdsHere(t, r.options.receipts, r.options.roles) {
 			continue
@@ -92,7 +97,7 @@ func (r *subscriber) makeRules(ctx context.Context, c *conn) error {
 		if err != nil {
 			return err
 		}
-		p := &puller{app: r.app, conn: c, sel: apply.Selection{Kinds: t.Kinds, Names: t.Names, Within: &all}, options: o, scanning: scanning}
+		p := &puller{app: r.app, conn: r.conn, sel: apply.Selection{Kinds: t.Kinds, Names: t.Names, Within: &all}, options: o, scanning: scanning}
 		if p.target, err = r.target(ctx, o); err != nil {
 			return err
 		}
@@ -106,6 +111,7 @@ func (r *subscriber) makeRules(ctx context.Context, c *conn) error {
 		p.rule = t.Name
 		r.rules = append(r.rules, p)
 	}
+	r.base = &puller{app: r.app, conn: r.conn, sel: all, options: common}
 	return nil
 }
 
@@ -124,11 +130,19 @@ func (r *subscriber) demandOf(t kind.Trigger) (*trust.Demand, error) {
 // turn opens what is needed and scans feeds, nil for all. Waiting is what keeps
 // something out that somebody here has to see to.
 func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting error) {
+	now, mark := r.now(), r.watermark()
+	if mark != r.mark {
+		r.mark, r.base = mark, nil // rules may ask for other approvers
+	}
 	if err := r.open(ctx); err != nil {
 		return err, nil
 	}
-	now := r.now()
-	r.mark, r.moment = r.watermark(), momentOf(r.sub.Subscription, &r.state, now)
+	if r.base == nil {
+		if err := r.makeRules(ctx); err != nil {
+			return err, nil
+		}
+	}
+	r.moment = momentOf(r.sub.Subscription, &r.state, now)
 	if err := r.takeApprovals(r.options.approvals); err != nil {
 		return err, nil
 	}
@@ -161,7 +175,7 @@ func (r *subscriber) scan(ctx context.Context, feeds []feed.ID) (all []*prepared
 			all = append(all, s)
 			continue
 		}
-		r.known[id] = s.state.Edge.Size()
+		r.known[id], r.state.Contact = s.state.Edge.Size(), agent.Stamp(r.now())
 		for _, p := range r.rules {
 			t := *s
 			t.doc.Subscription, t.doc.Rule = r.sub.Name, p.rule

@@ -80,7 +80,8 @@ func (r *subscriber) describe(ctx context.Context, followed []*feed.State) (subs
 		return d, nil
 	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, r.now())
-	if err := r.makeRules(ctx, &conn{}); err != nil {
+	r.conn = &conn{}
+	if err := r.makeRules(ctx); err != nil {
 		return d, err
 	}
 	for _, s := range followed {

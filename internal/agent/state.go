@@ -88,13 +88,20 @@ func parseState(value []byte) (s State, err error) {
 	return s, nil
 }
 
-// Save keeps the state. Of a subscription one agent at a time keeps any.
+// Save keeps the state. Of a subscription one agent at a time keeps any, so its word
+// stands even where it does not know the last one.
 func (s *State) Save(ctx context.Context, store *storage.Store, subscription string) error {
 	value, err := signing.MarshalCanonical(s)
 	if err != nil {
 		return err
 	}
-	tag, err := store.Cells.Swap(ctx, "agent/"+subscription, s.tag, value)
+	key := "agent/" + subscription
+	tag, err := store.Cells.Swap(ctx, key, s.tag, value)
+	if errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrUnclear) {
+		if _, s.tag, err = store.Cells.Load(ctx, key); err == nil || errors.Is(err, fs.ErrNotExist) {
+			tag, err = store.Cells.Swap(ctx, key, s.tag, value)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("agent/%s: %w", subscription, err)
 	}

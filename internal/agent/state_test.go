@@ -122,7 +122,7 @@ func TestDue(t *testing.T) {
 
 func TestBackoff(t *testing.T) {
 	most := func() float64 { return 0 }
-	for failures, want := range map[int]time.Duration{1: 15 * time.Second, 2: 30 * time.Second, 3: time.Minute, 6: 8 * time.Minute, 7: 15 * time.Minute, 1000: 15 * time.Minute} {
+	for failures, want := range map[int]time.Duration{1: 15 * time.Second, 2: 30 * time.Second, 3: time.Minute, 5: 4 * time.Minute, 6: 5 * time.Minute, 1000: 5 * time.Minute} {
 		if got := Backoff(failures, 15*time.Second, most); got != want {
 			t.Errorf("after %d failures %s, want %s", failures, got, want)
 		}

@@ -3,10 +3,10 @@ package agent
 import "time"
 
 // maxBackoff bounds the wait after errors.
-const maxBackoff = 15 * time.Minute
+const maxBackoff = 5 * time.Minute
 
 // Backoff returns how long to wait after so many failures in a row, from 1 on:
-// every, doubled each time, up to 15 minutes or every where that is longer. chance
+// every, doubled each time, up to 5 minutes or every where that is longer. chance
 // gives numbers from 0 to 1 (not included) and takes up to half of it off, so that
 // agents which failed together do not come back together.
 func Backoff(failures int, every time.Duration, chance func() float64) time.Duration {
