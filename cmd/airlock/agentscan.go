@@ -13,6 +13,7 @@ import (
 	"airlock/feed/kind"
 	"airlock/internal/agent"
 	"airlock/internal/apply"
+	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -175,7 +176,7 @@ func (r *subscriber) scan(ctx context.Context, feeds []feed.ID) (all []*prepared
 			all = append(all, s)
 			continue
 		}
-		r.known[id], r.state.Contact = s.state.Edge.Size(), agent.Stamp(r.now())
+		r.known[id], r.state.Contact = s.state.Edge.Size(), signing.FormatTime(r.now())
 		for _, p := range r.rules {
 			t := *s
 			t.doc.Subscription, t.doc.Rule = r.sub.Name, p.rule
