@@ -215,17 +215,25 @@ func volumeSize(s string) (int64, error) {
 	if n, ok := volumeSizes[strings.ToLower(s)]; ok {
 		return n, nil
 	}
-	number := strings.TrimRight(strings.ToUpper(s), "KMGTIB")
-	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s[len(number):]), "B"), "I")]
-	n, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || n < 1 || n > 1<<62>>shift {
+	n, ok := parseSize(s)
+	if !ok || n < 1 {
 		return 0, usage("--max-volume-size %.40q: is no size", "say fat32, dvd, bd25, or bytes such as 700M or 4G", s)
 	}
-	n <<= shift
 	if n == 4<<30 { // a file of just as much does not fit on FAT32
 		n = bundle.FAT32
 	}
 	return n, nil
+}
+
+// parseSize reads a number of bytes, such as 700, 700M or 4GiB.
+func parseSize(s string) (int64, bool) {
+	number := strings.TrimRight(strings.ToUpper(s), "KMGTIB")
+	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s[len(number):]), "B"), "I")]
+	n, err := strconv.ParseInt(number, 10, 64)
+	if !ok || err != nil || n < 0 || n > 1<<62>>shift {
+		return 0, false
+	}
+	return n << shift, true
 }
 
 // percent reads a share of 0 to 50 %.

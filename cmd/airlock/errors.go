@@ -93,6 +93,8 @@ var outcomes = []struct {
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
+	{as[*feedhttp.QuotaError], exitNoRoom, "ask the operator for more: airlock server quota SPACE"},
+	{as[*feedhttp.RateError], exitFailed, "ask less often, or ask the operator for more: airlock server quota SPACE"},
 	{noRoom, exitNoRoom, "make room and run the same command again; nothing is half done"},
 	{unreadable, exitFailed, "is the disk or medium still there? Put it back and run the same command again; one that is there fails: copy it again from where it came"},
 	{repairable, exitRepairable, "airlock bundle repair makes it whole again from what is here"},

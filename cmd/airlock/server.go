@@ -27,13 +27,13 @@ back.`,
 	}
 	list := &cobra.Command{
 		Use:   "list",
-		Short: "List the Spaces that were admitted",
+		Short: "List the Spaces that were admitted, and what they are granted",
 		Example: `  airlock server list
   airlock server list --store /srv/airlock`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
-	return group("server", "Administer the store of a server", admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand())
+	return group("server", "Administer the store of a server", admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand())
 }
 
 func (a *app) dismissCommand() *cobra.Command {
@@ -76,15 +76,21 @@ type admittedDoc struct {
 	Space   string `json:"space"`
 	Lineage string `json:"lineage"`
 	State   string `json:"state"` // "admitted" or "dismissed"
+	quotaDoc
 }
 
 // admitted says how things stand with a Space that was admitted.
 func (k *keeper) admitted(ctx context.Context, h *trust.History) (admittedDoc, error) {
-	d := admittedDoc{h.Space().String(), h.Lineage().String(), "admitted"}
+	d := admittedDoc{Space: h.Space().String(), Lineage: h.Lineage().String(), State: "admitted"}
 	gone, err := k.server.Dismissed(ctx, h.Space())
+	if err != nil {
+		return d, err
+	}
 	if gone {
 		d.State = "dismissed"
 	}
+	q, err := k.server.Quota(ctx, server.Operator, h.Space())
+	d.quotaDoc = quotaDoc(q)
 	return d, err
 }
 
@@ -109,9 +115,9 @@ func (a *app) listAdmitted(ctx context.Context) error {
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {
-			rows = append(rows, []string{d.Space, d.State, d.Lineage})
+			rows = append(rows, []string{d.Space, d.State, d.Lineage, d.quotaDoc.String()})
 		}
-		columns(w, []string{"SPACE", "STATE", "LINEAGE"}, rows)
+		columns(w, []string{"SPACE", "STATE", "LINEAGE", "QUOTA"}, rows)
 	})
 }
 

@@ -43,6 +43,11 @@ func (h *Handler) admit(c *call) error {
 	if err := h.identify(c); err != nil {
 		return err
 	}
+	if h.config.Callers != nil {
+		if err := h.config.Callers.Enter(c.r.Context(), c.caller); err != nil {
+			return err
+		}
+	}
 	if c.route.access == operators && h.config.Callers != nil && c.caller.Role != Administrator && !fromThisMachine(c.r) {
 		return ErrUnauthorized
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
@@ -89,6 +90,32 @@ type callersFunc func(feedhttp.Credentials) (feedhttp.Caller, error)
 
 func (f callersFunc) Identify(_ context.Context, shown feedhttp.Credentials) (feedhttp.Caller, error) {
 	return f(shown)
+}
+
+func (f callersFunc) Enter(_ context.Context, c feedhttp.Caller) error {
+	if c.Until.IsZero() {
+		return nil
+	}
+	return &feedhttp.RateError{Max: 5, After: 1500 * time.Millisecond}
+}
+
+// TestTooMany: who asks more often than it is granted is told when to come back,
+// and is not let in before.
+func TestTooMany(t *testing.T) {
+	b := newBackend(t)
+	h := handler(t, b, func(c *feedhttp.Config) {
+		c.Callers = callersFunc(func(feedhttp.Credentials) (feedhttp.Caller, error) {
+			return feedhttp.Caller{Until: time.Now()}, nil
+		})
+	})
+	before := b.calls.Load()
+	w := ask(h, "GET", shared+"/checkpoint", "")
+	if w.Code != 429 || w.Header().Get("Retry-After") != "2" || problemOf(w) != "too-many" || b.calls.Load() != before {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	if w := ask(h, "GET", "/healthz", ""); w.Code != 200 {
+		t.Errorf("health: %d", w.Code)
+	}
 }
 
 // TestCheckToken refuses tokens that no header holds, and quotes none.

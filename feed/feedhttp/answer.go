@@ -198,7 +198,10 @@ func (h *Handler) refusal(c *call, err error) answer {
 	case http.StatusMethodNotAllowed:
 		a.set("Allow", []string{d.Want})
 	case http.StatusServiceUnavailable:
-		a.set("Retry-After", []string{strconv.Itoa(int(busyAfter / time.Second))})
+		a.set("Retry-After", seconds(busyAfter))
+	}
+	if rate, ok := errors.AsType[*RateError](err); ok {
+		a.set("Retry-After", seconds(rate.After))
 	}
 	if offset, ok := errors.AsType[*OffsetError](err); ok {
 		a.set("Upload-Offset", []string{strconv.FormatInt(offset.Want, 10)})
@@ -212,6 +215,11 @@ func (h *Handler) refusal(c *call, err error) answer {
 		h.dropBody(c)
 	}
 	return a
+}
+
+// seconds writes a time for Retry-After: whole seconds, at least one.
+func seconds(d time.Duration) []string {
+	return []string{strconv.Itoa(int(max(d+time.Second-1, time.Second) / time.Second))}
 }
 
 // absent says what the request asked for, and nothing else.

@@ -92,6 +92,8 @@ func (t tokens) Identify(_ context.Context, shown feedhttp.Credentials) (feedhtt
 	return feedhttp.Caller{}, feedhttp.ErrUnauthorized
 }
 
+func (t tokens) Enter(context.Context, feedhttp.Caller) error { return nil }
+
 func (b *backend) LogKey(context.Context) ([]byte, error) {
 	return b.key.Public(), b.called("LogKey")
 }

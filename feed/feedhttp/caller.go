@@ -77,4 +77,7 @@ type Callers interface {
 	// What is not known here, has ended or was revoked is an error that matches
 	// ErrUnauthorized. Address and Request are left to the transport.
 	Identify(ctx context.Context, shown Credentials) (Caller, error)
+	// Enter counts a request of a caller. One more than it is granted is a
+	// *RateError.
+	Enter(ctx context.Context, c Caller) error
 }

@@ -134,7 +134,7 @@ func (e *ProblemError) Unwrap() error { return e.cause }
 // parseProblem reads the body of a refusal. Anything that is no problem
 // document of ours still gives a ProblemError, by its status alone.
 func parseProblem(status int, mediaType string, body []byte) *ProblemError {
-	e := &ProblemError{Status: status, again: again(status)}
+	e := &ProblemError{Status: status, again: mayPass(status)}
 	var d document
 	if !strings.HasPrefix(mediaType, problemMediaType) || len(body) > maxDocument || json.Unmarshal(body, &d) != nil || d.checkTexts() != nil {
 		e.Detail = fmt.Sprintf("the answer was %d %s, and not from an Airlock server", status, http.StatusText(status))
@@ -150,9 +150,9 @@ func parseProblem(status int, mediaType string, body []byte) *ProblemError {
 	return e
 }
 
-// again reports whether asking again may help, for answers that are not ours:
+// mayPass reports whether asking again may help, for answers that are not ours:
 // those of gateways before the server.
-func again(status int) bool {
+func mayPass(status int) bool {
 	switch status {
 	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true

@@ -58,6 +58,9 @@ var rules = []rule{
 		func(e *MediaTypeError, d *document) { d.Got, d.Want = clean(e.Got), e.Want },
 		func(d *document) error { return &MediaTypeError{d.Got, d.Want} }),
 	sentinel("unauthorized", http.StatusUnauthorized, "a credential is needed, and this is none that counts here", false, ErrUnauthorized),
+	typed("quota", http.StatusInsufficientStorage, "the Space has what it was granted", noteQuota, restoreQuota),
+	again(typed("too-many", http.StatusTooManyRequests, "the Space asks more often than it was granted",
+		func(e *RateError, d *document) { d.Max = e.Max }, func(d *document) error { return &RateError{Max: d.Max} })),
 	sentinel("foreign-log", http.StatusForbidden, "the feed is kept by another operator", false, ErrForeignLog),
 	sentinel("went-back", http.StatusInternalServerError, "the store went back behind what the server has seen", false, ErrWentBack),
 	sentinel("precondition", http.StatusPreconditionFailed, "the content is not the one expected", false, ErrPrecondition),
@@ -91,6 +94,12 @@ func sentinel(name string, status int, title string, again bool, target error) r
 		match:   func(err error, _ *document) bool { return errors.Is(err, target) },
 		restore: func(*document) error { return target },
 	}
+}
+
+// again makes a row one after which asking again may help.
+func again(r rule) rule {
+	r.again = true
+	return r
 }
 
 // typed is a row for an error that carries facts.

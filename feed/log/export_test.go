@@ -12,8 +12,8 @@ var (
 )
 
 // Spoken is what some entries speak of.
-func Spoken(publications int64, named []storage.Ref) spoken {
-	s := spoken{publications: publications, named: named}
+func Spoken(publications, bytes int64, named []storage.Ref) spoken {
+	s := spoken{publications: publications, bytes: bytes, named: named}
 	s.sort()
 	return s
 }

@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // Errors on which callers branch. A feed that does not exist is fs.ErrNotExist.
@@ -140,9 +141,16 @@ func (l *Logs) keep(log *Log) *Log {
 }
 
 // List returns the feeds of the store.
-func (l *Logs) List(ctx context.Context) ([]feed.ID, error) {
+func (l *Logs) List(ctx context.Context) ([]feed.ID, error) { return l.list(ctx, feedPrefix) }
+
+// ListOf returns the feeds of a Space.
+func (l *Logs) ListOf(ctx context.Context, s trust.Space) ([]feed.ID, error) {
+	return l.list(ctx, feedPrefix+s.String()+"/")
+}
+
+func (l *Logs) list(ctx context.Context, prefix string) ([]feed.ID, error) {
 	var out []feed.ID
-	for key, err := range l.config.Store.Files.List(ctx, feedPrefix, "") {
+	for key, err := range l.config.Store.Files.List(ctx, prefix, "") {
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ import (
 // snapshots. For each full segment the answer is kept beside it:
 //
 //	"airlock-named 1\n"
-//	number of publications (4 bytes)
+//	number of publications (4 bytes), bytes of all statements (8)
 //	for each object: its SHA-256 (32), its size (8), 0 where no entry says it
 //
 // Objects stand in the order of their digests, each once; numbers are big-endian.
@@ -38,7 +38,7 @@ const namedHeader = "airlock-named 1\n"
 const maxNamed = namedFixed + feed.SegmentSize*(feed.MaxLayers+1)*namedRecord
 
 const (
-	namedFixed  = int64(len(namedHeader)) + 4
+	namedFixed  = int64(len(namedHeader)) + 4 + 8
 	namedRecord = int64(len(storage.Digest{})) + 8
 )
 
@@ -46,6 +46,7 @@ func formatNamed(s spoken) []byte {
 	out := make([]byte, 0, namedFixed+int64(len(s.named))*namedRecord)
 	out = append(out, namedHeader...)
 	out = binary.BigEndian.AppendUint32(out, uint32(s.publications))
+	out = binary.BigEndian.AppendUint64(out, uint64(s.bytes))
 	for _, o := range s.named {
 		out = append(out, o.Digest[:]...)
 		out = binary.BigEndian.AppendUint64(out, uint64(o.Size))
@@ -58,16 +59,16 @@ func parseNamed(b []byte) (spoken, error) {
 	if !ok || int64(len(b)) < namedFixed || int64(len(b)) > maxNamed || (int64(len(b))-namedFixed)%namedRecord != 0 {
 		return spoken{}, &storage.FormatError{Where: "list of named objects", Got: fmt.Sprintf("%.20q", b), Want: namedHeader}
 	}
-	s := spoken{publications: int64(binary.BigEndian.Uint32(rest))}
-	for rest = rest[4:]; len(rest) > 0; rest = rest[namedRecord:] {
+	s := spoken{publications: int64(binary.BigEndian.Uint32(rest)), bytes: int64(binary.BigEndian.Uint64(rest[4:]))}
+	for rest = rest[4+8:]; len(rest) > 0; rest = rest[namedRecord:] {
 		o := storage.Ref{Digest: storage.Digest(rest[:namedRecord-8]), Size: int64(binary.BigEndian.Uint64(rest[namedRecord-8:]))}
 		if o.Size < 0 || o.Size > feed.MaxPayload || len(s.named) > 0 && compareDigests(s.named[len(s.named)-1], o) >= 0 {
 			return spoken{}, fmt.Errorf("list of named objects: %s of %d bytes cannot be, is out of order, or twice", o.Digest, o.Size)
 		}
 		s.named = append(s.named, o)
 	}
-	if s.publications > feed.SegmentSize {
-		return spoken{}, fmt.Errorf("list of named objects: %d publications, a segment has %d entries", s.publications, feed.SegmentSize)
+	if s.publications > feed.SegmentSize || s.bytes < 0 || s.bytes > feed.MaxSegment {
+		return spoken{}, fmt.Errorf("list of named objects: %d publications and %d bytes are no segment's", s.publications, s.bytes)
 	}
 	return s, nil
 }
@@ -76,6 +77,7 @@ func parseNamed(b []byte) (spoken, error) {
 type spoken struct {
 	named        []storage.Ref    // by digest, each once
 	publications int64            // of packages
+	bytes        int64            // of the statements
 	absent       []storage.Digest // manifests that are not there, or not yet
 }
 
@@ -95,6 +97,7 @@ func (s *spoken) sort() {
 func (l *Log) speak(ctx context.Context, statements [][]byte, pack *feed.Pack) (spoken, error) {
 	var out spoken
 	for _, raw := range statements {
+		out.bytes += int64(len(raw))
 		a, err := signing.ParseAttestation(raw)
 		if err != nil {
 			continue
@@ -193,8 +196,8 @@ func (k *named) has(epoch uint64, d storage.Digest) (found bool, size int64) {
 }
 
 // Usage is what a feed takes of a store: the packages that were published in it,
-// withdrawn ones too, and the bytes of all that its entries name, each object
-// once.
+// withdrawn ones too, and the bytes of its statements and of all that they name,
+// each object once.
 type Usage struct{ Packages, Bytes int64 }
 
 // Usage returns what the feed takes as of now; nothing where there is no feed.
@@ -216,6 +219,14 @@ func (l *Log) Usage(ctx context.Context) (Usage, error) {
 	l.named.mu.RLock()
 	defer l.named.mu.RUnlock()
 	return l.named.usage, nil
+}
+
+// Knows reports whether an object was seen to be named when that was asked last.
+func (l *Log) Knows(d storage.Digest) bool {
+	l.named.mu.RLock()
+	defer l.named.mu.RUnlock()
+	_, ok := l.named.objects[d]
+	return ok
 }
 
 // Names reports whether an entry of the feed speaks of an object. One that was
@@ -325,6 +336,7 @@ func (k *named) add(epoch uint64, size int64, got []spoken, asked time.Time) {
 	k.epoch, k.size, k.absent, k.askedAt = epoch, size, nil, asked
 	for _, s := range got {
 		k.usage.Packages += s.publications
+		k.usage.Bytes += s.bytes
 		for _, o := range s.named {
 			if _, ok := k.objects[o.Digest]; !ok {
 				k.usage.Bytes += o.Size

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,9 @@ func TestNames(t *testing.T) {
 		got, err := l.Usage(t.Context())
 		must(t, err)
 		want, seen := int64(0), map[storage.Digest]bool{}
+		for _, a := range entries(t, l) {
+			want += int64(len(a.Bytes()))
+		}
 		for i, b := range all {
 			if d := storage.DigestOf(b); !seen[d] && !identities[i] {
 				seen[d] = true
@@ -170,7 +174,7 @@ func TestNamedExample(t *testing.T) {
 	objects := []storage.Ref{storage.RefOf([]byte("b")), storage.RefOf([]byte("a"))}
 	want, err := os.ReadFile("testdata/named.bin")
 	must(t, err)
-	if got := log.FormatNamed(log.Spoken(7, objects)); !bytes.Equal(got, want) {
+	if got := log.FormatNamed(log.Spoken(7, 5000, objects)); !bytes.Equal(got, want) {
 		t.Errorf("%x", got)
 	}
 	got, err := log.ParseNamed(want)
@@ -180,7 +184,9 @@ func TestNamedExample(t *testing.T) {
 	twice := append(bytes.Clone(want), want[len(want)-40:]...)
 	many, large := bytes.Clone(want), bytes.Clone(want)
 	many[18], large[len(large)-8] = 2, 0xff
-	for _, bad := range [][]byte{nil, []byte("airlock-named 2\n\x00\x00\x00\x00"), want[:len(want)-1], want[:19], twice, many, large} {
+	long := bytes.Clone(want)
+	long[20] = 1
+	for _, bad := range [][]byte{nil, []byte("airlock-named 2\n" + strings.Repeat("\x00", 12)), want[:len(want)-1], want[:27], twice, many, large, long} {
 		if _, err := log.ParseNamed(bad); err == nil {
 			t.Errorf("%x was read", bad)
 		}
@@ -193,7 +199,7 @@ func TestNamedReads(t *testing.T) {
 		digests := rapid.SliceOfDistinct(rapid.Custom(func(t *rapid.T) storage.Ref {
 			return storage.RefOf([]byte(rapid.String().Draw(t, "content")))
 		}), rapid.ID).Draw(t, "digests")
-		raw := log.FormatNamed(log.Spoken(rapid.Int64Range(0, 256).Draw(t, "publications"), digests))
+		raw := log.FormatNamed(log.Spoken(rapid.Int64Range(0, 256).Draw(t, "publications"), 77, digests))
 		if got, err := log.ParseNamed(raw); err != nil || !bytes.Equal(log.FormatNamed(got), raw) {
 			t.Fatalf("%v, %v", got, err)
 		}
@@ -202,8 +208,8 @@ func TestNamedReads(t *testing.T) {
 
 // FuzzNamed: what parses is written again as it came.
 func FuzzNamed(f *testing.F) {
-	f.Add(log.FormatNamed(log.Spoken(0, nil)))
-	f.Add(log.FormatNamed(log.Spoken(3, []storage.Ref{storage.RefOf([]byte("b")), storage.RefOf([]byte("a"))})))
+	f.Add(log.FormatNamed(log.Spoken(0, 0, nil)))
+	f.Add(log.FormatNamed(log.Spoken(3, 10, []storage.Ref{storage.RefOf([]byte("b")), storage.RefOf([]byte("a"))})))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if got, err := log.ParseNamed(b); err == nil && !bytes.Equal(log.FormatNamed(got), b) {
 			t.Errorf("%x is written as %x", b, log.FormatNamed(got))

@@ -28,6 +28,7 @@ import (
 //	   "audiences":{"shared":{"groups":["live"],"spaces":["acme/audit"]}},
 //	   "dismissed":true,
 //	   "groups":["test"],
+//	   "quota":{"bytes":10737418240,"packages":1000,"requests":50},
 //	   "tokens":[{"feeds":["acme/*/shared"],"hash":"sha256:…","id":"07…","made":1767225600,"note":"agent","until":1775001600}]}},
 //	 "tokens":[…]}
 //
@@ -47,12 +48,13 @@ type spaceAccess struct {
 	Audiences map[string]feedhttp.Audience `json:"audiences,omitempty"`
 	Dismissed bool                         `json:"dismissed,omitempty"`
 	Groups    []string                     `json:"groups,omitempty"` // in which it is
+	Quota     *Quota                       `json:"quota,omitempty"`
 	Tokens    []tokenRecord                `json:"tokens,omitempty"`
 }
 
 // said reports whether anything is said.
 func (s *spaceAccess) said() bool {
-	return s.Dismissed || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
+	return s.Dismissed || s.Quota != nil || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
 }
 
 // tokenRecord is a token as the store knows it.
@@ -193,6 +195,11 @@ func (s *spaceAccess) check(n int, space trust.Space) error {
 		}
 		if i > 0 && s.Groups[i-1] >= group {
 			return fmt.Errorf("group %s: not in order, or twice", group)
+		}
+	}
+	if s.Quota != nil {
+		if err := s.Quota.check(); err != nil || *s.Quota == (Quota{}) {
+			return errors.Join(err, errors.New("quota: of nothing is left out"))
 		}
 	}
 	for name, a := range s.Audiences {

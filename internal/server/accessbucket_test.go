@@ -27,6 +27,7 @@ func exampleBucket() (int, *accessBucket) {
 		"secret":   {},
 		"shared":   {Groups: []string{"live"}, Spaces: []string{"acme/audit", "acme/production"}},
 	}
+	of.Quota = &Quota{Bytes: 10 << 30, Packages: 1000, Requests: 50}
 	of.Dismissed, of.Groups = true, []string{"east", "test"}
 	of.Tokens = []tokenRecord{
 		{Hash: storage.DigestOf([]byte("one")), ID: fmt.Sprintf("%02daaaaaaaaaa", n), Made: 1767225600, Until: 1775001600},
@@ -96,8 +97,11 @@ func TestBucketRefused(t *testing.T) {
 		"group x: not in": func(_ *accessBucket, s *spaceAccess) {
 			s.Audiences["shared"] = feedhttp.Audience{Groups: []string{"x", "x"}}
 		},
-		"without a word": func(_ *accessBucket, s *spaceAccess) { s.Audiences["shared"] = feedhttp.Audience{All: true} },
-		"printable text": func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
+		"without a word":    func(_ *accessBucket, s *spaceAccess) { s.Audiences["shared"] = feedhttp.Audience{All: true} },
+		"quota: of nothing": func(_ *accessBucket, s *spaceAccess) { *s.Quota = Quota{} },
+		"quota: -1":         func(_ *accessBucket, s *spaceAccess) { s.Quota.Bytes = -1 },
+		"quota: 1000001":    func(_ *accessBucket, s *spaceAccess) { s.Quota.Requests = 1000001 },
+		"printable text":    func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
 	} {
 		_, b := exampleBucket()
 		change(b, b.Spaces["acme/dev-qa"])
@@ -159,6 +163,9 @@ func TestBucketReads(t *testing.T) {
 			if trust.CheckLabel(name) == nil && bucketOf(space) == n {
 				of := b.edit(space)
 				of.Tokens, of.Dismissed = draw(), rapid.Bool().Draw(t, "dismissed")
+				if n := rapid.Int64Range(0, 1<<50).Draw(t, "bytes"); n > 0 {
+					of.Quota = &Quota{Bytes: n}
+				}
 				if rapid.Bool().Draw(t, "restricted") {
 					of.Audiences = map[string]feedhttp.Audience{"shared": {Groups: []string{"live"}}}
 					of.Groups = []string{rapid.StringMatching(`g[a-z]{0,5}`).Draw(t, "group")}

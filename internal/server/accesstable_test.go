@@ -283,6 +283,9 @@ func (s *accessSite) Identify(ctx context.Context, shown feedhttp.Credentials) (
 	return s.srv.Identify(ctx, shown)
 }
 
+// Enter grants everything that the server does.
+func (s *accessSite) Enter(ctx context.Context, c feedhttp.Caller) error { return s.srv.Enter(ctx, c) }
+
 // ask sends a request about a feed.
 func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.ResponseRecorder {
 	s.t.Helper()

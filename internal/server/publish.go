@@ -26,6 +26,8 @@ func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	if err != nil {
 		return feed.Accepted{}, err
 	}
+	committed := false
+	defer func() { in.settle(committed) }()
 	if err := in.checkGiven(); err != nil {
 		return feed.Accepted{}, err
 	}
@@ -46,7 +48,9 @@ func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	if err != nil {
 		return feed.Accepted{}, err
 	}
+	committed = true
 	s.remember(b.Feed, &feedView{in.view.History(), in.version, s.config.Now()}, true)
+	s.expected.came(b.Feed.Space, in.named)
 	if s.deltas != nil {
 		s.deltas.add(b.Feed, in)
 	}
@@ -62,6 +66,8 @@ type incoming struct {
 	manifests   map[storage.Digest][]byte
 	large       map[storage.Digest]bool // manifests with files that are cut into chunks
 	view        *trust.View
+	// settle says how the batch ended to what counts for quotas.
+	settle func(committed bool)
 	// The identity version in force before the batch, and after it.
 	before, version int
 }
@@ -88,7 +94,7 @@ func (s *Server) check(ctx context.Context, c feedhttp.Caller, b feed.Batch) (*i
 	if err := s.checkStanding(ctx, b.Feed.Space); err != nil {
 		return nil, err
 	}
-	in := &incoming{objects: s.config.Store.Objects(b.Feed.Space.String()), view: view, before: version, version: version,
+	in := &incoming{settle: func(bool) {}, objects: s.config.Store.Objects(b.Feed.Space.String()), view: view, before: version, version: version,
 		named: map[storage.Digest]int64{}, given: map[storage.Digest]feed.Content{}, manifests: map[storage.Digest][]byte{}, large: map[storage.Digest]bool{}}
 	for _, o := range b.Objects {
 		in.given[o.Digest] = o
@@ -110,7 +116,7 @@ func (s *Server) check(ctx context.Context, c feedhttp.Caller, b feed.Batch) (*i
 			return nil, err
 		}
 	}
-	return in, nil
+	return in, s.checkQuota(ctx, b, in)
 }
 
 // verifyAll verifies every statement as the next entry of the feed.

@@ -67,6 +67,7 @@ type Server struct {
 	config   Config
 	logs     *log.Logs
 	expected expected
+	quotas   quotas
 	deltas   *deltas // nil where none are made
 	access   *accessState
 	watching sync.WaitGroup
@@ -99,6 +100,7 @@ func New(c Config) *Server {
 		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
 			Fresh: c.Fresh, Recheck: c.Recheck, Logger: c.Logger, Now: c.Now}),
 		expected: expected{objects: map[objectKey]expectation{}},
+		quotas:   quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
 		spaces:   map[trust.Space]*trust.History{},
 		views:    map[feed.ID]*feedView{},
 		access:   newAccessState(c.Store.Cells, c.Now, c.Logger),

@@ -70,6 +70,27 @@ func (e *expected) size(space trust.Space, d storage.Digest, now time.Time) (int
 	return x.size, ok && !now.After(x.until)
 }
 
+// bytes returns what is announced for a Space, but for some objects.
+func (e *expected) bytes(space trust.Space, but map[storage.Digest]int64) (sum int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, v := range e.objects {
+		if _, ok := but[k.digest]; k.space == space && !ok {
+			sum += v.size
+		}
+	}
+	return sum
+}
+
+// came forgets what was announced and is named by an entry now.
+func (e *expected) came(space trust.Space, named map[storage.Digest]int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for d := range named {
+		delete(e.objects, objectKey{space, d})
+	}
+}
+
 // Expect checks statements and returns which of the objects that they name
 // must be uploaded first.
 func (s *Server) Expect(ctx context.Context, c feedhttp.Caller, id feed.ID, statements []signing.Attestation, manifests [][]byte) ([]storage.Ref, error) {
@@ -88,6 +109,7 @@ func (s *Server) expect(ctx context.Context, c feedhttp.Caller, b feed.Batch) ([
 	if err != nil {
 		return nil, err
 	}
+	defer in.settle(false)
 	if err := in.checkGiven(); err != nil {
 		return nil, err
 	}
