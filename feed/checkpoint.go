@@ -3,6 +3,7 @@ package feed
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -57,6 +58,12 @@ func (k LogKey) IsZero() bool { return k.private == nil }
 // SignCell signs the SHA-256 of a log's own state under a domain of its own, so
 // that the signature can never pass for a checkpoint's.
 func (k LogKey) SignCell(state []byte) []byte { return ed25519.Sign(k.private, cellMessage(state)) }
+
+// Secret returns 32 bytes that only holders of the key know, others for each
+// purpose (HKDF with SHA-256, RFC 5869).
+func (k LogKey) Secret(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.private.Seed(), nil, "airlock "+purpose, 32)
+}
 
 // VerifyCell checks what SignCell made.
 func VerifyCell(publicKey, state, signature []byte) bool {

@@ -24,6 +24,7 @@ import (
 
 type serveOptions struct {
 	listen, access, accessLog, auditLog, tlsCert, tlsKey string
+	advertise                                            string // where other servers of the store reach this one
 	cacheMiB                                             int64
 	serving                                              bool   // sign checkpoints and take large objects
 	open                                                 bool   // who shows no credential reads
@@ -52,6 +53,7 @@ way: see airlock server admit.`,
 	}
 	f := c.Flags()
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 chooses a free one")
+	f.StringVar(&o.advertise, "advertise", "", "URL at which other servers of the store reach this one (default that of --listen on loopback)")
 	f.StringVar(&o.access, "access", "", "who may ask: open or credentials (default open on loopback, credentials elsewhere)")
 	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; - for standard error, none for nowhere")
 	f.StringVar(&o.auditLog, "audit-log", "", "file for the audit log (default audit.log in the home)")
@@ -90,6 +92,13 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(serveGC)
 	}
+	scheme := "http"
+	if o.tlsCert != "" {
+		scheme = "https"
+	}
+	if o.advertise == "" && isLoopback(listener.Addr()) {
+		o.advertise = scheme + "://" + listener.Addr().String()
+	}
 	o.serving, o.to = true, publishing
 	k, err := a.keep(ctx, o)
 	if err != nil {
@@ -101,15 +110,14 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Audiences: k.server, Callers: k.server,
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Audiences: k.server, Callers: k.server, Peers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err
 	}
 	defer handler.Close()
-	scheme := "http"
-	if o.tlsCert != "" {
-		scheme = "https"
+	if err := k.server.Join(); err != nil {
+		return err
 	}
 	a.note("serving %s on %s://%s", k.store.Name, scheme, listener.Addr())
 	s := feedhttp.Server(handler)
@@ -225,6 +233,12 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		Window: o.window, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
 	if k.spool != nil {
 		c.Spool = k.spool
+	}
+	if o.serving && store.Exclusive == "" {
+		c.Peering = server.Peering{Address: o.advertise, Version: version}
+		if c.Peering.ID, err = h.ServerID(); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
 	}
 	k.server = server.New(c)
 	return k, nil

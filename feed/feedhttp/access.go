@@ -68,6 +68,7 @@ func (h *Handler) identify(c *call) error {
 		return err
 	}
 	caller.Address, caller.Request = c.caller.Address, c.caller.Request
+	caller.Forwarded = len(c.r.Header[forwardedField]) > 0
 	c.caller = caller
 	return nil
 }

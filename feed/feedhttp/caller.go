@@ -36,6 +36,9 @@ type Caller struct {
 	// Changed is closed when what callers may do has changed since Identify:
 	// who waits asks it again. nil where that never happens.
 	Changed <-chan struct{}
+	// Forwarded holds that another server passed the request on: it is not passed
+	// on again.
+	Forwarded bool
 	// Address is the remote address, for the audit line.
 	Address string
 	// Request is the id of the request, end to end.

@@ -32,6 +32,11 @@
 // A batch that names objects which are not there yet is answered with the
 // problem "objects-missing", which lists them.
 //
+// Servers of one store know each other by a token of their own. They pass batches
+// on with the field X-Airlock-Forwarded, and tell of what was committed:
+//
+//	POST /v1/grown          {"known":{"acme/dev-qa/shared":13},"wait":0}
+//
 // # Refusals
 //
 // Every refusal is a problem document (RFC 9457); problem.go has the one table

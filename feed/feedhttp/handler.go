@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Reader    Reader
 	Writer    Writer    // nil for a server that only reads
+	Peers     Peers     // nil for a server that is told nothing by others
 	Audiences Audiences // nil where nobody may say who reads what
 	// Callers knows who asks; without it everybody is Nobody, and a credential
 	// that is shown counts for nothing.

@@ -163,11 +163,9 @@ func (c *Client) askHeads(ctx context.Context, known map[feed.ID]int64, wait tim
 	if err != nil {
 		return nil, err
 	}
-	got, err := c.fetch(ctx, request{
-		method: http.MethodPost, path: headsPath, header: [][2]string{{"Content-Type", jsonMediaType}},
-		body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, length: int64(len(body)),
-		limit: maxDocument + int64(min(len(known), maxHeadsAnswer))*2*feed.MaxCheckpoint, patience: wait,
-	})
+	rq := jsonRequest(headsPath, body, maxDocument+int64(min(len(known), maxHeadsAnswer))*2*feed.MaxCheckpoint)
+	rq.patience = wait
+	got, err := c.fetch(ctx, rq)
 	if err != nil {
 		return nil, err
 	}
@@ -185,4 +183,12 @@ func (c *Client) askHeads(ctx context.Context, known map[feed.ID]int64, wait tim
 		}
 	}
 	return out, nil
+}
+
+// jsonRequest is a request with a body in JSON.
+func jsonRequest(path string, body []byte, limit int64) request {
+	return request{
+		method: http.MethodPost, path: path, header: [][2]string{{"Content-Type", jsonMediaType}},
+		body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, length: int64(len(body)), limit: limit,
+	}
 }

@@ -98,7 +98,11 @@ func pick(objects []feed.Content, refs []storage.Ref) []feed.Content {
 }
 
 func (c *Client) commit(ctx context.Context, b feed.Batch, inline []feed.Content) (feed.Accepted, error) {
-	got, err := c.fetch(ctx, batchRequest(b, "/entries", inline, maxAccepted))
+	return c.sendBatch(ctx, b, batchRequest(b, "/entries", inline, maxAccepted))
+}
+
+func (c *Client) sendBatch(ctx context.Context, b feed.Batch, rq request) (feed.Accepted, error) {
+	got, err := c.fetch(ctx, rq)
 	if err != nil {
 		return feed.Accepted{}, err
 	}

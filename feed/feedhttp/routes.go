@@ -63,6 +63,7 @@ func newRoutes() *routes {
 		{name: "uploads", path: feedTemplate + "uploads", access: callers, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: callers, head: headUpload, patch: patchUpload},
 		{name: "info", path: infoPath, access: anyone, get: getInfo},
+		{name: "grown", path: grownPath, access: callers, post: postGrown},
 		{name: "heads", path: headsPath, access: callers, post: postHeads},
 		{name: "feeds", path: "/v1/feeds", access: callers, get: getFeeds},
 		{name: "healthz", path: "/healthz", access: anyone, get: getHealth},

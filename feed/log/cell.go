@@ -28,8 +28,8 @@ import (
 //	    a domain of its own (feed.LogKey.SignCell); zeros in a mirror
 //
 // Numbers are big-endian. The nonce makes every value new, so a store whose
-// tags are content hashes cannot mistake one for another. The owner hint is
-// kept and not used yet.
+// tags are content hashes cannot mistake one for another. The owner hint says
+// who committed last, see Config.Owner; no rule rests on it.
 const cellHeader = "airlock-log 1\n"
 
 // maxTail bounds the entries that wait in a cell for their segment.

@@ -119,7 +119,7 @@ func (l *Log) reload(ctx context.Context) (*Head, error) {
 // successor is a copy of c to which entries may be added, without those whose
 // segments are durable.
 func (l *Log) successor(c *cell) *cell {
-	next := &cell{origin: c.origin, epoch: c.epoch, edge: c.edge.Clone(), owner: c.owner}
+	next := &cell{origin: c.origin, epoch: c.epoch, edge: c.edge.Clone(), owner: l.config.Owner}
 	tail := c.tail
 	for len(tail) >= feed.SegmentSize && l.segmentDurable(next.start()/feed.SegmentSize) {
 		for _, t := range tail[:feed.SegmentSize] {

@@ -49,7 +49,7 @@ func (l *Log) newest() *Head {
 func (l *Log) cached(least int64) *Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.head == nil || l.head.Checkpoint.Size < least {
+	if l.head == nil || l.head.Checkpoint.Size < max(least, l.told) {
 		return nil
 	}
 	// A clock that was set back makes the age negative: read again.
@@ -68,6 +68,9 @@ func (l *Log) load(ctx context.Context) (*Head, error) {
 	if err == nil {
 		l.logs.keep(l)
 		l.loaded = number
+		l.mu.Lock()
+		l.told = 0 // what is there is known now
+		l.mu.Unlock()
 	}
 	return h, err
 }

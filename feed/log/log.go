@@ -37,6 +37,8 @@ type Config struct {
 	Store *storage.Store
 	// Key signs checkpoints. Without one the logs can be read, not added to.
 	Key feed.LogKey
+	// Owner is the hint that a commit leaves of who made it; see Log.Owner.
+	Owner string
 	// Floor keeps the highest head seen, against a store that goes back. nil
 	// keeps it for the life of the process.
 	Floor Floor
@@ -180,6 +182,7 @@ type Log struct {
 	head     *Head
 	readAt   time.Time
 	watchers map[chan<- struct{}]struct{} // see Logs.Watch
+	told     int64                        // entries that another process said there are; see Logs.Grown
 
 	// loading admits one reader of the cell at a time. loads counts those that
 	// began, and loaded, under the lock, is the number of the last that succeeded.

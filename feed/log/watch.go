@@ -1,6 +1,7 @@
 package log
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -96,4 +97,34 @@ func (l *Logs) watched() []*Log {
 		log.mu.Unlock()
 	}
 	return out
+}
+
+// Grown says that a feed has at least so many entries, as another process told.
+// A head with fewer counts as old, and is read again at once where somebody
+// watches the feed.
+func (l *Logs) Grown(ctx context.Context, id feed.ID, size int64) error {
+	l.mu.Lock()
+	log, ok := l.open[id]
+	l.mu.Unlock()
+	if !ok {
+		return nil // no head of it is at hand
+	}
+	log.mu.Lock()
+	log.told = max(log.told, size)
+	watched := len(log.watchers) > 0
+	log.mu.Unlock()
+	if !watched {
+		return nil
+	}
+	_, err := log.Head(ctx, 0)
+	return err
+}
+
+// Owner returns the hint of who committed last; empty where nobody left one.
+func (l *Log) Owner(ctx context.Context) (string, error) {
+	h, err := l.Head(ctx, 0)
+	if err != nil || !h.own {
+		return "", err // what nobody vouches for is no hint
+	}
+	return h.cell.owner, nil
 }

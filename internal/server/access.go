@@ -15,6 +15,9 @@ var _ feedhttp.Callers = (*Server)(nil)
 
 // Identify says whose credentials these are.
 func (s *Server) Identify(ctx context.Context, shown feedhttp.Credentials) (feedhttp.Caller, error) {
+	if s.peers.shows(shown.Token) {
+		return feedhttp.Caller{Role: feedhttp.Peer, Changed: s.access.view.Load().changed}, nil
+	}
 	if shown.Token != "" {
 		return s.byToken(ctx, shown.Token)
 	}

@@ -44,6 +44,7 @@ var (
 	forReaders  = forKnown.but(answersOf{"stranger": 404, "limited": 404})
 	forOwner    = forKnown.but(answersOf{"stranger": 403, "reader": 403, "limited": 403})
 	forGovernor = forOwner.but(answersOf{"peer": 403})
+	forPeers    = unknown.but(answersOf{"stranger": 403, "reader": 403, "owner": 403, "administrator": 403, "peer": 0, "limited": 403})
 	forOperator = forAnyone.but(answersOf{"none": 401, "stranger": 401, "reader": 401, "owner": 401, "peer": 401, "expired": 401, "revoked": 401, "dismissed": 401, "limited": 401, "wrong": 401})
 )
 
@@ -83,6 +84,7 @@ var accessTable = []struct {
 	{"GET /v1/feeds", "/v1/feeds", 200, forKnown},
 	{"HEAD /v1/feeds", "/v1/feeds", 200, forKnown},
 	{"POST /v1/heads", "/v1/heads", 200, forKnown},
+	{"POST /v1/grown", "/v1/grown", 204, forPeers},
 	{"GET /healthz", "/healthz", 200, forAnyone},
 	{"HEAD /healthz", "/healthz", 200, forAnyone},
 	{"GET /readyz", "/readyz", 200, forAnyone},
@@ -229,7 +231,7 @@ func newAccessSite(t *testing.T) *accessSite {
 		"POST {F}/uploads": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"PUT {F}/audience": []byte(`{"spaces":["acme/reader"]}`),
 	}
-	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Audiences: s.srv, Callers: s})
+	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Audiences: s.srv, Callers: s, Peers: s.srv})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +292,7 @@ func (s *accessSite) Enter(ctx context.Context, c feedhttp.Caller) error { retur
 func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.ResponseRecorder {
 	s.t.Helper()
 	body := s.bodies[method+" "+path]
-	if path == "/v1/heads" {
+	if path == "/v1/heads" || path == "/v1/grown" {
 		body = fmt.Appendf(nil, `{"known":{%q:0},"wait":0}`, id)
 	}
 	target := strings.ReplaceAll(s.names.Replace(path), "{F}", "/v1/feeds/"+id.String())
@@ -301,7 +303,7 @@ func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.Resp
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	switch {
-	case path == "/v1/heads", method == "PUT":
+	case path == "/v1/heads", path == "/v1/grown", method == "PUT":
 		r.Header.Set("Content-Type", "application/json")
 	case method == "POST":
 		r.Header.Set("Content-Type", feedhttp.BatchMediaType)

@@ -15,7 +15,10 @@ import (
 // Publish commits a batch: the statements are checked first, then the objects
 // that they name, and only these, are made durable, and then the log commits.
 func (s *Server) Publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (feed.Accepted, error) {
-	accepted, err := s.publish(ctx, c, b)
+	accepted, answered, err := s.forward(ctx, c, b)
+	if !answered {
+		accepted, err = s.publish(ctx, c, b)
+	}
 	err = outward(err)
 	s.audit(ctx, c, "publish", b.Feed.String(), err, "statements", len(b.Statements), "added", accepted.Added)
 	return accepted, err
@@ -49,6 +52,9 @@ func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 		return feed.Accepted{}, err
 	}
 	committed = true
+	if s.peers != nil {
+		s.peers.tell(b.Feed, accepted.Checkpoint.Size)
+	}
 	s.remember(b.Feed, &feedView{in.view.History(), in.version, s.config.Now()}, true)
 	s.expected.came(b.Feed.Space, in.named)
 	if s.deltas != nil {

@@ -38,6 +38,8 @@ type Config struct {
 	// Watch looks each second whether what callers may do has changed, so that
 	// those who wait hear of it.
 	Watch bool
+	// Peering is how other servers of the store know this one. Join begins it.
+	Peering Peering
 	// Window, Fresh and Recheck are those of log.Config.
 	Window, Fresh, Recheck time.Duration
 	// Audit gets a line for what changes something, also where it was refused;
@@ -70,6 +72,7 @@ type Server struct {
 	quotas   quotas
 	deltas   *deltas // nil where none are made
 	access   *accessState
+	peers    *peers // nil for a server that works alone
 	watching sync.WaitGroup
 	stop     context.CancelFunc // ends watching
 
@@ -98,7 +101,7 @@ func New(c Config) *Server {
 	s := &Server{
 		config: c,
 		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
-			Fresh: c.Fresh, Recheck: c.Recheck, Logger: c.Logger, Now: c.Now}),
+			Fresh: c.Fresh, Recheck: c.Recheck, Owner: c.Peering.ID, Logger: c.Logger, Now: c.Now}),
 		expected: expected{objects: map[objectKey]expectation{}},
 		quotas:   quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
 		spaces:   map[trust.Space]*trust.History{},
@@ -115,11 +118,23 @@ func New(c Config) *Server {
 	return s
 }
 
+// Join makes this server known to the others of its store, and them to it: where
+// Config.Peering names it, once its address answers, and before it is used.
+func (s *Server) Join() (err error) {
+	if s.config.Peering.ID != "" && !s.config.LogKey.IsZero() {
+		s.peers, err = s.startPeers(s.config.Peering)
+	}
+	return err
+}
+
 // Close finishes what is being committed, and gives up what is done in the
 // background.
 func (s *Server) Close() error {
 	s.stop()
 	s.watching.Wait()
+	if s.peers != nil {
+		s.peers.close()
+	}
 	if s.deltas != nil {
 		s.deltas.close()
 	}

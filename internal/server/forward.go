@@ -1,0 +1,39 @@
+package server
+
+import (
+	"context"
+
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+)
+
+// forward passes a batch on to the server that committed to the feed last: what
+// several servers are sent at the same time becomes one group there, where they
+// would lose each other's swaps. It reports whether that one has answered; else
+// the batch is committed here, which is as good. A batch is passed on once.
+func (s *Server) forward(ctx context.Context, c feedhttp.Caller, b feed.Batch) (accepted feed.Accepted, answered bool, err error) {
+	if s.peers == nil || c.Forwarded || s.mayAppend(c, b.Feed) != nil {
+		return feed.Accepted{}, false, nil
+	}
+	owner, err := s.logs.Feed(b.Feed).Owner(ctx)
+	if err != nil || owner == s.config.Peering.ID {
+		return feed.Accepted{}, false, nil // the commit says what is wrong
+	}
+	other := s.peers.alive(owner)
+	if other == nil {
+		return feed.Accepted{}, false, nil
+	}
+	limited, cancel := context.WithTimeout(ctx, feedhttp.PeerTimeout)
+	defer cancel()
+	accepted, err = other.client.Forward(limited, b, c.Request)
+	switch {
+	case err == nil:
+		// Whoever published here reads here what was published.
+		return accepted, true, s.logs.Grown(ctx, b.Feed, accepted.Checkpoint.Size)
+	case feedhttp.IsRefusal(err):
+		return feed.Accepted{}, true, err
+	}
+	s.peers.shun(other)
+	s.config.Logger.Warn("another server did not take a batch, so it is committed here", "server", owner, "feed", b.Feed.String(), "request", c.Request, "error", err)
+	return feed.Accepted{}, false, nil
+}
