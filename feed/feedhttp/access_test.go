@@ -14,6 +14,7 @@ import (
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/trust"
 )
 
 // TestTokens asks with and without a token what needs one.
@@ -147,7 +148,7 @@ func (b *lockedBuilder) Write(p []byte) (int, error) {
 func TestAccessLog(t *testing.T) {
 	var out lockedBuilder
 	h := handler(t, newBackend(t), func(c *feedhttp.Config) {
-		c.AccessLog, c.Callers = &out, tokens{benchToken: {Role: feedhttp.Enrolled}}
+		c.AccessLog, c.Callers = &out, tokens{benchToken: {Role: feedhttp.Enrolled, Space: trust.Space{Organisation: "acme", Name: "dev-qa"}}}
 	})
 	given := ask(h, "GET", shared+"/checkpoint", "", "Authorization: Bearer "+benchToken, "X-Request-Id: from-the-proxy-1")
 	ask(h, "GET", "/v1/%22%0a%ff%7f", "", "User-Agent: a \"quoted\"\x01 agent\xff", "X-Request-Id: a bad id\"")
@@ -171,6 +172,9 @@ func TestAccessLog(t *testing.T) {
 		if strings.Contains(line, benchToken) {
 			t.Errorf("a token in %s", line)
 		}
+	}
+	if !strings.Contains(lines[0], `"caller":"acme/dev-qa"`) || !strings.Contains(lines[1], `"caller":"nobody"`) {
+		t.Errorf("who asked is not there: %s", lines[0])
 	}
 	if !strings.Contains(lines[0], `"request":"from-the-proxy-1"`) || given.Header().Get("X-Request-Id") != "from-the-proxy-1" {
 		t.Errorf("the given id is lost: %s", lines[0])

@@ -17,7 +17,7 @@ const (
 
 // accessLog writes one line of JSON a request:
 //
-//	{"time":"2026-01-02T15:04:05.123Z","remote":"127.0.0.1:5","request":"…","method":"GET",
+//	{"time":"2026-01-02T15:04:05.123Z","remote":"127.0.0.1:5","caller":"acme/dev-qa","request":"…","method":"GET",
 //	 "path":"/v1/feeds/…","route":"object","status":200,"bytes":2048,"us":17,"agent":"…"}
 //
 // Queries are left out, credentials never get here.
@@ -94,6 +94,8 @@ func (l *accessLog) write(c *call, status int, sent int64, took time.Duration) {
 	b = l.appendTime(b, c.started)
 	b = append(b, `","remote":"`...)
 	b = appendEscaped(b, c.r.RemoteAddr)
+	b = append(b, `","caller":"`...)
+	b = append(b, c.caller.String()...)
 	b = append(b, `","request":"`...)
 	b = appendEscaped(b, c.caller.Request)
 	b = append(b, `","method":"`...)

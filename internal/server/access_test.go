@@ -202,7 +202,8 @@ func TestAdministrators(t *testing.T) {
 		_, _, add := w.srv.AddToken(ctx, c, server.Token{Until: w.clock.Now().Add(time.Hour)})
 		_, list := w.srv.Tokens(ctx, c)
 		_, revoke := w.srv.RevokeToken(ctx, c, "00aaaaaaaaaa")
-		for _, err := range []error{admit, w.srv.Dismiss(ctx, c, w.ID.Space), add, list, revoke} {
+		_, mirror := w.srv.Mirror(ctx, c, nil, &feed.State{ID: w.ID})
+		for _, err := range []error{admit, mirror, w.srv.Dismiss(ctx, c, w.ID.Space), add, list, revoke} {
 			wantDenied(t, err, server.RuleCaller)
 		}
 	}

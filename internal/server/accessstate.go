@@ -31,12 +31,12 @@ type accessState struct {
 	logger *slog.Logger
 
 	loading sync.Mutex // held while buckets are read
+	tried   atomic.Pointer[time.Time]
 	view    atomic.Pointer[accessView]
 }
 
 // accessView is a state as it was known at one time. It does not change.
 type accessView struct {
-	readAt  time.Time // of the head
 	buckets [allBuckets]*loadedBucket
 	changed chan struct{} // closed by the view that says something else
 }
@@ -52,6 +52,7 @@ type loadedBucket struct {
 
 func newAccessState(cells storage.Cells, now func() time.Time, logger *slog.Logger) *accessState {
 	a := &accessState{cells: cells, now: now, logger: logger}
+	a.tried.Store(&time.Time{})
 	a.view.Store(&accessView{changed: make(chan struct{})})
 	return a
 }
@@ -69,7 +70,7 @@ func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) 
 	v, now := a.view.Load(), a.now()
 	b := v.buckets[n]
 	switch known := b != nil && within(now, b.readAt, accessRound); {
-	case known && within(now, v.readAt, accessFresh):
+	case known && within(now, *a.tried.Load(), accessFresh): // whether or not the store answered
 		return b, nil
 	case known && a.loading.TryLock():
 		defer a.loading.Unlock()
@@ -112,14 +113,16 @@ func (a *accessState) load(ctx context.Context, n int) (*loadedBucket, error) {
 // is known here, and bucket also where it is not known (-1 for none). The caller
 // holds loading.
 func (a *accessState) refresh(ctx context.Context, also int) error {
+	now := a.now()
+	a.tried.Store(&now)
 	head, _, err := a.readHead(ctx)
 	if err != nil {
 		return err
 	}
 	old, news := a.view.Load(), false
-	next := &accessView{readAt: a.now(), buckets: old.buckets, changed: old.changed}
+	next := &accessView{buckets: old.buckets, changed: old.changed}
 	for n, b := range old.buckets {
-		if b == nil && n != also || b != nil && b.version >= head.Versions[n] && within(next.readAt, b.readAt, accessRound) {
+		if b == nil && n != also || b != nil && b.version >= head.Versions[n] && within(now, b.readAt, accessRound) {
 			continue
 		}
 		read, readErr := a.read(ctx, n, head.Versions[n])

@@ -24,14 +24,17 @@ type Mirrored struct {
 // Mirror takes in a feed whose log another operator keeps, as f accepted it in
 // state: to be served on from here, and never added to. Objects come first and
 // the log last, so readers see all of it or what was there before. What a source
-// left out may come with another one.
+// left out may come with another one. Administrators may.
 func (s *Server) Mirror(ctx context.Context, c feedhttp.Caller, f *feed.Follower, state *feed.State) (Mirrored, error) {
-	out, err := s.mirror(ctx, f, state)
+	out, err := s.mirror(ctx, c, f, state)
 	s.audit(ctx, c, "mirror", state.ID.String(), err, "entries", out.Now)
 	return out, err
 }
 
-func (s *Server) mirror(ctx context.Context, f *feed.Follower, state *feed.State) (out Mirrored, err error) {
+func (s *Server) mirror(ctx context.Context, c feedhttp.Caller, f *feed.Follower, state *feed.State) (out Mirrored, err error) {
+	if err := mayAdminister(c); err != nil {
+		return out, err
+	}
 	objects := s.config.Store.Objects(state.ID.Space.String())
 	if err := mirrorDocuments(ctx, f, state, objects); err != nil {
 		return out, err
