@@ -94,7 +94,7 @@ func (f callersFunc) Identify(_ context.Context, shown feedhttp.Credentials) (fe
 }
 
 func (f callersFunc) Enter(_ context.Context, c feedhttp.Caller) error {
-	if c.Until.IsZero() {
+	if c.Credential != "asks too often" {
 		return nil
 	}
 	return &feedhttp.RateError{Max: 5, After: 1500 * time.Millisecond}
@@ -106,7 +106,7 @@ func TestTooMany(t *testing.T) {
 	b := newBackend(t)
 	h := handler(t, b, func(c *feedhttp.Config) {
 		c.Callers = callersFunc(func(feedhttp.Credentials) (feedhttp.Caller, error) {
-			return feedhttp.Caller{Until: time.Now()}, nil
+			return feedhttp.Caller{Credential: "asks too often"}, nil
 		})
 	})
 	before := b.calls.Load()
@@ -116,6 +116,43 @@ func TestTooMany(t *testing.T) {
 	}
 	if w := ask(h, "GET", "/healthz", ""); w.Code != 200 {
 		t.Errorf("health: %d", w.Code)
+	}
+}
+
+// TestStreamEnds: what takes long ends with the credential, or with the feed's
+// being for the caller.
+func TestStreamEnds(t *testing.T) {
+	b := newBackend(t)
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	b.fill(t, a, 1)
+	b.inMemory, b.closed = false, true
+	object := b.put(t, a.ID, make([]byte, 10_000)).Hex()
+	changed := make(chan struct{})
+	close(changed)
+	known := feedhttp.Caller{Role: feedhttp.Enrolled, Changed: changed}
+	for what, again := range map[string]func() (feedhttp.Caller, error){
+		"revoked":         func() (feedhttp.Caller, error) { return feedhttp.Caller{}, feedhttp.ErrUnauthorized },
+		"hidden":          func() (feedhttp.Caller, error) { return feedhttp.Caller{}, nil },
+		"still the same":  func() (feedhttp.Caller, error) { return feedhttp.Caller{Role: feedhttp.Enrolled}, nil },
+		"ended meanwhile": func() (feedhttp.Caller, error) { return feedhttp.Caller{}, feedhttp.ErrUnauthorized },
+	} {
+		first, asked := known, 0
+		if what == "ended meanwhile" {
+			first = feedhttp.Caller{Role: feedhttp.Enrolled, Until: time.Now()}
+		}
+		h := handler(t, b, func(c *feedhttp.Config) {
+			c.Limits.Pace = 1000
+			c.Callers = callersFunc(func(feedhttp.Credentials) (feedhttp.Caller, error) {
+				if asked++; asked == 1 {
+					return first, nil
+				}
+				return again()
+			})
+		})
+		want := map[bool]int{true: 10_000, false: 1000}[what == "still the same"]
+		if w := ask(h, "GET", shared+"/object/"+object, ""); w.Code != 200 || w.Body.Len() != want {
+			t.Errorf("%s: %d, %d bytes went out, want %d", what, w.Code, w.Body.Len(), want)
+		}
 	}
 }
 

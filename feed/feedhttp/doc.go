@@ -13,7 +13,9 @@
 //	GET {F}/tile/entries/<N>[.p/<W>]    log entries
 //	GET {F}/segment/<N>[.p/<W>]     statements, see feed.Segment
 //	GET {F}/pack/<N>[.p/<W>]        the small objects they speak of, see feed.Pack
-//	GET {F}/object/<64 hex>         an object; ranges (RFC 9110, section 14)
+//	GET {F}/object/<64 hex>         an object that the feed speaks of; ranges (RFC 9110,
+//	                                section 14); with ?payload= one that helps to read it
+//	GET, PUT {F}/audience           who reads the feed, see Audience
 //	POST /v1/heads                  {"known":{"acme/dev-qa/shared":12},"wait":55} → {"heads":{…}}, the notes of
 //	                                those that differ; with "wait" as soon as one does, or after so many seconds
 //	GET /v1/                        {"api","logKey","name","version"}
