@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
@@ -242,13 +241,8 @@ func (t *tokenRecord) check(n int) error {
 	case !slices.IsSorted(t.Feeds) || len(slices.Compact(slices.Clone(t.Feeds))) != len(t.Feeds):
 		return fmt.Errorf("patterns of feeds: not in order, or twice")
 	}
-	return checkNote(t.Note)
-}
-
-// checkNote checks a text that people wrote for people.
-func checkNote(s string) error {
-	if len(s) > maxNote || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
-		return fmt.Errorf("note %.40q: want at most %d bytes of printable text", s, maxNote)
+	if err := signing.CheckText(t.Note, maxNote); err != nil {
+		return fmt.Errorf("note: %w", err)
 	}
 	return nil
 }

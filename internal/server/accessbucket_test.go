@@ -101,7 +101,7 @@ func TestBucketRefused(t *testing.T) {
 		"quota: of nothing": func(_ *accessBucket, s *spaceAccess) { *s.Quota = Quota{} },
 		"quota: -1":         func(_ *accessBucket, s *spaceAccess) { s.Quota.Bytes = -1 },
 		"quota: 1000001":    func(_ *accessBucket, s *spaceAccess) { s.Quota.Requests = 1000001 },
-		"printable text":    func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
+		"note: ":            func(_ *accessBucket, s *spaceAccess) { s.Tokens[1].Note = "a\x1b[2J" },
 	} {
 		_, b := exampleBucket()
 		change(b, b.Spaces["acme/dev-qa"])
