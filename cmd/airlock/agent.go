@@ -63,6 +63,9 @@ func (a *app) agent(ctx context.Context, o agentOptions) error {
 	if err := errors.Join(o.receipts.check(), o.scan.check()); err != nil {
 		return err
 	}
+	if o.holdings < 0 {
+		return usage("--holdings %s is no time to wait", "say --holdings 12h, or leave it out", o.holdings)
+	}
 	h, err := a.home()
 	if err != nil {
 		return err

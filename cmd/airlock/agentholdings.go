@@ -29,11 +29,11 @@ const (
 
 // every returns how often: as somebody said, or at half of the shortest maxAge that
 // this home sets others, which they may set it too; at least once a day.
-func (k *herald) every() (time.Duration, error) {
-	if k.options.holdings > 0 {
-		return k.options.holdings, nil
+func (h *herald) every() (time.Duration, error) {
+	if h.options.holdings > 0 {
+		return h.options.holdings, nil
 	}
-	all, err := k.home.AllTrusted()
+	all, err := h.home.AllTrusted()
 	every := daily
 	for _, t := range all {
 		if age := time.Duration(t.Policy.MaxAge); age > 0 {
@@ -44,9 +44,9 @@ func (k *herald) every() (time.Duration, error) {
 }
 
 // run publishes holdings when they are due, until ctx ends.
-func (k *herald) run(ctx context.Context) {
+func (h *herald) run(ctx context.Context) {
 	for failures := 0; ctx.Err() == nil; {
-		next, err := k.once(ctx)
+		next, err := h.once(ctx)
 		switch {
 		case errors.Is(err, home.ErrNoSpace), errors.Is(err, errNowhere):
 			return
@@ -55,32 +55,32 @@ func (k *herald) run(ctx context.Context) {
 		case err != nil:
 			failures++
 			_, hint := outcomeOf(err)
-			k.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)
-			next = k.now().Add(agent.Backoff(failures, keepRetry, rand.Float64))
+			h.note("airlock: warning: %s (%s)", oneLine(err.Error()), hint)
+			next = h.now().Add(agent.Backoff(failures, keepRetry, rand.Float64))
 		default:
 			failures = 0
 		}
-		sleep(ctx, next.Sub(k.now()))
+		sleep(ctx, next.Sub(h.now()))
 	}
 }
 
 // once publishes holdings where they are due, and returns when they are due next.
 // home.ErrNoSpace stands for a home that has none to speak of, and errNowhere for
 // one of which nobody said where its feeds are.
-func (k *herald) once(ctx context.Context) (next time.Time, err error) {
-	if _, said := k.destination(k.options.receipts); !said {
+func (h *herald) once(ctx context.Context) (next time.Time, err error) {
+	if _, said := h.destination(h.options.receipts); !said {
 		return next, errNowhere
 	}
-	every, err := k.every()
+	every, err := h.every()
 	if err != nil {
 		return next, err
 	}
-	t, err := k.teller(ctx, false, k.unasked)
+	t, err := h.teller(ctx, false, h.unasked)
 	if err != nil {
 		return next, err
 	}
-	where, _ := k.destination(k.options.receipts)
-	c, err := k.at(ctx, where, publishing)
+	where, _ := h.destination(h.options.receipts)
+	c, err := h.at(ctx, where, publishing)
 	if err != nil {
 		return next, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+	_ "time/tzdata" // subscriptions name zones, and not every system has them
 )
 
 func main() { os.Exit(program(time.Now)) }
