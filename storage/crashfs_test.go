@@ -2,7 +2,9 @@ package storage
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -112,6 +114,26 @@ func (n *diskNode) survivor(luck *rand.Rand, done map[*diskNode]*diskNode) *disk
 	}
 	s.syncedNames = maps.Clone(s.names)
 	return s
+}
+
+// sum is a digest of a node and of all below it, as they are now. The names of
+// scratch files are drawn at random and do not count.
+func (n *diskNode) sum(scratch bool) []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%t %d %q\n", n.dir, n.date.UnixNano(), n.data)
+	var below [][]byte
+	for name, node := range n.names {
+		sum := node.sum(scratch || name == tmpFolder)
+		if !scratch {
+			sum = append(sum, name...)
+		}
+		below = append(below, sum)
+	}
+	slices.SortFunc(below, bytes.Compare)
+	for _, b := range below {
+		fmt.Fprintf(h, "%x\n", b)
+	}
+	return h.Sum(nil)
 }
 
 // find returns the node of a name, and the folder that holds or would hold it.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,6 +38,23 @@ type promisedCell struct {
 
 func newPromises() *promises {
 	return &promises{map[Digest]*promisedObject{}, map[string]*promisedFile{}, map[string]*promisedCell{}}
+}
+
+// sum is a digest of all of them.
+func (n *promises) sum() []byte {
+	var all []string
+	for d, p := range n.objects {
+		all = append(all, fmt.Sprintf("object %s %t %d", d, p.kept, p.date.UnixNano()))
+	}
+	for key, p := range n.files {
+		all = append(all, fmt.Sprintf("file %q %q %t", key, p.value, p.kept))
+	}
+	for key, p := range n.cells {
+		all = append(all, fmt.Sprintf("cell %q %q %d", key, p.values, p.seen))
+	}
+	slices.Sort(all)
+	sum := DigestOf([]byte(strings.Join(all, "\n")))
+	return sum[:]
 }
 
 // actor does what a scenario says with one store, and notes the promises.
