@@ -32,6 +32,7 @@ func TestDirRecords(t *testing.T) {
 		{index, `"k","k/n"`, `"k/n","k"`, "folders[1]"},
 		{index, item, item + "," + item, "items[1]"},
 		{index, `2026-03-04T05:06:07Z`, `yesterday`, "when"},
+		{index, `"version":"1"}`, `"version":"1","when":"yesterday"}`, "items[0]: when"},
 		{index, `"size":1`, `"size":-1`, "-1 bytes"},
 		{index, `airlock-dir 1`, `airlock-dir 2`, `"airlock-dir 2"`},
 		{index, `"size":2`, `"size": 2`, "canonical"},
