@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/http"
@@ -196,7 +197,16 @@ func newAccessSite(t *testing.T) *accessSite {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = spool.Close() })
-	s.srv = s.start(server.Config{Spool: spool})
+	self := strings.Repeat("a", 32)
+	s.srv = s.start(server.Config{Spool: spool, Peering: server.Peering{ID: self, Address: "http://127.0.0.1:1"}})
+	if err := s.srv.Join(); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := s.Key.Secret("peer 1 " + self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.tokens["peer"] = "airlock-peer_" + hex.EncodeToString(shown)
 	s.mustSend(append(s.Opening(), s.Publish("file/a@1"))...)
 	secret := feedtest.AuthorOf(t, s.Space, "secret")
 	s.secret = secret.ID
@@ -231,7 +241,7 @@ func newAccessSite(t *testing.T) *accessSite {
 		"POST {F}/uploads": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"PUT {F}/audience": []byte(`{"spaces":["acme/reader"]}`),
 	}
-	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Audiences: s.srv, Callers: s, Peers: s.srv})
+	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Audiences: s.srv, Callers: s.srv, Peers: s.srv})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,23 +280,12 @@ func (s *accessSite) makeCallers(ctx context.Context) {
 	if err := s.srv.Dismiss(ctx, server.Operator, gone); err != nil {
 		s.t.Fatal(err)
 	}
-	s.tokens["wrong"], s.tokens["peer"] = "airlock_00aaaaaaaaaa_"+strings.Repeat("a", 26), "the-token-of-a-peer"
+	s.tokens["wrong"] = "airlock_00aaaaaaaaaa_" + strings.Repeat("a", 26)
 	err := s.srv.SetAudience(ctx, server.Operator, s.secret, feedhttp.Audience{Spaces: []string{"acme/dismissed", "acme/reader"}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 }
-
-// Identify knows a peer besides those that the server knows.
-func (s *accessSite) Identify(ctx context.Context, shown feedhttp.Credentials) (feedhttp.Caller, error) {
-	if shown.Token == s.tokens["peer"] {
-		return feedhttp.Caller{Role: feedhttp.Peer}, nil
-	}
-	return s.srv.Identify(ctx, shown)
-}
-
-// Enter grants everything that the server does.
-func (s *accessSite) Enter(ctx context.Context, c feedhttp.Caller) error { return s.srv.Enter(ctx, c) }
 
 // ask sends a request about a feed.
 func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.ResponseRecorder {
