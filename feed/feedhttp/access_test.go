@@ -66,6 +66,11 @@ func TestTokens(t *testing.T) {
 	if w := ask(h, "POST", shared+"/entries", "", "Authorization: Bearer wrong", "Content-Type: "+feedhttp.BatchMediaType); w.Code != 401 {
 		t.Errorf("a publisher with a wrong token: %d", w.Code)
 	}
+	// Where nobody needs one, one that does not count is still refused.
+	b.closed = false
+	if w := ask(h, "GET", shared+"/checkpoint", "", "Authorization: Bearer "+benchToken+"x"); w.Code != 401 {
+		t.Errorf("a wrong token on an open server: %d", w.Code)
+	}
 }
 
 const spaceToken = "a-token-of-some-space"
