@@ -43,7 +43,8 @@ type Waiter interface {
 	// Heads returns the newest checkpoints, not checked, of those feeds that are
 	// no longer of the size known, as soon as there is one; none where wait, ctx
 	// or the source's own patience ends first. A wait of 0 asks and does not wait.
-	// What the source does not have, or not for the caller, is left out.
+	// What the source does not have, or not for the caller, is left out; a feed that
+	// comes to be meanwhile may be left to the next call.
 	Heads(ctx context.Context, known map[ID]int64, wait time.Duration) (map[ID]Checkpoint, error)
 }
 

@@ -7,14 +7,13 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 )
 
-// headsAtOnce is how many heads one call reads at a time.
-const headsAtOnce = 8
+// headsAtOnce is how many heads are read at a time besides those that each call
+// reads itself.
+const headsAtOnce = 16
 
 // Heads returns the newest checkpoints of those feeds that the caller may read
 // and that are no longer of the size known, as soon as there is one; none when
@@ -36,6 +35,11 @@ func (s *Server) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID
 		case !watching:
 			defer s.logs.Watch(there, wake)()
 			watching = true
+			sizes := make(map[feed.ID]int64, len(there)) // a feed that comes to be is for the next call
+			for _, id := range there {
+				sizes[id] = known[id]
+			}
+			known = sizes
 			continue // a feed may have grown before it was watched
 		}
 		select {
@@ -56,25 +60,32 @@ func (s *Server) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID
 func (s *Server) differing(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64) (differ map[feed.ID]feed.Checkpoint, there []feed.ID, err error) {
 	differ = map[feed.ID]feed.Checkpoint{}
 	var mu sync.Mutex // guards what is returned
-	var running errgroup.Group
-	running.SetLimit(headsAtOnce)
-	for id, size := range known {
-		running.Go(func() error {
-			head, headErr := s.Head(ctx, c, id, size)
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case errors.Is(headErr, fs.ErrNotExist), errors.Is(headErr, feedhttp.ErrUnauthorized):
-			case headErr != nil:
-				err = headErr
-				s.config.Logger.Error("head not read", "feed", id.String(), "request", c.Request, "error", headErr)
-			default:
-				if there = append(there, id); head.Size != size {
-					differ[id] = head
-				}
+	look := func(id feed.ID, size int64) {
+		head, headErr := s.Head(ctx, c, id, size)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case errors.Is(headErr, fs.ErrNotExist), errors.Is(headErr, feedhttp.ErrUnauthorized):
+		case headErr != nil:
+			err = headErr
+			s.config.Logger.Error("head not read", "feed", id.String(), "request", c.Request, "error", headErr)
+		default:
+			if there = append(there, id); head.Size != size {
+				differ[id] = head
 			}
-			return nil
-		})
+		}
+	}
+	var running sync.WaitGroup
+	for id, size := range known {
+		select {
+		case s.helpers <- struct{}{}:
+			running.Go(func() {
+				defer func() { <-s.helpers }()
+				look(id, size)
+			})
+		default:
+			look(id, size) // thousands who ask at once wait for no more than themselves
+		}
 	}
 	if running.Wait(); len(there) > 0 {
 		err = nil

@@ -72,7 +72,8 @@ type Server struct {
 	quotas   quotas
 	deltas   *deltas // nil where none are made
 	access   *accessState
-	peers    *peers // nil for a server that works alone
+	peers    *peers        // nil for a server that works alone
+	helpers  chan struct{} // has room for those who read heads for a call
 	watching sync.WaitGroup
 	stop     context.CancelFunc // ends watching
 
@@ -106,6 +107,7 @@ func New(c Config) *Server {
 		quotas:   quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
 		spaces:   map[trust.Space]*trust.History{},
 		views:    map[feed.ID]*feedView{},
+		helpers:  make(chan struct{}, headsAtOnce),
 		access:   newAccessState(c.Store.Cells, c.Now, c.Logger),
 	}
 	if c.Deltas {
