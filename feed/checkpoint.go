@@ -55,6 +55,13 @@ func (k LogKey) Public() []byte { return k.private.Public().(ed25519.PublicKey) 
 // IsZero reports whether there is no key.
 func (k LogKey) IsZero() bool { return k.private == nil }
 
+// Derive returns 32 secret bytes for another purpose of the operator, by its name:
+// all servers of a store know them without telling each other, and who knows them
+// learns nothing of the key (HKDF-SHA256, RFC 5869).
+func (k LogKey) Derive(purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, k.private.Seed(), nil, "airlock "+purpose, 32)
+}
+
 // SignCell signs the SHA-256 of a log's own state under a domain of its own, so
 // that the signature can never pass for a checkpoint's.
 func (k LogKey) SignCell(state []byte) []byte { return ed25519.Sign(k.private, cellMessage(state)) }

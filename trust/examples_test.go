@@ -60,6 +60,16 @@ func TestExamples(t *testing.T) {
 		t.Errorf("approval.json is %s: %+v, %v", approved.ID, approved.Approval, err)
 	}
 
+	code, err := trust.ParseInvitation(strings.TrimSuffix(string(example(t, "invitation.txt")), "\n"))
+	if err != nil {
+		t.Error(err)
+	}
+	var enrolment trust.Enrolment
+	err = signing.UnmarshalCanonical(example(t, "enrolment.json"), &enrolment)
+	if err != nil || enrolment.Invitation != code.ID() || enrolment.Pin != code.Pin() || enrolment.Lineage != h.Lineage() {
+		t.Errorf("enrolment.json is %+v, %v, and not for invitation.txt and dev-qa.id", enrolment, err)
+	}
+
 	policy := example(t, "policy.yaml")
 	p, err := trust.ParsePolicy("policy.yaml", policy)
 	if err != nil {
@@ -106,7 +116,7 @@ func person(name string) *signing.Signer {
 // null has no place.
 func TestMemberOrder(t *testing.T) {
 	for _, doc := range []any{
-		trust.Identity{}, trust.Leaf{}, trust.Revocation{}, trust.RevokedFrom{}, trust.IdentityPredicate{}, trust.Bound{}, trust.Approval{},
+		trust.Identity{}, trust.Leaf{}, trust.Revocation{}, trust.RevokedFrom{}, trust.IdentityPredicate{}, trust.Bound{}, trust.Approval{}, trust.Enrolment{},
 	} {
 		var names []string
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(doc)) {

@@ -26,6 +26,7 @@ var (
 		"encryption":      {"new", "keep", "drop"},
 		"take":            {kind.TakeNow, kind.TakeAsked, kind.TakeManual},
 		"when":            {kind.WhenNow, kind.WhenApproved, "at 02:00"},
+		"tls":             {tlsSelf},
 		"role":            {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/internal/home"
 	"airlock/storage"
 )
 
@@ -106,6 +108,16 @@ func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 // dial opens a server, or several of one store with commas between: one is asked
 // until it fails, then the next.
 func (a *app) dial(named string) (*conn, error) {
+	c, err := a.client(named)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{place: c, name: named, close: func() error { return nil }, received: c.Received}, nil
+}
+
+// client returns the client of servers that are named as for dial, with what the
+// home and the flags have for each: token, pin and certificate.
+func (a *app) client(named string) (*feedhttp.Client, error) {
 	var servers []feedhttp.Endpoint
 	for base := range strings.SplitSeq(named, ",") {
 		u, err := url.Parse(base)
@@ -116,16 +128,35 @@ func (a *app) dial(named string) (*conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		servers = append(servers, feedhttp.Endpoint{Base: u, Token: token})
+		e := feedhttp.Endpoint{Base: u, Token: token}
+		if s, ok, err := a.joined(u); err != nil {
+			return nil, err
+		} else if ok {
+			e.Pin, e.Certificate = s.Pin, a.certificate
+		}
+		servers = append(servers, e)
 	}
-	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: servers[0].Base, Token: servers[0].Token, Others: servers[1:], UserAgent: "airlock/" + version})
+	first := servers[0]
+	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: first.Base, Token: first.Token, Pin: first.Pin, Certificate: first.Certificate,
+		Others: servers[1:], UserAgent: "airlock/" + version})
 	if err != nil && a.tokenFile != "" && !as[*feedhttp.BaseError](err) {
 		return nil, a.noToken(err)
 	}
+	return c, err
+}
+
+// certificate returns what this home shows to servers that it joined: nothing
+// where it has no key for that any more.
+func (a *app) certificate() (*tls.Certificate, error) {
+	h, err := a.home()
 	if err != nil {
 		return nil, err
 	}
-	return &conn{place: c, name: named, close: func() error { return nil }, received: c.Received}, nil
+	c, err := h.Certificate()
+	if errors.Is(err, fs.ErrNotExist) || as[*home.UnlistedError](err) {
+		return &tls.Certificate{}, nil
+	}
+	return c, err
 }
 
 // tokenOf returns the token for a server, "" where --token-file has none.

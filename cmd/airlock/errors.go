@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,6 +91,8 @@ var outcomes = []struct {
 }{
 	{as[*apply.IncompleteError], exitIncomplete, "look at what the program wrote, and pull again: what it did not take is handed to it again"},
 	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
+	{as[*tls.CertificateVerificationError], exitUntrusted, "nobody whom this machine trusts vouches for it: airlock join pins the key of a server, with a code of its operator; else check --server"},
+	{as[*feedhttp.PinError], exitUntrusted, "another server answers, or its key was replaced: ask the operator which; with a new code (airlock server invite) airlock join pins the new key"},
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
@@ -130,6 +133,8 @@ var outcomes = []struct {
 	{as[*storage.SizeError], exitBadSignature, "the bytes were cut or added to: fetch them again from another source"},
 	{deniedBy(server.RuleAdmission), exitUntrusted, "have the operator run: airlock server admit FILE (from: airlock identity export -o FILE)"},
 	{deniedBy(server.RuleCaller), exitUntrusted, "show the credential of who may: of the feed's own Space, or of an administrator (--token-file FILE)"},
+	{deniedBy(trust.RuleInvitation), exitUntrusted, "ask the operator for a new code: airlock server invite"},
+	{deniedBy(trust.RuleEnrolment), exitUntrusted, "run airlock join again in the home of the Space, with the right clock; the operator's code stays good"},
 	{deniedBy("lineage"), exitUntrusted, "two Spaces use this name: ask its people which lineage is theirs, and trust or admit no other"},
 	{deniedBy("dates"), exitUntrusted, "airlock identity renew puts a new leaf in the place of one that ended; if it has not, set the clock right"},
 	{deniedBy("opening"), exitUntrusted, "airlock identity publish, with a home of that Space, learns the newest identity version and carries it into each feed; if its people know nothing of this feed, do not go on"},
@@ -156,7 +161,8 @@ var outcomes = []struct {
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
-	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a token (airlock server token add) and say --token-file FILE"},
+	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted"},
+	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a token (airlock server token add) and say --token-file FILE, or for a code to join with (airlock join)"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},
 	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode"},

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 	"airlock/trust"
 )
@@ -20,8 +21,9 @@ func (a *app) identityPublishCommand() *cobra.Command {
 		Use:   "publish",
 		Short: "Carry the newest identity into every feed of this Space",
 		Long: `Carry the newest identity version into every feed of this Space that lacks it,
-on --server or --store. Publishing to a feed does the same for that one. No key
-is needed: the root has signed the versions already.
+on --server or --store, and to the servers that this Space joined. Publishing to a
+feed does the same for that one. No key is needed: the root has signed the versions
+already.
 
 The exit code is 3 where a feed still lacks it: name the server or store that
 keeps that feed.`,
@@ -42,15 +44,19 @@ func (a *app) publishIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := feeds.spread(ctx, own); err != nil {
+		return err
+	}
 	if err := a.show(feeds.docs, func(w io.Writer) { carriedTable(w, feeds.docs) }); err != nil {
 		return err
 	}
 	return feeds.end(own)
 }
 
-// carriedDoc says which identity version a feed carries.
+// carriedDoc says which identity version a feed carries, or a server knows.
 type carriedDoc struct {
-	Feed    string `json:"feed"`
+	Feed    string `json:"feed,omitempty"`
+	Server  string `json:"server,omitempty"`
 	Version int    `json:"version"` // 0 where that is not known
 	Problem string `json:"problem,omitempty"`
 }
@@ -62,9 +68,9 @@ func carriedTable(w io.Writer, docs []carriedDoc) {
 		if d.Version > 0 {
 			version = fmt.Sprint(d.Version)
 		}
-		rows = append(rows, []string{d.Feed, version, dash(d.Problem)})
+		rows = append(rows, []string{d.Feed + d.Server, version, dash(d.Problem)})
 	}
-	columns(w, []string{"FEED", "CARRIES VERSION", "PROBLEM"}, rows)
+	columns(w, []string{"FEED OR SERVER", "HAS VERSION", "PROBLEM"}, rows)
 }
 
 // end is the end of a command that carried an identity: feeds may be left
@@ -79,7 +85,7 @@ func (f *ownFeeds) end(own *trust.History) error {
 	if f.refused != nil || behind == 0 {
 		return f.refused
 	}
-	return exitWith(exitIncomplete, fmt.Sprintf("%s not carry identity version %d yet", count(behind, "feed does", "feeds do"), version),
+	return exitWith(exitIncomplete, fmt.Sprintf("%s not have identity version %d yet", count(behind, "feed or server does", "feeds and servers do"), version),
 		"airlock identity publish --server URL (or --store DIR) carries it there; so does the next airlock publish to that feed")
 }
 
@@ -227,6 +233,41 @@ func (f *ownFeeds) carry(ctx context.Context, own *trust.History) error {
 		f.docs[i].Version = own.Current().Version
 	}
 	return nil
+}
+
+// spread tells the servers that this home joined of the newest identity, and carries
+// it into the feeds: only who was told may take the certificate of this home.
+func (f *ownFeeds) spread(ctx context.Context, own *trust.History) error {
+	told, err := f.tell(ctx, own)
+	if err != nil {
+		return err
+	}
+	if errors.Is(f.problem, feedhttp.ErrUnauthorized) {
+		f.problem = f.dialOwn(ctx, own.Space())
+	}
+	err = f.carry(ctx, own)
+	f.docs = append(f.docs, told...)
+	return err
+}
+
+// tell hands the newest identity to the servers that this home joined, which know
+// it by the leaves for TLS there, and returns what came of it.
+func (a *app) tell(ctx context.Context, own *trust.History) ([]carriedDoc, error) {
+	joined, err := a.joinedServers()
+	var docs []carriedDoc
+	for _, s := range joined {
+		d := carriedDoc{Server: s.URL}
+		c, err := a.client(s.URL)
+		if err == nil {
+			d.Version, err = c.Tell(ctx, trust.FormatFile(own))
+			err = errors.Join(err, c.Close())
+		}
+		if err != nil {
+			d.Problem = oneLine(err.Error())
+		}
+		docs = append(docs, d)
+	}
+	return docs, err
 }
 
 // carryInto commits the identity versions that a feed lacks.

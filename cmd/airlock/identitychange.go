@@ -78,7 +78,7 @@ func (a *app) changeIdentity(ctx context.Context, o changeOptions, plan func(*ow
 		a.note("identity version %d was made by a command that was cut off or runs at the same time, and is in place now; if it is not what you asked for, run the command again", changed.History.Current().Version)
 	}
 	doc := describeChange(before.Current(), changed.History)
-	if err := feeds.carry(ctx, changed.History); err != nil {
+	if err := feeds.spread(ctx, changed.History); err != nil {
 		return err
 	}
 	doc.Feeds = feeds.docs

@@ -37,7 +37,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.homePath, "home", "", "the Space's own folder: keys, trust, state (default ~/.airlock)")
-	f.StringVar(&a.server, "server", "", "URL of the server, or of several of one store with commas between (default http://127.0.0.1:7070)")
+	f.StringVar(&a.server, "server", "", "URL of the server, or of several of one store with commas between (default the one joined last, else http://127.0.0.1:7070)")
 	f.StringVar(&a.store, "store", "", "a store instead of a server: DIR or s3://bucket/prefix")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token for the server, or for each server a line with its URL and its token")
 	f.StringVarP(&a.format, "format", "f", "table", "form of the output: table, json or yaml")
@@ -60,7 +60,7 @@ func newRoot(a *app) *cobra.Command {
 
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
-		a.initCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
+		a.initCommand(), a.joinCommand(), a.identityCommand(), a.keyCommand(), a.trustCommand(),
 		a.publishCommand(), a.withdrawCommand(), a.pullCommand(), a.agentCommand(), a.subscriptionCommand(), a.audienceCommand(), a.receiptCommand(), a.auditCommand(), a.holdingsCommand(),
 		a.bundleCommand(), a.inspectCommand(),
 		a.approveCommand(), a.approvalsCommand(),
@@ -98,7 +98,14 @@ func (a *app) settle(cmd *cobra.Command) error {
 			return usage("both --server and --store were given", "say one: a server, or a store without any server")
 		}
 	}
-	return nil
+	if a.server != "" || a.store != "" {
+		return nil
+	}
+	joined, err := a.joinedServers()
+	if len(joined) > 0 {
+		a.server = joined[0].URL
+	}
+	return err
 }
 
 // knownForm refuses a form of the output that is none of forms.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -103,6 +104,7 @@ func TestScript(t *testing.T) {
 			"random":      randomFile,
 			"volume":      volumeOf,
 			"cp-json":     copyJSON,
+			"member":      jsonMember,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {
@@ -157,7 +159,7 @@ func runProgram(ts *testscript.TestScript, args []string) int {
 
 type serversKey struct{}
 
-var servingLine = regexp.MustCompile(`^serving .* on (http://\S+)`)
+var servingLine = regexp.MustCompile(`^serving .* on (https?://\S+)`)
 
 // serveStart runs "serve-start NAME ARGS…": airlock serve on a free port, with
 // its URL in $NAME_URL. ARGS that end with tsa start a time authority instead.
@@ -209,6 +211,17 @@ func copyJSON(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := os.ReadFile(found[0])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b, 0o600))
+}
+
+// jsonMember runs "member FILE NAME VAR": a text of a JSON object goes into $VAR.
+func jsonMember(ts *testscript.TestScript, _ bool, args []string) {
+	var doc map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &doc))
+	text, ok := doc[args[1]].(string)
+	if !ok {
+		ts.Fatalf("%s has no text %q", args[0], args[1])
+	}
+	ts.Setenv(args[2], text)
 }
 
 // lineage runs "lineage FILE VAR": what a person would have heard on the

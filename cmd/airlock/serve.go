@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -23,13 +22,14 @@ import (
 )
 
 type serveOptions struct {
-	listen, access, accessLog, auditLog, tlsCert, tlsKey string
-	advertise                                            string // where other servers of the store reach this one
-	cacheMiB                                             int64
-	serving                                              bool   // sign checkpoints and take large objects
-	open                                                 bool   // who shows no credential reads
-	to                                                   access // reading makes nothing, and no audit line
-	window, drain                                        time.Duration
+	listen, access, accessLog, auditLog string
+	advertise                           string // where other servers of the store reach this one
+	tls                                 tlsOptions
+	cacheMiB                            int64
+	serving                             bool   // sign checkpoints and take large objects
+	open                                bool   // who shows no credential reads
+	to                                  access // reading makes nothing, and no audit line
+	window, drain                       time.Duration
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -57,8 +57,8 @@ way: see airlock server admit.`,
 	f.StringVar(&o.access, "access", "", "who may ask: open or credentials (default open on loopback, credentials elsewhere)")
 	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; - for standard error, none for nowhere")
 	f.StringVar(&o.auditLog, "audit-log", "", "file for the audit log (default audit.log in the home)")
-	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate chain in PEM")
-	f.StringVar(&o.tlsKey, "tls-key", "", "private key in PEM")
+	o.tls.flags(f)
+	f.StringVar(&o.tls.key, "tls-key", "", "private key in PEM")
 	f.Int64Var(&o.cacheMiB, "cache-mib", 64, "memory for cached objects, in MiB")
 	f.DurationVar(&o.drain, "drain", 0, "how long it goes on answering when it is stopped, while /readyz says so: for a proxy to notice")
 	f.DurationVar(&o.window, "commit-window", 0, "how long a commit waits for more; 20ms suits distant stores")
@@ -92,12 +92,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(serveGC)
 	}
-	scheme := "http"
-	if o.tlsCert != "" {
-		scheme = "https"
-	}
 	if o.advertise == "" && isLoopback(listener.Addr()) {
-		o.advertise = scheme + "://" + listener.Addr().String()
+		o.advertise = o.tls.scheme() + "://" + listener.Addr().String()
 	}
 	o.serving, o.to = true, publishing
 	k, err := a.keep(ctx, o)
@@ -110,7 +106,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Audiences: k.server, Callers: k.server, Peers: k.server,
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Callers: k.server, Peers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err
@@ -119,9 +115,12 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if err := k.server.Join(); err != nil {
 		return err
 	}
-	a.note("serving %s on %s://%s", k.store.Name, scheme, listener.Addr())
 	s := feedhttp.Server(handler)
-	return a.listen(ctx, s, listener, o, func() {
+	if s.TLSConfig, err = a.serverTLS(k.key, o.tls); err != nil {
+		return err
+	}
+	a.noteServing(k.store, o.tls, s, listener)
+	return a.listen(ctx, s, listener, func() {
 		handler.Drain()
 		s.SetKeepAlivesEnabled(false) // who comes back goes to another server
 		sleep(context.WithoutCancel(ctx), o.drain)
@@ -133,21 +132,15 @@ func (o serveOptions) check() error {
 	if _, _, err := net.SplitHostPort(o.listen); err != nil {
 		return usage("--listen %.200q is no address with a port", "say --listen 127.0.0.1:PORT", o.listen)
 	}
-	if o.tlsCert == "" && o.tlsKey == "" {
-		return nil
-	}
-	if _, err := tls.LoadX509KeyPair(o.tlsCert, o.tlsKey); err != nil {
-		return usage("--tls-cert %s with --tls-key %s: %v", "name a certificate chain and its private key, both in PEM", o.tlsCert, o.tlsKey, err)
-	}
-	return nil
+	return o.tls.check()
 }
 
 // listen serves until ctx ends, calls drain, and then lets running requests finish.
-func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serveOptions, drain func()) error {
+func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, drain func()) error {
 	failed := make(chan error, 1)
 	go func() {
-		if o.tlsCert != "" {
-			failed <- s.ServeTLS(l, o.tlsCert, o.tlsKey)
+		if s.TLSConfig != nil {
+			failed <- s.ServeTLS(l, "", "")
 		} else {
 			failed <- s.Serve(l)
 		}
@@ -168,6 +161,7 @@ func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, o serv
 type keeper struct {
 	store  *storage.Store
 	server *server.Server
+	key    feed.LogKey // zero for who administers without
 	floor  *home.Floor
 	spool  *storage.Spool
 	audit  func() error
@@ -205,9 +199,8 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
 	}
 	k := &keeper{store: store}
-	var key feed.LogKey // admitting and dismissing need none
 	if o.serving {
-		if key, err = a.newLogKey(h); err != nil {
+		if k.key, err = a.newLogKey(h); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 		if k.spool, err = a.openSpool(h); err != nil {
@@ -229,7 +222,7 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	if k.floor, err = h.NewFloor(ctx, logger); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
-	c := server.Config{Store: store, LogKey: key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
+	c := server.Config{Store: store, LogKey: k.key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
 		Window: o.window, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
 	if k.spool != nil {
 		c.Spool = k.spool

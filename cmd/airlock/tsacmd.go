@@ -56,7 +56,7 @@ func (a *app) tsaServe(ctx context.Context, listen string) error {
 	server := &http.Server{Handler: tsa.Handler(tsa.New(id, a.now), a.logger(slog.LevelInfo)), ReadTimeout: 10 * time.Second,
 		WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	a.note("serving time stamps of %s on http://%s", id.Leaf.Subject.CommonName, l.Addr())
-	return a.listen(ctx, server, l, serveOptions{}, func() {})
+	return a.listen(ctx, server, l, func() {})
 }
 
 // timeAuthority returns the home's authority and makes it where there is none,

@@ -209,9 +209,12 @@ func (h *Handler) refusal(c *call, err error) answer {
 	if beyond, ok := errors.AsType[*rangeError](err); ok {
 		a.set("Content-Range", []string{"bytes */" + strconv.FormatInt(beyond.size, 10)})
 	}
-	if c.r.ContentLength != 0 {
-		// What is left of the body would have to be read to keep the connection.
+	if _, ok := errors.AsType[*CertificateError](err); ok || c.r.ContentLength != 0 {
+		// A certificate stays with its connection, and what is left of a body
+		// would have to be read to keep it.
 		a.set("Connection", closed)
+	}
+	if c.r.ContentLength != 0 {
 		h.dropBody(c)
 	}
 	return a

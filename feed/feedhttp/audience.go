@@ -165,7 +165,7 @@ func (c *Client) SetAudience(ctx context.Context, id feed.ID, a Audience) error 
 	}
 	_, err = c.fetch(ctx, request{
 		method: http.MethodPut, path: feedPath(id) + "/audience", header: [][2]string{{"Content-Type", "application/json"}},
-		body:   func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
+		body:   bodyOf(raw),
 		length: int64(len(raw)), limit: maxAudience,
 	})
 	return err

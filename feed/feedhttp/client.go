@@ -3,6 +3,7 @@ package feedhttp
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 // ClientConfig is what a Client works with.
@@ -25,6 +27,13 @@ type ClientConfig struct {
 	HTTP *http.Client
 	// Token is the bearer token, sent to Base and to nobody else.
 	Token string
+	// Pin is the thumbprint of the key (SHA-256 of its SubjectPublicKeyInfo) that
+	// the server at Base must show, and all that its certificate is held against;
+	// zero for one that the system's authorities vouch for.
+	Pin storage.Digest
+	// Certificate returns what the server at Base is shown, and nobody else; nil
+	// for nothing. It is asked for each connection.
+	Certificate func() (*tls.Certificate, error)
 	// Others are further servers of the same store. One is asked until it fails,
 	// then the next.
 	Others    []Endpoint
@@ -40,10 +49,13 @@ type ClientConfig struct {
 	Ahead int
 }
 
-// Endpoint is a server, with the token that is sent to it and to nobody else.
+// Endpoint is a server, with what it is known by, and what is shown to it and to
+// nobody else; see ClientConfig.
 type Endpoint struct {
-	Base  *url.URL
-	Token string
+	Base        *url.URL
+	Token       string
+	Pin         storage.Digest
+	Certificate func() (*tls.Certificate, error)
 	// coding is what segments and packs are asked for in: nothing on this
 	// machine, where compressing costs more than it saves.
 	coding string
@@ -89,7 +101,7 @@ func NewClient(c ClientConfig) (*Client, error) {
 		retry: c.Retry.withDefaults(), patience: cmp.Or(c.Patience, time.Minute), ahead: cmp.Or(c.Ahead, 3),
 		heads: map[feed.ID]feed.Checkpoint{},
 	}
-	for _, e := range append([]Endpoint{{Base: c.Base, Token: c.Token}}, c.Others...) {
+	for _, e := range append([]Endpoint{{Base: c.Base, Token: c.Token, Pin: c.Pin, Certificate: c.Certificate}}, c.Others...) {
 		base, err := checkBase(e.Base)
 		if err == nil && e.Token != "" {
 			err = CheckToken(e.Token)
@@ -97,14 +109,15 @@ func NewClient(c ClientConfig) (*Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		coding := "zstd"
+		e.Base, e.coding = base, "zstd"
 		if isLoopback(base.Hostname()) && !c.Compress {
-			coding = "identity"
+			e.coding = "identity"
 		}
-		out.servers = append(out.servers, Endpoint{base, e.Token, coding})
+		out.servers = append(out.servers, e)
 	}
-	out.http = newHTTP(c.HTTP, out.servers, &out.received)
-	return out, nil
+	var err error
+	out.http, err = newHTTP(c.HTTP, out.servers, &out.received)
+	return out, err
 }
 
 // server is the one that is asked now.
@@ -178,12 +191,17 @@ func (c *Client) Feeds(ctx context.Context) ([]feed.ID, error) {
 }
 
 func (c *Client) getJSON(ctx context.Context, path string, limit int64, v any) error {
-	got, err := c.fetch(ctx, request{method: http.MethodGet, path: path, limit: limit})
+	return c.askJSON(ctx, request{method: http.MethodGet, path: path, limit: limit}, v)
+}
+
+// askJSON sends a request, and reads the answer into v.
+func (c *Client) askJSON(ctx context.Context, rq request, v any) error {
+	got, err := c.fetch(ctx, rq)
 	if err != nil {
 		return err
 	}
 	if err := json.Unmarshal(got.body, v); err != nil {
-		return fmt.Errorf("%s%s: answer: %w", c, path, err)
+		return fmt.Errorf("%s%s: answer: %w", c, rq.path, err)
 	}
 	return nil
 }

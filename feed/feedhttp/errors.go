@@ -29,6 +29,15 @@ var (
 	ErrPrecondition = errors.New("the content is not the one expected")
 )
 
+// CertificateError reports a client's certificate by which nobody is known, or no
+// more. The server closes the connection on which it was shown.
+type CertificateError struct{ Why string }
+
+func (e *CertificateError) Error() string { return "the client certificate " + e.Why }
+
+// Unwrap makes it one of the wrong credentials.
+func (e *CertificateError) Unwrap() error { return ErrUnauthorized }
+
 // RequestError reports a request that breaks a rule of the interface.
 type RequestError struct{ Why string }
 

@@ -1,6 +1,7 @@
 package feedhttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +48,22 @@ func (c *Client) fetch(ctx context.Context, rq request) (out reply, err error) {
 	return out, nil
 }
 
-// open sends a request once. A refusal is a *ProblemError; else the body is
-// the caller's to read and close. The body fails when it stalls.
+// open sends a request. A refusal is a *ProblemError; else the body is the
+// caller's to read and close. The body fails when it stalls.
+//
+// A certificate that the server does not take any more may have been replaced here
+// meanwhile: the request is sent once again, on a new connection, which shows the
+// one that is here now.
 func (c *Client) open(ctx context.Context, rq request) (*http.Response, error) {
+	r, err := c.exchange(ctx, rq)
+	if _, ok := errors.AsType[*CertificateError](err); ok && c.server().Certificate != nil {
+		return c.exchange(ctx, rq)
+	}
+	return r, err
+}
+
+// exchange sends a request once.
+func (c *Client) exchange(ctx context.Context, rq request) (*http.Response, error) {
 	ctx, guard := watch(ctx, c.patience+rq.patience)
 	r, err := c.send(ctx, rq, guard)
 	if err != nil {
@@ -89,6 +103,11 @@ func (c *Client) send(ctx context.Context, rq request, guard *guard) (*http.Resp
 		}
 	}
 	return c.http.Do(r)
+}
+
+// bodyOf opens a body that is in memory.
+func bodyOf(body []byte) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
 }
 
 // setBody makes the body of a request one that can be sent again.

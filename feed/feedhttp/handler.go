@@ -25,6 +25,8 @@ type Config struct {
 	// Callers knows who asks; without it everybody is Nobody, and a credential
 	// that is shown counts for nothing.
 	Callers Callers
+	// Enroller lets Spaces in; nil where nobody is.
+	Enroller Enroller
 	// Ready reports whether the store answers; nil asks the Reader for its key.
 	Ready  func(context.Context) error
 	Limits Limits

@@ -1,12 +1,10 @@
 package feedhttp
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 
@@ -189,6 +187,6 @@ func (c *Client) askHeads(ctx context.Context, known map[feed.ID]int64, wait tim
 func jsonRequest(path string, body []byte, limit int64) request {
 	return request{
 		method: http.MethodPost, path: path, header: [][2]string{{"Content-Type", jsonMediaType}},
-		body: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }, length: int64(len(body)), limit: limit,
+		body: bodyOf(body), length: int64(len(body)), limit: limit,
 	}
 }

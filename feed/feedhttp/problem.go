@@ -57,6 +57,8 @@ var rules = []rule{
 	typed("media-type", http.StatusUnsupportedMediaType, "the body is in a form that is not understood",
 		func(e *MediaTypeError, d *document) { d.Got, d.Want = clean(e.Got), e.Want },
 		func(d *document) error { return &MediaTypeError{d.Got, d.Want} }),
+	typed("certificate", http.StatusUnauthorized, "the client certificate does not count",
+		func(e *CertificateError, d *document) { d.Why = clean(e.Why) }, func(d *document) error { return &CertificateError{d.Why} }),
 	sentinel("unauthorized", http.StatusUnauthorized, "a credential is needed, and this is none that counts here", false, ErrUnauthorized),
 	typed("quota", http.StatusInsufficientStorage, "the Space has what it was granted", noteQuota, restoreQuota),
 	again(typed("too-many", http.StatusTooManyRequests, "the Space asks more often than it was granted",

@@ -96,6 +96,9 @@ func mayHelp(err error) bool {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return false
 	}
+	if _, ok := errors.AsType[*PinError](err); ok {
+		return false
+	}
 	if errors.Is(err, errStalled) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}

@@ -62,6 +62,8 @@ func newRoutes() *routes {
 		{name: "entries", path: feedTemplate + "entries", access: callers, post: postEntries},
 		{name: "uploads", path: feedTemplate + "uploads", access: callers, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: callers, head: headUpload, patch: patchUpload},
+		{name: "join", path: joinPath, access: anyone, post: postJoin},
+		{name: "identities", path: identityPath, access: anyone, post: postIdentity},
 		{name: "info", path: infoPath, access: anyone, get: getInfo},
 		{name: "grown", path: grownPath, access: callers, post: postGrown},
 		{name: "heads", path: headsPath, access: callers, post: postHeads},

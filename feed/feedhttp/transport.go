@@ -60,35 +60,43 @@ const maxRedirects = 5
 // errRedirect reports a redirect that is not followed.
 var errRedirect = errors.New("redirect not followed")
 
-// newHTTP returns an HTTP client that sends each server its own token alone, never
-// follows a redirect from https to http, and adds the bytes of answers, as they
-// come over the line, to received.
-func newHTTP(given *http.Client, servers []Endpoint, received *atomic.Int64) *http.Client {
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		ForceAttemptHTTP2:      true,
+		MaxIdleConns:           64,
+		MaxIdleConnsPerHost:    32,
+		IdleConnTimeout:        60 * time.Second,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableCompression:     true,
+		WriteBufferSize:        64 << 10,
+		ReadBufferSize:         64 << 10,
+	}
+}
+
+// newHTTP returns an HTTP client that shows each server its own token and
+// certificate alone, never follows a redirect from https to http, and adds the bytes
+// of answers, as they come over the line, to received.
+func newHTTP(given *http.Client, servers []Endpoint, received *atomic.Int64) (*http.Client, error) {
 	out := http.Client{}
 	if given != nil {
 		out = *given
 	}
 	if out.Transport == nil {
-		out.Transport = &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			DialContext:            (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           64,
-			MaxIdleConnsPerHost:    32,
-			IdleConnTimeout:        60 * time.Second,
-			TLSHandshakeTimeout:    10 * time.Second,
-			ExpectContinueTimeout:  time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-			DisableCompression:     true,
-			WriteBufferSize:        64 << 10,
-			ReadBufferSize:         64 << 10,
-		}
+		out.Transport = newTransport()
 	}
-	tokens := map[string]string{}
+	ways := map[string]way{}
 	for _, s := range servers {
-		tokens[origin(s.Base)] = s.Token
+		next, err := s.transport(out.Transport)
+		if err != nil {
+			return nil, err
+		}
+		ways[origin(s.Base)] = way{s.Token, next}
 	}
-	out.Transport = &tokenTransport{out.Transport, tokens, received}
+	out.Transport = &ownTransport{out.Transport, ways, received}
 	out.CheckRedirect = func(r *http.Request, via []*http.Request) error {
 		switch {
 		case len(via) > maxRedirects:
@@ -98,27 +106,36 @@ func newHTTP(given *http.Client, servers []Endpoint, received *atomic.Int64) *ht
 		}
 		return nil
 	}
-	return &out
+	return &out, nil
 }
 
 // origin is what a token is sent to: scheme and host.
 func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
 
-// tokenTransport adds its token to requests to a server, and counts what comes
-// back. net/http itself would take the token along to other ports and
-// subdomains.
-type tokenTransport struct {
-	next     http.RoundTripper
-	tokens   map[string]string // by origin
+// way is how requests go to one of the client's own servers.
+type way struct {
+	token string
+	next  http.RoundTripper
+}
+
+// ownTransport adds its token to requests to a server and takes the way there that
+// is for it alone, and counts what comes back. net/http itself would take the token
+// along to other ports and subdomains.
+type ownTransport struct {
+	others   http.RoundTripper
+	ways     map[string]way // by origin
 	received *atomic.Int64
 }
 
-func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if token := t.tokens[origin(r.URL)]; token != "" {
-		r = r.Clone(r.Context())
-		r.Header.Set("Authorization", "Bearer "+token)
+func (t *ownTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	next := t.others
+	if own, ok := t.ways[origin(r.URL)]; ok {
+		if next = own.next; own.token != "" {
+			r = r.Clone(r.Context())
+			r.Header.Set("Authorization", "Bearer "+own.token)
+		}
 	}
-	got, err := t.next.RoundTrip(r)
+	got, err := next.RoundTrip(r)
 	if err == nil && got.Body != http.NoBody {
 		got.Body = storage.Counted(got.Body, func(n int) { t.received.Add(int64(n)) })
 	}
@@ -126,8 +143,15 @@ func (t *tokenTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // CloseIdleConnections lets http.Client find the method of what it wraps.
-func (t *tokenTransport) CloseIdleConnections() {
-	if c, ok := t.next.(interface{ CloseIdleConnections() }); ok {
+func (t *ownTransport) CloseIdleConnections() {
+	closeIdle(t.others)
+	for _, own := range t.ways {
+		closeIdle(own.next)
+	}
+}
+
+func closeIdle(t http.RoundTripper) {
+	if c, ok := t.(interface{ CloseIdleConnections() }); ok {
 		c.CloseIdleConnections()
 	}
 }

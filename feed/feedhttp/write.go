@@ -51,26 +51,34 @@ func (h *Handler) withBatch(c *call, do func(feed.Batch) (any, error)) (answer, 
 	if h.config.Writer == nil {
 		return answer{}, errReadOnly
 	}
-	if err := checkMediaType(c.r, BatchMediaType); err != nil {
+	if err := h.config.Writer.MayAppend(c.r.Context(), c.caller, c.id); err != nil {
 		return answer{}, err
 	}
-	if err := h.config.Writer.MayAppend(c.r.Context(), c.caller, c.id); err != nil {
+	return h.withBody(c, BatchMediaType, "batch", h.limits.BatchBytes, func(body []byte) (any, error) {
+		batch, err := ParseBatch(body, c.id)
+		if err != nil {
+			return nil, err
+		}
+		return do(batch)
+	})
+}
+
+// withBody reads a body of at most limit bytes into memory, within the limits for
+// batches, and answers with what do makes of it.
+func (h *Handler) withBody(c *call, mediaType, what string, limit int64, do func([]byte) (any, error)) (answer, error) {
+	if err := checkMediaType(c.r, mediaType); err != nil {
 		return answer{}, err
 	}
 	if !h.appends.enter(1) {
 		return answer{}, ErrBusy
 	}
 	defer h.appends.leave(1)
-	body, release, err := h.readAll(c, "batch", h.limits.BatchBytes)
+	body, release, err := h.readAll(c, what, limit)
 	defer release()
 	if err != nil {
 		return answer{}, bodyError(err)
 	}
-	batch, err := ParseBatch(body, c.id)
-	if err != nil {
-		return answer{}, err
-	}
-	v, err := do(batch)
+	v, err := do(body)
 	if err != nil {
 		return answer{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"airlock/signing"
 	"airlock/trust"
@@ -15,6 +16,10 @@ const TLSPerson = "TLS"
 // plain is how keys for TLS are protected, and that of the log: whoever runs
 // unattended connects without a person. They sign no statement.
 func plain() *signing.Passphrase { return nil }
+
+// Unattended reports whether the key of a file is used without a person: it is
+// plain also where the others are encrypted.
+func Unattended(file string) bool { return strings.HasPrefix(file, tlsPrefix) }
 
 // Certificate returns the certificate with which this home connects to servers,
 // and its key: the newest that the identity lists. fs.ErrNotExist where the home

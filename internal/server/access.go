@@ -21,6 +21,9 @@ func (s *Server) Identify(ctx context.Context, shown feedhttp.Credentials) (feed
 	if shown.Token != "" {
 		return s.byToken(ctx, shown.Token)
 	}
+	if len(shown.Certificates) > 0 {
+		return s.byCertificate(ctx, shown.Certificates[0])
+	}
 	return feedhttp.Caller{Changed: s.access.view.Load().changed}, nil
 }
 

@@ -27,6 +27,7 @@ import (
 //	   "audiences":{"shared":{"groups":["live"],"spaces":["acme/audit"]}},
 //	   "dismissed":true,
 //	   "groups":["test"],
+//	   "identity":3,
 //	   "quota":{"bytes":10737418240,"packages":1000,"requests":50},
 //	   "tokens":[{"feeds":["acme/*/shared"],"hash":"sha256:…","id":"07…","made":1767225600,"note":"agent","until":1775001600}]}},
 //	 "tokens":[…]}
@@ -46,14 +47,15 @@ type spaceAccess struct {
 	// DefaultAudience has them.
 	Audiences map[string]feedhttp.Audience `json:"audiences,omitempty"`
 	Dismissed bool                         `json:"dismissed,omitempty"`
-	Groups    []string                     `json:"groups,omitempty"` // in which it is
+	Groups    []string                     `json:"groups,omitempty"`   // in which it is
+	Identity  int                          `json:"identity,omitempty"` // newest version that is known, where it is not that of the admission
 	Quota     *Quota                       `json:"quota,omitempty"`
 	Tokens    []tokenRecord                `json:"tokens,omitempty"`
 }
 
 // said reports whether anything is said.
 func (s *spaceAccess) said() bool {
-	return s.Dismissed || s.Quota != nil || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
+	return s.Dismissed || s.Identity > 0 || s.Quota != nil || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
 }
 
 // tokenRecord is a token as the store knows it.
@@ -185,6 +187,9 @@ func (b *accessBucket) check(n int) error {
 }
 
 func (s *spaceAccess) check(n int, space trust.Space) error {
+	if s.Identity < 0 {
+		return fmt.Errorf("identity version %d", s.Identity)
+	}
 	if len(s.Groups) > maxGroups || len(s.Audiences) > maxFeeds {
 		return fmt.Errorf("in %d groups, and %d feeds with an audience; at most %d and %d are allowed", len(s.Groups), len(s.Audiences), maxGroups, maxFeeds)
 	}

@@ -28,7 +28,7 @@ func exampleBucket() (int, *accessBucket) {
 		"shared":   {Groups: []string{"live"}, Spaces: []string{"acme/audit", "acme/production"}},
 	}
 	of.Quota = &Quota{Bytes: 10 << 30, Packages: 1000, Requests: 50}
-	of.Dismissed, of.Groups = true, []string{"east", "test"}
+	of.Dismissed, of.Groups, of.Identity = true, []string{"east", "test"}, 3
 	of.Tokens = []tokenRecord{
 		{Hash: storage.DigestOf([]byte("one")), ID: fmt.Sprintf("%02daaaaaaaaaa", n), Made: 1767225600, Until: 1775001600},
 		{Feeds: []feed.Pattern{"acme/*/shared", "acme/dev-qa/*"}, Hash: storage.DigestOf([]byte("two")), ID: fmt.Sprintf("%02dk3m2qxwz5a", n), Made: 1767225600, Note: "agent on web-1", Until: 1775001600},

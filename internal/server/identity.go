@@ -86,14 +86,13 @@ func (s *Server) newestView(ctx context.Context, id feed.ID, known *feedView) (*
 	if newest == "" {
 		return known, nil
 	}
-	file, err := s.config.Store.Files.Get(ctx, newest)
+	version, err := strconv.Atoi(strings.TrimPrefix(newest, identityPrefix(id)))
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: not an identity file of any version", newest)
+	}
+	h, err := s.identityFile(ctx, newest, known.history.Lineage(), version)
 	if err != nil {
 		return nil, err
-	}
-	h, err := trust.ParseFile(file)
-	version, numErr := strconv.Atoi(strings.TrimPrefix(newest, identityPrefix(id)))
-	if err != nil || numErr != nil || h.Lineage() != known.history.Lineage() || h.Version(version) == nil {
-		return nil, fmt.Errorf("store: %s: not an identity file of %s", newest, id.Space)
 	}
 	return &feedView{history: h, version: version}, nil
 }
@@ -117,22 +116,11 @@ func (s *Server) checkOpening(ctx context.Context, id feed.ID, version int) erro
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err // the log says whether this is the same opening again
 	}
-	history, err := s.admitted(ctx, id.Space)
+	known, err := s.newest(ctx, id.Space)
 	if err != nil {
 		return err
 	}
-	newest := history.Current().Version
-	for key, err := range s.config.Store.Files.List(ctx, "identity/"+id.Space.String()+"/", "") {
-		if err != nil {
-			return err
-		}
-		carried, err := strconv.Atoi(key[strings.LastIndexByte(key, '/')+1:])
-		if err != nil {
-			return fmt.Errorf("store: key %q: %w", key, err)
-		}
-		newest = max(newest, carried)
-	}
-	if version < newest {
+	if newest := known.Current().Version; version < newest {
 		return &trust.DeniedError{Reason: trust.Untrusted, Rule: "opening", Thing: id.String(),
 			Why: fmt.Sprintf("would be opened under identity version %d, and the Space is at version %d", version, newest)}
 	}
@@ -231,6 +219,10 @@ func (in *incoming) document(ctx context.Context, d storage.Digest) ([]byte, int
 func (s *Server) keep(ctx context.Context, id feed.ID, in *incoming) error {
 	if in.version == in.before {
 		return nil
+	}
+	// First for the Space as a whole, or who died in between would leave that behind.
+	if _, _, err := s.learn(ctx, in.view.History()); err != nil {
+		return fmt.Errorf("feed %s: identity version %d: %w", id, in.version, err)
 	}
 	err := s.config.Store.Files.Create(ctx, identityKey(id, in.version), trust.FormatFile(in.view.History()))
 	if err != nil && !errors.Is(err, storage.ErrExists) {

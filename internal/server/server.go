@@ -80,11 +80,14 @@ type Server struct {
 	mu     sync.Mutex
 	spaces map[trust.Space]*trust.History
 	views  map[feed.ID]*feedView
+	// Of Spaces that connect with a certificate.
+	connections map[trust.Space]*connecting
 }
 
 var (
-	_ feedhttp.Reader = (*Server)(nil)
-	_ feedhttp.Writer = (*Server)(nil)
+	_ feedhttp.Reader   = (*Server)(nil)
+	_ feedhttp.Writer   = (*Server)(nil)
+	_ feedhttp.Enroller = (*Server)(nil)
 )
 
 // New returns a server on a store. Close it.
@@ -109,6 +112,8 @@ func New(c Config) *Server {
 		views:    map[feed.ID]*feedView{},
 		helpers:  make(chan struct{}, headsAtOnce),
 		access:   newAccessState(c.Store.Cells, c.Now, c.Logger),
+
+		connections: map[trust.Space]*connecting{},
 	}
 	if c.Deltas {
 		s.deltas = s.startDeltas()
@@ -153,9 +158,9 @@ const admissionPrefix = "spaces/"
 // admitted.
 const RuleAdmission = "admission"
 
-// Admit lets a Space append. Admitting it again is harmless, and ends a
-// dismissal; another lineage under a name that was admitted is refused.
-// Administrators may.
+// Admit lets a Space append and connect. Admitting it again is harmless, and ends a
+// dismissal; with a file of later versions these are known here then. Another
+// lineage under a name that was admitted is refused. Administrators may.
 func (s *Server) Admit(ctx context.Context, c feedhttp.Caller, file []byte) (*trust.History, error) {
 	h, err := trust.ParseFile(file)
 	if err != nil {
@@ -179,7 +184,19 @@ func (s *Server) admit(ctx context.Context, h *trust.History, file []byte) error
 	if !errors.Is(err, storage.ErrExists) {
 		return err
 	}
+	if err := s.checkName(ctx, h); err != nil {
+		return err
+	}
+	_, _, err = s.learn(ctx, h)
+	return err
+}
+
+// checkName refuses another lineage under a name that was admitted.
+func (s *Server) checkName(ctx context.Context, h *trust.History) error {
 	have, err := s.admitted(ctx, h.Space())
+	if deniedAdmission(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -188,6 +205,12 @@ func (s *Server) admit(ctx context.Context, h *trust.History, file []byte) error
 			Why: fmt.Sprintf("the name is admitted for lineage %s, this is %s", have.Lineage(), h.Lineage())}
 	}
 	return nil
+}
+
+// deniedAdmission matches the refusal of a Space that was not admitted.
+func deniedAdmission(err error) bool {
+	denied, ok := errors.AsType[*trust.DeniedError](err)
+	return ok && denied.Rule == RuleAdmission
 }
 
 // Spaces returns the Spaces that were admitted.
@@ -218,6 +241,19 @@ func (s *Server) admitted(ctx context.Context, space trust.Space) (*trust.Histor
 	if ok {
 		return h, nil
 	}
+	h, err := s.admission(ctx, space)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.spaces[space] = h
+	return h, nil
+}
+
+// admission reads the identity under which a Space was admitted, and keeps nothing:
+// of Spaces that only connect there may be very many.
+func (s *Server) admission(ctx context.Context, space trust.Space) (*trust.History, error) {
 	file, err := s.config.Store.Files.Get(ctx, admissionKey(space))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleAdmission, Thing: space.String(), Why: "is not admitted here"}
@@ -225,12 +261,10 @@ func (s *Server) admitted(ctx context.Context, space trust.Space) (*trust.Histor
 	if err != nil {
 		return nil, err
 	}
-	if h, err = trust.ParseFile(file); err != nil {
+	h, err := trust.ParseFile(file)
+	if err != nil {
 		return nil, fmt.Errorf("store: admission of %s: %w", space, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.spaces[space] = h
 	return h, nil
 }
 

@@ -144,7 +144,7 @@ func (w *world) stored(d storage.Digest) bool {
 // client serves s over HTTP and returns the other end.
 func client(t *testing.T, s *server.Server) *feedhttp.Client {
 	t.Helper()
-	h, err := feedhttp.New(feedhttp.Config{Reader: s, Writer: s})
+	h, err := feedhttp.New(feedhttp.Config{Reader: s, Writer: s, Enroller: s})
 	if err != nil {
 		t.Fatal(err)
 	}

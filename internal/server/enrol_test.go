@@ -1,0 +1,202 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"airlock/feed/feedhttp"
+	"airlock/internal/server"
+	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
+	"airlock/trust/trusttest"
+)
+
+// lobby is a server on which Spaces enrol, with what it wrote down.
+type lobby struct {
+	*world
+	audit bytes.Buffer
+	pin   storage.Digest
+}
+
+func newLobby(t *testing.T) *lobby {
+	t.Helper()
+	l := &lobby{world: newWorld(t, storage.NewMem()), pin: storage.DigestOf([]byte("the server's key"))}
+	l.srv = l.server(server.Config{Audit: slog.New(slog.NewJSONHandler(&l.audit, nil))})
+	return l
+}
+
+func (l *lobby) invite(in server.Invite) trust.Invitation {
+	l.t.Helper()
+	in.Pin, in.Until = l.pin, l.clock.Now().Add(time.Hour)
+	code, err := l.srv.Invite(context.Background(), server.Operator, in)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return code
+}
+
+// asks is the request of a Space, its proof made by a signer and changed by change.
+func (l *lobby) asks(s *trusttest.Space, code trust.Invitation, by *signing.Signer, change func(*trust.Enrolment)) feedhttp.JoinRequest {
+	l.t.Helper()
+	e := trust.NewEnrolment(s.History(), code, l.Key.Public(), l.clock.Now())
+	if change != nil {
+		change(&e)
+	}
+	st, err := e.Statement(s.History())
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return feedhttp.JoinRequest{Identity: s.File(), Invitation: code.Text(), Proof: trusttest.Sign(l.t, by, st).Bytes()}
+}
+
+func (l *lobby) join(s *trusttest.Space, code trust.Invitation) (feedhttp.Admission, error) {
+	return l.srv.Enrol(context.Background(), feedhttp.Caller{Address: "192.0.2.7:1"}, l.asks(s, code, s.Publisher, nil))
+}
+
+func (l *lobby) decide(code trust.Invitation, confirm bool) error {
+	return l.srv.Decide(context.Background(), server.Operator, code.ID(), confirm)
+}
+
+// A Space with a code asks, waits, asks again, and is admitted; nobody else is with
+// that code, whichever server they ask.
+func TestEnrol(t *testing.T) {
+	ctx := t.Context()
+	l := newLobby(t)
+	space, twin := trusttest.New(t, "acme/production"), trusttest.New(t, "acme/production")
+	code := l.invite(server.Invite{Space: space.Name})
+	got, err := l.join(space, code)
+	if err != nil || got != (feedhttp.Admission{Lineage: space.Lineage(), Space: "acme/production", State: feedhttp.Pending}) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got, err = l.join(space, code); err != nil || got.State != feedhttp.Pending {
+		t.Errorf("asked again: %+v, %v", got, err)
+	}
+	all, err := l.srv.Enrolments(ctx, server.Operator)
+	if err != nil || len(all) != 1 || all[0].State() != feedhttp.Pending || all[0].History.Lineage() != space.Lineage() || all[0].Address != "192.0.2.7:1" || !all[0].Asked.Equal(l.clock.Now()) {
+		t.Errorf("waiting: %+v, %v", all, err)
+	}
+	other := l.server(server.Config{})
+	if _, err := other.Enrol(ctx, feedhttp.Caller{}, l.asks(twin, code, twin.Publisher, nil)); err == nil || !strings.Contains(err.Error(), "used already, by another Space") {
+		t.Errorf("its twin: %v", err)
+	}
+	l.clock.add(2 * time.Hour) // who asked in time may be confirmed later
+	if err := l.decide(code, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.decide(code, true); err != nil {
+		t.Errorf("confirmed again: %v", err)
+	}
+	wantDenied(t, l.decide(code, false), trust.RuleInvitation)
+	if got, err = l.join(space, code); err != nil || got.State != feedhttp.Admitted {
+		t.Errorf("admitted: %+v, %v", got, err)
+	}
+	if all, err := l.srv.Enrolments(ctx, server.Operator); err != nil || len(all) != 0 {
+		t.Errorf("still waiting: %+v, %v", all, err)
+	}
+	spaces, err := l.srv.Spaces(ctx)
+	if err != nil || len(spaces) != 2 || spaces[1].Lineage() != space.Lineage() {
+		t.Errorf("admitted: %v, %v", spaces, err)
+	}
+	if log := l.audit.String(); strings.Contains(log, code.Text()[12:]) || strings.Contains(log, code.ID().Hex()) || !strings.Contains(log, code.String()) {
+		t.Errorf("the audit log shows a code, or does not name it:\n%s", log)
+	}
+}
+
+// Each wrong request is refused in its own words, and leaves the code as it was.
+func TestJoinRefuses(t *testing.T) {
+	l := newLobby(t)
+	space, twin := trusttest.New(t, "acme/production"), trusttest.New(t, "acme/dev-qa")
+	ended := l.invite(server.Invite{})
+	rejected := l.invite(server.Invite{})
+	if _, err := l.join(space, rejected); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.decide(rejected, false); err != nil {
+		t.Fatal(err)
+	}
+	l.clock.add(59 * time.Minute)
+	code, bound := l.invite(server.Invite{}), l.invite(server.Invite{Space: trust.Space{Organisation: "acme", Name: "staging"}})
+	l.clock.add(2 * time.Minute)
+	old := func(e *trust.Enrolment) { e.Time = l.clock.Now().Add(-3 * time.Hour).Format(time.RFC3339) }
+	for name, c := range map[string]struct {
+		request    feedhttp.JoinRequest
+		rule, want string
+	}{
+		"nobody invited":   {l.asks(space, trust.NewInvitation(l.pin), space.Publisher, nil), trust.RuleInvitation, "nobody was invited here with this code"},
+		"ended":            {l.asks(space, ended, space.Publisher, nil), trust.RuleInvitation, "ended on 2026-"},
+		"for another name": {l.asks(space, bound, space.Publisher, nil), trust.RuleInvitation, "is for acme/staging, not for acme/production"},
+		"rejected":         {l.asks(space, rejected, space.Publisher, nil), trust.RuleInvitation, "the administrator rejected the request"},
+		"another lineage":  {l.asks(twin, code, twin.Publisher, nil), "lineage", "the name is admitted for lineage"},
+		"another key":      {l.asks(space, code, twin.Publisher, nil), trust.RuleEnrolment, "is not signed by a publisher"},
+		"replayed":         {l.asks(space, code, space.Publisher, old), trust.RuleEnrolment, "was made at"},
+		"of another code": {l.asks(space, code, space.Publisher, func(e *trust.Enrolment) { e.Invitation = ended.ID() }),
+			trust.RuleEnrolment, "was made for " + ended.String()},
+		"of another server": {l.asks(space, code, space.Publisher, func(e *trust.Enrolment) { e.Pin = storage.DigestOf(nil) }),
+			trust.RuleEnrolment, "was made for a server with key"},
+		"of another operator": {l.asks(space, code, space.Publisher, func(e *trust.Enrolment) { e.LogKey = make([]byte, 32) }),
+			trust.RuleEnrolment, "another operator"},
+	} {
+		_, err := l.srv.Enrol(t.Context(), feedhttp.Caller{}, c.request)
+		if d, ok := errors.AsType[*trust.DeniedError](err); !ok || d.Rule != c.rule || !strings.Contains(d.Why, c.want) {
+			t.Errorf("%s: %v, want %q by rule %s", name, err, c.want, c.rule)
+		}
+	}
+	good := l.asks(space, code, space.Publisher, nil)
+	for name, change := range map[string]func(*feedhttp.JoinRequest){
+		"no code":     func(r *feedhttp.JoinRequest) { r.Invitation = "airlock-1-x" },
+		"no identity": func(r *feedhttp.JoinRequest) { r.Identity = []byte("x") },
+		"no proof":    func(r *feedhttp.JoinRequest) { r.Proof = []byte("{}") },
+	} {
+		r := good
+		change(&r)
+		if _, err := l.srv.Enrol(t.Context(), feedhttp.Caller{}, r); !isRequestError(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got, err := l.join(space, code); err != nil || got.State != feedhttp.Pending {
+		t.Errorf("the code is used up: %+v, %v", got, err)
+	}
+	wantDenied(t, l.decide(ended, true), trust.RuleInvitation) // nobody asked with it
+}
+
+func isRequestError(err error) bool {
+	_, ok := errors.AsType[*feedhttp.RequestError](err)
+	return ok
+}
+
+// Only an administrator invites and decides.
+func TestEnrolAdministrators(t *testing.T) {
+	l := newLobby(t)
+	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: l.ID.Space}
+	_, invite := l.srv.Invite(t.Context(), caller, server.Invite{})
+	_, list := l.srv.Enrolments(t.Context(), caller)
+	for _, err := range []error{invite, list, l.srv.Decide(t.Context(), caller, storage.Digest{}, true)} {
+		wantDenied(t, err, server.RuleCaller)
+	}
+}
+
+// Over HTTP it is the same, and a refusal keeps its rule.
+func TestJoinOverHTTP(t *testing.T) {
+	l := newLobby(t)
+	c := client(t, l.srv)
+	space := trusttest.New(t, "acme/production")
+	code := l.invite(server.Invite{})
+	if got, err := c.Join(t.Context(), l.asks(space, code, space.Publisher, nil)); err != nil || got.State != feedhttp.Pending || got.Lineage != space.Lineage() {
+		t.Errorf("%+v, %v", got, err)
+	}
+	_, err := c.Join(t.Context(), l.asks(space, trust.NewInvitation(l.pin), space.Publisher, nil))
+	wantDenied(t, err, trust.RuleInvitation)
+	if err := l.decide(code, true); err != nil {
+		t.Fatal(err)
+	}
+	space.Next(func(*trust.Identity) {})
+	if version, err := c.Tell(t.Context(), space.File()); err != nil || version != 2 {
+		t.Errorf("told version %d, %v", version, err)
+	}
+}
