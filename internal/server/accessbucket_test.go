@@ -77,6 +77,7 @@ func TestBucketRefused(t *testing.T) {
 		"want <organisation>":      func(b *accessBucket, s *spaceAccess) { b.Spaces["space://acme/dev-qa"] = s },
 		"not in order":             func(_ *accessBucket, s *spaceAccess) { s.Tokens[0], s.Tokens[1] = s.Tokens[1], s.Tokens[0] },
 		"or twice":                 func(_ *accessBucket, s *spaceAccess) { s.Tokens[0] = s.Tokens[1] },
+		"identity version -1":      func(_ *accessBucket, s *spaceAccess) { s.Identity = -1 },
 		"id: want 12 characters":   func(_ *accessBucket, s *spaceAccess) { s.Tokens[0].ID = "99aaaaaaaaaa" },
 		"hash: is missing":         func(_ *accessBucket, s *spaceAccess) { s.Tokens[0].Hash = storage.Digest{} },
 		"want times in order":      func(_ *accessBucket, s *spaceAccess) { s.Tokens[0].Until = s.Tokens[0].Made },
