@@ -20,6 +20,7 @@ import (
 	"airlock/storage"
 	"airlock/storage/storetest"
 	"airlock/trust"
+	"airlock/trust/trusttest"
 )
 
 // The kinds of caller.
@@ -86,6 +87,8 @@ var accessTable = []struct {
 	{"HEAD /v1/feeds", "/v1/feeds", 200, forKnown},
 	{"POST /v1/heads", "/v1/heads", 200, forKnown},
 	{"POST /v1/grown", "/v1/grown", 204, forPeers},
+	{"POST /v1/join", "/v1/join", 200, forAnyone},
+	{"POST /v1/identities", "/v1/identities", 200, forAnyone},
 	{"GET /healthz", "/healthz", 200, forAnyone},
 	{"HEAD /healthz", "/healthz", 200, forAnyone},
 	{"GET /readyz", "/readyz", 200, forAnyone},
@@ -240,13 +243,27 @@ func newAccessSite(t *testing.T) *accessSite {
 		"POST {F}/entries": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"POST {F}/uploads": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"PUT {F}/audience": []byte(`{"spaces":["acme/reader"]}`),
+
+		"POST /v1/join":       s.joining(),
+		"POST /v1/identities": s.Space.File(),
 	}
-	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Audiences: s.srv, Callers: s.srv, Peers: s.srv})
+	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Enroller: s.srv, Audiences: s.srv, Callers: s.srv, Peers: s.srv})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.handler.Close() })
 	return s
+}
+
+// joining is the request of a Space that was invited.
+func (s *accessSite) joining() []byte {
+	l := &lobby{world: s.world, pin: storage.DigestOf([]byte("the server's key"))}
+	space := trusttest.New(s.t, "acme/newcomer")
+	body, err := signing.MarshalCanonical(l.asks(space, l.invite(server.Invite{}), space.Publisher, nil))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return body
 }
 
 // makeCallers admits a Space of each kind, and makes their tokens.
@@ -302,6 +319,10 @@ func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.Resp
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	switch {
+	case path == "/v1/join":
+		r.Header.Set("Content-Type", feedhttp.JoinMediaType)
+	case path == "/v1/identities":
+		r.Header.Set("Content-Type", feedhttp.IdentityMediaType)
 	case path == "/v1/heads", path == "/v1/grown", method == "PUT":
 		r.Header.Set("Content-Type", "application/json")
 	case method == "POST":

@@ -194,8 +194,12 @@ func TestLearn(t *testing.T) {
 // Whoever connects again and again costs the store nothing.
 func TestCertificateCost(t *testing.T) {
 	var asked atomic.Int64
-	w, leaf := withTLS(t, storetest.WithFaults(storage.NewMem(), func(storetest.Call) storetest.Fault {
-		asked.Add(1)
+	w, leaf := withTLS(t, storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
+		for _, prefix := range []string{"access/", "identity/", "spaces/"} { // the log writes behind its answers
+			if strings.HasPrefix(c.Key, prefix) {
+				asked.Add(1)
+			}
+		}
 		return storetest.Fault{}
 	}))
 	if _, err := shows(w.srv, leaf); err != nil {

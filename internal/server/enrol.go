@@ -40,6 +40,9 @@ func (s *Server) Invite(ctx context.Context, c feedhttp.Caller, in Invite) (trus
 	if err := mayAdminister(c); err != nil {
 		return trust.Invitation{}, err
 	}
+	if err := trust.CheckLabel(in.Group); in.Group != "" && err != nil {
+		return trust.Invitation{}, &feedhttp.RequestError{Why: fmt.Sprintf("group: %s", err)}
+	}
 	code := trust.NewInvitation(in.Pin)
 	doc := invitation{Expires: signing.FormatTime(in.Until), Format: invitationFormat, Group: in.Group, Pin: in.Pin}
 	if in.Space != (trust.Space{}) {
@@ -238,6 +241,9 @@ func (s *Server) Decide(ctx context.Context, c feedhttp.Caller, id storage.Diges
 	operation := "reject"
 	if confirm {
 		operation = "confirm"
+		if err := s.checkName(ctx, e.History); err != nil { // admitted since it asked
+			return err
+		}
 	}
 	doc := decision{Confirmed: confirm, Format: decisionFormat, Time: signing.FormatTime(s.config.Now())}
 	err = s.write(ctx, enrolmentKey(id, decisionFile), &doc)
@@ -250,6 +256,8 @@ func (s *Server) Decide(ctx context.Context, c feedhttp.Caller, id storage.Diges
 	if err != nil || !confirm {
 		return err
 	}
-	_, err = s.Admit(ctx, c, trust.FormatFile(e.History))
-	return err
+	if _, err := s.Admit(ctx, c, trust.FormatFile(e.History)); err != nil || e.Invite.Group == "" {
+		return err
+	}
+	return s.SetGroup(ctx, c, e.Invite.Group, e.History.Space(), true)
 }

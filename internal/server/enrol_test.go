@@ -69,7 +69,7 @@ func TestEnrol(t *testing.T) {
 	ctx := t.Context()
 	l := newLobby(t)
 	space, twin := trusttest.New(t, "acme/production"), trusttest.New(t, "acme/production")
-	code := l.invite(server.Invite{Space: space.Name})
+	code := l.invite(server.Invite{Space: space.Name, Group: "live"})
 	got, err := l.join(space, code)
 	if err != nil || got != (feedhttp.Admission{Lineage: space.Lineage(), Space: "acme/production", State: feedhttp.Pending}) {
 		t.Fatalf("%+v, %v", got, err)
@@ -98,6 +98,9 @@ func TestEnrol(t *testing.T) {
 	}
 	if all, err := l.srv.Enrolments(ctx, server.Operator); err != nil || len(all) != 0 {
 		t.Errorf("still waiting: %+v, %v", all, err)
+	}
+	if groups, err := l.srv.Groups(ctx, server.Operator); err != nil || len(groups["live"]) != 1 || groups["live"][0] != space.Name {
+		t.Errorf("groups: %v, %v", groups, err)
 	}
 	spaces, err := l.srv.Spaces(ctx)
 	if err != nil || len(spaces) != 2 || spaces[1].Lineage() != space.Lineage() {
@@ -168,6 +171,28 @@ func TestJoinRefuses(t *testing.T) {
 func isRequestError(err error) bool {
 	_, ok := errors.AsType[*feedhttp.RequestError](err)
 	return ok
+}
+
+// Of two who ask under one name, with a code each, one is admitted.
+func TestTwoOfOneName(t *testing.T) {
+	l := newLobby(t)
+	space, twin := trusttest.New(t, "acme/production"), trusttest.New(t, "acme/production")
+	first, second := l.invite(server.Invite{}), l.invite(server.Invite{})
+	for s, code := range map[*trusttest.Space]trust.Invitation{space: first, twin: second} {
+		if _, err := l.join(s, code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.decide(first, true); err != nil {
+		t.Fatal(err)
+	}
+	wantDenied(t, l.decide(second, true), "lineage")
+	if err := l.decide(second, false); err != nil {
+		t.Errorf("rejecting it: %v", err)
+	}
+	if _, err := l.srv.Invite(t.Context(), server.Operator, server.Invite{Group: "-"}); !isRequestError(err) {
+		t.Errorf("a group that cannot be: %v", err)
+	}
 }
 
 // Only an administrator invites and decides.
