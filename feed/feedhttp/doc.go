@@ -30,6 +30,9 @@
 //	HEAD {F}/uploads/<hex>  → Upload-Offset
 //	PATCH {F}/uploads/<hex> with Upload-Offset and the bytes from there
 //
+//	POST /v1/join           a JoinRequest → the Admission
+//	POST /v1/identities     the identity file of an admitted Space → {"version":3}
+//
 // Names of the upload's fields are those of draft-ietf-httpbis-resumable-upload.
 // A batch that names objects which are not there yet is answered with the
 // problem "objects-missing", which lists them.

@@ -7,6 +7,8 @@
 //	keys/root-1.key      private keys, 0600; the highest number is the next root
 //	keys/publisher-1.key its number is that of the identity version that lists it
 //	keys/encryption-1.key  opens what is encrypted to the Space; numbered alike
+//	keys/tls-1.key       shown to servers, plain; numbered alike
+//	servers.json         the servers that this Space joined
 //	keys/log.key         signs checkpoints, where this home serves feeds or
 //	                     publishes into a store
 //	keys/tsa.pem         signs time stamps, where this home makes receipts or
