@@ -26,6 +26,7 @@ type Invitation struct {
 const (
 	invitationPrefix = "airlock-1-"
 	invitationSum    = "airlock invitation 1\n"
+	invitationSize   = (16 + 32 + 2) * 8 / 5 // characters
 )
 
 var invitationText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -43,8 +44,8 @@ func ParseInvitation(s string) (Invitation, error) {
 	var i Invitation
 	text, ok := strings.CutPrefix(s, invitationPrefix)
 	b, err := invitationText.DecodeString(text)
-	if !ok || err != nil || len(b) != len(i.secret)+len(i.pin)+2 {
-		return i, fmt.Errorf("invitation: want %q and 80 characters of a-z and 2-7", invitationPrefix)
+	if !ok || err != nil || len(text) != invitationSize {
+		return i, fmt.Errorf("invitation: want %q and %d characters of a-z and 2-7", invitationPrefix, invitationSize)
 	}
 	copy(i.secret[:], b)
 	copy(i.pin[:], b[len(i.secret):])

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -21,10 +23,9 @@ import (
 const maxInvitation = 90 * 24 * time.Hour
 
 type inviteOptions struct {
-	space, group string
-	long         time.Duration
-	tls          tlsOptions
-	dryRun       bool
+	space, group, lasts string
+	tls                 tlsOptions
+	dryRun              bool
 }
 
 func (a *app) inviteCommand() *cobra.Command {
@@ -48,7 +49,7 @@ digest alone.`,
 	f := c.Flags()
 	f.StringVar(&o.space, "space", "", "who may use it: <organisation>/<space> (default whoever has it)")
 	f.StringVar(&o.group, "group", "", "group that the Space will be of")
-	f.DurationVar(&o.long, "for", 24*time.Hour, "how long it is good")
+	f.StringVar(&o.lasts, "for", "24h", "how long it is good, such as 12h or 3d")
 	o.tls.flags(f)
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what it would say and make none")
 	return c
@@ -65,15 +66,9 @@ type inviteDoc struct {
 }
 
 func (a *app) invite(ctx context.Context, o inviteOptions) error {
-	in := server.Invite{Group: o.group, Until: a.now().Add(o.long)}
-	if o.space != "" {
-		var err error
-		if in.Space, err = trust.ParseSpace(o.space); err != nil {
-			return usage("--space: %v", "a Space is named like acme/dev-qa", err)
-		}
-	}
-	if o.long <= 0 || o.long > maxInvitation {
-		return usage("an invitation cannot be good for %s", "say --for with up to 2160h, 90 days", o.long)
+	in, err := o.invite(a.now())
+	if err != nil {
+		return err
 	}
 	key, err := a.operatorKey(o.dryRun)
 	if err != nil {
@@ -102,6 +97,22 @@ func (a *app) invite(ctx context.Context, o inviteOptions) error {
 			fmt.Fprintf(w, "\nOn the Space's machine: airlock join https://THIS-SERVER %s\nThen here: airlock server enrolments\n", doc.Code)
 		}
 	})
+}
+
+// invite reads what the flags say of an invitation, but for the key.
+func (o inviteOptions) invite(now time.Time) (server.Invite, error) {
+	lasts, ok := parseLasting(o.lasts)
+	if !ok || lasts > maxInvitation {
+		return server.Invite{}, usage("--for %.40q: want how long it is good, at most 90 days", "say --for 12h or --for 3d", o.lasts)
+	}
+	in := server.Invite{Group: o.group, Until: now.Add(lasts)}
+	if o.space != "" {
+		var err error
+		if in.Space, err = trust.ParseSpace(o.space); err != nil {
+			return in, usage("--space: %v", "a Space is named like acme/dev-qa", err)
+		}
+	}
+	return in, o.tls.checkChoice()
 }
 
 // operatorKey returns the home's log key, and unless a command changes nothing
@@ -145,6 +156,7 @@ type enrolmentDoc struct {
 	Address string `json:"address,omitempty"`
 	Asked   string `json:"asked,omitempty"`
 	Expires string `json:"expires"`
+	LogKey  string `json:"logKey,omitempty"` // thumbprint of the operator's, with confirm
 }
 
 func describeEnrolment(e *server.Enrolment) enrolmentDoc {
@@ -239,14 +251,24 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 		}
 	}
 	doc := describeEnrolment(e)
+	key, err := a.operatorKey(true)
+	switch {
+	case err == nil:
+		doc.LogKey = storage.DigestOf(key.Public()).String() // which the Space's people see
+	case !errors.Is(err, fs.ErrNotExist): // who administers need not have it
+		return err
+	}
 	if !o.dryRun {
 		if err := k.server.Decide(ctx, server.Operator, e.ID, !o.reject); err != nil {
 			return err
 		}
 		doc.State = map[bool]string{true: "rejected", false: feedhttp.Admitted}[o.reject]
 	}
-	a.note("%s %s, lineage %s, to %s", verb, doc.Space, doc.Lineage, k.store.Name)
-	return a.show(doc, func(io.Writer) {})
+	a.note("%s %s to %s", verb, doc.Space, k.store.Name)
+	return a.show(doc, func(w io.Writer) {
+		pairs(w, [2]string{"Space", doc.Space}, [2]string{"Lineage", doc.Lineage}, [2]string{"Log key", dash(doc.LogKey)},
+			[2]string{"From", doc.Address}, [2]string{"Asked", doc.Asked}, [2]string{"State", doc.State})
+	})
 }
 
 // asking returns the request of a Space that waits; of several, who claim one

@@ -176,5 +176,9 @@ func (a *app) joinedServers() ([]home.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.Servers()
+	list, err := h.Servers()
+	if err != nil {
+		return nil, hinted(err, err.Error(), "move the file away; airlock join makes it anew")
+	}
+	return list, nil
 }

@@ -42,11 +42,16 @@ func (a *app) serveCommand() *cobra.Command {
 With --access open who shows no credential reads what every admitted Space may,
 and brings what a Space signed: the default on a loopback address, and refused on
 others. With --access credentials, the default there, every reader and publisher
-needs one: see airlock server token. Say it on loopback too where a proxy on this
-machine lets others in. Whose statements count is decided by signatures either
-way: see airlock server admit.`,
+needs one: see airlock server token and invite. Say it on loopback too where a
+proxy on this machine lets others in. Whose statements count is decided by
+signatures either way: see airlock server admit.
+
+With --tls self it speaks TLS with a key made out of the operator's log key, so all
+servers of an operator show the same one. Spaces that joined (airlock server
+invite) pin it, and are known by their own certificates; others show tokens.`,
 		Example: `  airlock serve
   airlock serve --store /srv/airlock --listen 127.0.0.1:7070
+  airlock serve --listen :7070 --tls self
   airlock serve --store s3://bucket/airlock --listen :7070 --tls-cert c.pem --tls-key k.pem`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },

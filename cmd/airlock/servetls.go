@@ -30,15 +30,21 @@ func (o *tlsOptions) flags(f *pflag.FlagSet) {
 // tlsSelf is what --tls says for the certificate that is made from the log key.
 const tlsSelf = "self"
 
-// check refuses what would only fail once the server listens.
-func (o tlsOptions) check() error {
+// checkChoice refuses another word than self, and two certificates.
+func (o tlsOptions) checkChoice() error {
 	switch {
 	case o.own != "" && o.own != tlsSelf:
 		return usage("--tls %.40q is not %s", "say --tls self, or name a certificate: --tls-cert FILE --tls-key FILE", o.own, tlsSelf)
 	case o.own != "" && (o.cert != "" || o.key != ""):
 		return usage("both --tls self and --tls-cert or --tls-key were given", "say one: a certificate that is made, or one that is there")
-	case o.cert == "" && o.key == "":
-		return nil
+	}
+	return nil
+}
+
+// check refuses what would only fail once the server listens.
+func (o tlsOptions) check() error {
+	if err := o.checkChoice(); err != nil || o.cert == "" && o.key == "" {
+		return err
 	}
 	if _, err := tls.LoadX509KeyPair(o.cert, o.key); err != nil {
 		return usage("--tls-cert %s with --tls-key %s: %v", "name a certificate chain and its private key, both in PEM", o.cert, o.key, err)

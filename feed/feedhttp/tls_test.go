@@ -39,11 +39,15 @@ func tlsKey(t *testing.T, name string) *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
 }
 
-// serveTLS serves with a certificate and asks for one of the client's.
-func serveTLS(t *testing.T, c *tls.Certificate, h http.Handler) *url.URL {
+// serveTLS serves with a certificate and asks for one of the client's. It counts
+// who begins to talk.
+func serveTLS(t *testing.T, c *tls.Certificate, h http.Handler) (*url.URL, *atomic.Int64) {
 	t.Helper()
-	s := httptest.NewUnstartedServer(h)
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{*c}, ClientAuth: tls.RequestClientCert}
+	s, hellos := httptest.NewUnstartedServer(h), new(atomic.Int64)
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{*c}, ClientAuth: tls.RequestClientCert, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		hellos.Add(1)
+		return nil, nil
+	}}
 	s.EnableHTTP2 = true
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
@@ -52,7 +56,7 @@ func serveTLS(t *testing.T, c *tls.Certificate, h http.Handler) *url.URL {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return u
+	return u, hellos
 }
 
 func pinned(t *testing.T, base *url.URL, server *tls.Certificate, own func() (*tls.Certificate, error)) *feedhttp.Client {
@@ -87,7 +91,8 @@ func (n *names) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func TestPinned(t *testing.T) {
 	server, own := tlsKey(t, "server"), tlsKey(t, "space")
 	n := &names{}
-	c := pinned(t, serveTLS(t, server, n), server, func() (*tls.Certificate, error) { return own, nil })
+	base, _ := serveTLS(t, server, n)
+	c := pinned(t, base, server, func() (*tls.Certificate, error) { return own, nil })
 	if _, err := c.Feeds(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -101,10 +106,13 @@ func TestPinned(t *testing.T) {
 func TestPinnedToAnother(t *testing.T) {
 	server, thief := tlsKey(t, "server"), tlsKey(t, "server")
 	n := &names{}
-	base := serveTLS(t, thief, n)
+	base, hellos := serveTLS(t, thief, n)
 	_, err := pinned(t, base, server, nil).Feeds(t.Context())
 	if e, ok := errors.AsType[*feedhttp.PinError](err); !ok || e.Want != signing.KeyThumbprint(server.Leaf) || e.Got != signing.KeyThumbprint(thief.Leaf) {
 		t.Errorf("%v, want another key than the pinned one", err)
+	}
+	if hellos.Load() != 1 {
+		t.Errorf("it was tried %d times", hellos.Load())
 	}
 	c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: base})
 	if err != nil {
@@ -123,8 +131,8 @@ func TestPinnedToAnother(t *testing.T) {
 func TestPinStays(t *testing.T) {
 	server, own := tlsKey(t, "server"), tlsKey(t, "space")
 	n := &names{}
-	other := serveTLS(t, server, n)
-	base := serveTLS(t, server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	other, _ := serveTLS(t, server, n)
+	base, _ := serveTLS(t, server, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.String()+r.URL.Path, http.StatusTemporaryRedirect)
 	}))
 	c := pinned(t, base, server, func() (*tls.Certificate, error) { return own, nil })
@@ -153,7 +161,8 @@ func TestCertificateRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.Close() })
-	c := pinned(t, serveTLS(t, server, h), server, func() (*tls.Certificate, error) { return shown.Load(), nil })
+	base, _ := serveTLS(t, server, h)
+	c := pinned(t, base, server, func() (*tls.Certificate, error) { return shown.Load(), nil })
 	if _, err := c.Feeds(t.Context()); err != nil {
 		t.Fatal(err)
 	}
