@@ -35,7 +35,7 @@ func TestNames(t *testing.T) {
 	w := feedtest.New(t, storage.NewMem())
 	stray := []byte("of another feed of the Space")
 	must(t, w.Store.Objects(w.ID.Space.String()).Put(t.Context(), storage.RefOf(stray), bytes.NewReader(stray)))
-	other := process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID)
+	other := process(t, log.Config{Store: w.Store, Key: w.Key, Fresh: time.Hour}).Feed(w.ID)
 	var all [][]byte
 	identities := map[int]bool{} // whose size no entry says
 	speak := func(signed ...feedtest.Signed) {
