@@ -247,7 +247,7 @@ func TestGroup(t *testing.T) {
 		}
 		answers = append(answers, done)
 	}
-	before := swaps.n["log/acme/dev-qa/shared"]
+	before := swaps.of("log/acme/dev-qa/shared")
 	gate.open()
 	for i, done := range answers {
 		err := <-done
@@ -261,7 +261,7 @@ func TestGroup(t *testing.T) {
 	}
 	swaps.mu.Lock()
 	defer swaps.mu.Unlock()
-	if n := swaps.n["log/acme/dev-qa/shared"] - before; n != 1 {
+	if n := swaps.of("log/acme/dev-qa/shared") - before; n != 1 {
 		t.Errorf("%d swaps for what was queued, want 1", n)
 	}
 }

@@ -78,7 +78,7 @@ func TestFaults(t *testing.T) {
 				if n := len(entries(t, l)); n != 4 {
 					t.Errorf("%d entries, want 4", n)
 				}
-				if c.op == "swap" && armed.n["fault"] == 0 {
+				if c.op == "swap" && armed.of("fault") == 0 {
 					t.Error("the fault was never met")
 				}
 			})
@@ -183,8 +183,8 @@ func TestCloseRace(t *testing.T) {
 		must(t, logs.Close())
 		wg.Wait()
 		again := process(t, log.Config{Key: feedtest.Key(1), Store: store})
-		if got := len(entries(t, again.Feed(a.ID))); got != acknowledged.n["n"]+2 {
-			t.Fatalf("%d entries, %d acknowledged", got, acknowledged.n["n"])
+		if got := len(entries(t, again.Feed(a.ID))); got != acknowledged.of("n")+2 {
+			t.Fatalf("%d entries, %d acknowledged", got, acknowledged.of("n"))
 		}
 	}
 }

@@ -320,8 +320,8 @@ func TestFresh(t *testing.T) {
 		loads int
 	}{{0, 1}, {0, 1}, {999 * time.Millisecond, 1}, {time.Millisecond, 2}, {-time.Hour, 3}, {0, 3}, {time.Hour, 4}} {
 		now = now.Add(c.step)
-		if _, err := reader.Head(t.Context(), 0); err != nil || loads.n["n"] != c.loads {
-			t.Errorf("step %d: %d reads, %v; want %d", i, loads.n["n"], err, c.loads)
+		if _, err := reader.Head(t.Context(), 0); err != nil || loads.of("n") != c.loads {
+			t.Errorf("step %d: %d reads, %v; want %d", i, loads.of("n"), err, c.loads)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,9 +224,10 @@ func TestNamesStoreFails(t *testing.T) {
 	s := w.Author.Publish("file/a@1", feedtest.Text("a.txt", "one"))
 	w.Append(s)
 	gone := errors.New("the store is gone")
-	failing := true
+	var failing atomic.Bool
+	failing.Store(true)
 	store := broken(w.Store, func(_ context.Context, op, key string) (before, after error) {
-		if failing && op == "get" && key == storage.DigestOf(s.Objects[0]).Hex() {
+		if failing.Load() && op == "get" && key == storage.DigestOf(s.Objects[0]).Hex() {
 			return gone, nil
 		}
 		return nil, nil
@@ -234,7 +236,7 @@ func TestNamesStoreFails(t *testing.T) {
 	if _, err := l.Names(t.Context(), storage.DigestOf(s.Objects[1])); !errors.Is(err, gone) {
 		t.Errorf("got %v", err)
 	}
-	failing = false
+	failing.Store(false)
 	if !names(t, l, s.Objects[1]) {
 		t.Error("not named once the store answers")
 	}

@@ -117,7 +117,7 @@ func wantColdStart(t *testing.T, store *storage.Store, a *feedtest.Author, c *ch
 			t.Errorf("pages %v: %v", pages, err)
 		}
 		ref.size += 3
-		if n := reads.n["segments"]; pages && n > 2 || !pages && n < 256 {
+		if n := reads.of("segments"); pages && n > 2 || !pages && n < 256 {
 			t.Errorf("pages %v: %d segments were read", pages, n)
 		}
 	}

@@ -248,6 +248,13 @@ func (c *counter) add(what string) int {
 	return c.n[what]
 }
 
+// of returns how often something happened.
+func (c *counter) of(what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[what]
+}
+
 func must(t testing.TB, err error) {
 	if err != nil {
 		t.Helper()

@@ -69,8 +69,8 @@ func TestWatchLooksOnce(t *testing.T) {
 			defer reader.Watch([]feed.ID{a.ID}, make(chan struct{}, 1))()
 		}
 		time.Sleep(10*time.Second + time.Millisecond)
-		if loads.n["n"] != 11 {
-			t.Errorf("%d reads in 10 s, want the first and one a second", loads.n["n"])
+		if loads.of("n") != 11 {
+			t.Errorf("%d reads in 10 s, want the first and one a second", loads.of("n"))
 		}
 	})
 }
@@ -110,7 +110,7 @@ func TestHeadLeast(t *testing.T) {
 	g.waitUntilHeld()
 	g.open()
 	asking.Wait()
-	if n := loads.n["n"]; n > 1+1+20 {
+	if n := loads.of("n"); n > 1+1+20 {
 		t.Errorf("%d reads", n)
 	}
 }
