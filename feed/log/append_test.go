@@ -259,8 +259,6 @@ func TestGroup(t *testing.T) {
 			}
 		}
 	}
-	swaps.mu.Lock()
-	defer swaps.mu.Unlock()
 	if n := swaps.of("log/acme/dev-qa/shared") - before; n != 1 {
 		t.Errorf("%d swaps for what was queued, want 1", n)
 	}
