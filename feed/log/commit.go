@@ -15,7 +15,6 @@ import (
 
 const (
 	maxGroup    = 2 * MaxBatch
-	maxAttempts = 40
 	giveUpAfter = 30 * time.Second
 )
 
@@ -24,7 +23,9 @@ func (l *Log) commit(group []*request) {
 	ctx, cancel := context.WithTimeout(l.logs.ctx, giveUpAfter)
 	defer cancel()
 	known, fresh := l.committerHead(), false
-	for attempt := range maxAttempts {
+	// Not so many attempts, but so long: of several writers one comes through at a
+	// time, and which is chance.
+	for attempt := 0; ctx.Err() == nil; attempt++ {
 		var err error
 		if known == nil {
 			known, err = l.reload(ctx)
