@@ -142,6 +142,20 @@ func TestPeers(t *testing.T) {
 	}
 }
 
+// TestPeerStartsAnew holds that a server that was killed is known as soon as it runs
+// again, and not only when it says so the next time.
+func TestPeerStartsAnew(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	once := func(s *server.Config) { s.Peering.Every = time.Hour }
+	w.join("a", 0, once)
+	first, second := w.join("a", 0, once), w.join("b", 0, once)
+	first.send(t, w.Author, w.Opening()...)
+	second.send(t, w.Author, w.Publish("file/a@1"))
+	if n := first.entries.Load(); n != 1 {
+		t.Errorf("%d batches came to who committed last, want the one", n)
+	}
+}
+
 // TestPeerFails commits here what the server that committed last does not take:
 // one that is slow, one that died, and one that says nothing any more.
 func TestPeerFails(t *testing.T) {

@@ -79,25 +79,32 @@ func peerToken(key feed.LogKey, id string) (string, error) {
 
 // beat says that this server runs, and where.
 func (p *peers) beat(ctx context.Context, address string) error {
-	p.self.Beat++
 	p.self.Address = address
+	err := p.register(ctx)
+	if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrUnclear) {
+		return err
+	}
+	// Of an earlier run with this home, or of an answer that was lost.
+	cells := p.server.config.Store.Cells
+	old, tag, err := cells.Load(ctx, serverCell(p.self.ID))
+	if err != nil {
+		return err
+	}
+	if r, err := parseRegistration(old, p.self.ID, p.server.config.LogKey.Public()); err == nil {
+		p.self.Beat = max(p.self.Beat, r.Beat)
+	}
+	p.tag = tag
+	return p.register(ctx)
+}
+
+// register writes the own cell, in the place of what is known to be there.
+func (p *peers) register(ctx context.Context) error {
+	p.self.Beat++
 	value, err := p.self.format(p.server.config.LogKey)
 	if err != nil {
 		return err
 	}
-	cells := p.server.config.Store.Cells
-	p.tag, err = cells.Swap(ctx, serverCell(p.self.ID), p.tag, value)
-	if errors.Is(err, storage.ErrConflict) || errors.Is(err, storage.ErrUnclear) {
-		// Of an earlier run with this home, or of an answer that was lost.
-		old, tag, loadErr := cells.Load(ctx, serverCell(p.self.ID))
-		if loadErr != nil {
-			return loadErr
-		}
-		if r, parseErr := parseRegistration(old, p.self.ID, p.server.config.LogKey.Public()); parseErr == nil {
-			p.self.Beat = max(p.self.Beat, r.Beat)
-		}
-		p.tag = tag
-	}
+	p.tag, err = p.server.config.Store.Cells.Swap(ctx, serverCell(p.self.ID), p.tag, value)
 	return err
 }
 
