@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -233,13 +234,23 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 		c.Spool = k.spool
 	}
 	if o.serving && store.Exclusive == "" {
-		c.Peering = server.Peering{Address: o.advertise, Version: version}
-		if c.Peering.ID, err = h.ServerID(); err != nil {
+		if c.Peering, err = o.peering(h, k.key); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 	}
 	k.server = server.New(c)
 	return k, nil
+}
+
+// peering is how other servers of the store know this one. Where it shows a key of
+// its own at an https address, they hold it to that.
+func (o serveOptions) peering(h *home.Home, logKey feed.LogKey) (server.Peering, error) {
+	p := server.Peering{Address: o.advertise, Version: version}
+	id, err := h.ServerID()
+	if p.ID = id; err == nil && o.tls.scheme() == "https" && strings.HasPrefix(o.advertise, "https:") {
+		p.Pin, err = o.tls.pin(logKey)
+	}
+	return p, err
 }
 
 // spoolBytes bounds uploads that are not complete.

@@ -11,6 +11,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -21,6 +22,9 @@ type Peering struct {
 	ID string
 	// Address is the URL at which the others reach it.
 	Address string
+	// Pin is the thumbprint of the TLS key that it shows there; zero for one that
+	// the system's authorities vouch for.
+	Pin     storage.Digest
 	Version string
 	// Every is how often it says that it runs and looks who else does; 5 s. A
 	// server that says nothing for four times as long counts as gone: by the clock
@@ -69,7 +73,7 @@ type peer struct {
 
 func (s *Server) startPeers(c Peering) (*peers, error) {
 	p := &peers{server: s, known: map[string]*peer{}, every: cmp.Or(c.Every, beatEvery),
-		self: registration{ID: c.ID, Started: s.config.Now().Unix(), Version: c.Version}}
+		self: registration{ID: c.ID, Pin: c.Pin, Started: s.config.Now().Unix(), Version: c.Version}}
 	var err error
 	if p.token, err = peerToken(s.config.LogKey, c.ID); err != nil {
 		return nil, err
@@ -139,7 +143,7 @@ func (p *peers) note(id string, r registration) {
 	if known != nil && known.registration == r {
 		return
 	}
-	if known != nil && known.Address == r.Address && known.client != nil && !p.gone(known) {
+	if known != nil && known.Address == r.Address && known.Pin == r.Pin && known.client != nil && !p.gone(known) {
 		known.registration, known.moved = r, time.Now()
 		return
 	}
@@ -174,7 +178,7 @@ func (p *peers) dial(r registration) (*feedhttp.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return feedhttp.NewClient(feedhttp.ClientConfig{Base: base, Token: token, UserAgent: "airlock-server/" + p.self.Version,
+	return feedhttp.NewClient(feedhttp.ClientConfig{Base: base, Token: token, Pin: r.Pin, UserAgent: "airlock-server/" + p.self.Version,
 		Retry: feedhttp.Retry{Attempts: 1}})
 }
 

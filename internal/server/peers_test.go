@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
+	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -54,7 +56,7 @@ func (w *world) join(id string, off time.Duration, change func(*server.Config)) 
 	w.t.Helper()
 	out := &site{id: strings.Repeat(id, 32)}
 	var h atomic.Pointer[feedhttp.Handler]
-	out.http = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+	out.http = httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/entries") {
 			out.entries.Add(1)
 		}
@@ -64,8 +66,9 @@ func (w *world) join(id string, off time.Duration, change func(*server.Config)) 
 		}
 		h.Load().ServeHTTP(rw, r)
 	}))
+	pin := w.listen(out.http)
 	c := server.Config{Recheck: time.Hour, Now: func() time.Time { return w.clock.Now().Add(off) },
-		Peering: server.Peering{ID: out.id, Address: out.http.URL, Version: "test", Every: every}}
+		Peering: server.Peering{ID: out.id, Address: out.http.URL, Pin: pin, Version: "test", Every: every}}
 	if change != nil {
 		change(&c)
 	}
@@ -80,6 +83,22 @@ func (w *world) join(id string, off time.Duration, change func(*server.Config)) 
 		w.t.Fatal(err)
 	}
 	return out
+}
+
+// listen starts a server's listener, and returns what its TLS key is pinned by.
+func (w *world) listen(s *httptest.Server) storage.Digest {
+	w.t.Helper()
+	if !w.tls {
+		s.Start()
+		return storage.Digest{}
+	}
+	cert, err := server.Certificate(w.Key, w.clock.Now())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.StartTLS()
+	return signing.KeyThumbprint(cert.Leaf)
 }
 
 // send publishes at one of several servers.
@@ -139,6 +158,30 @@ func TestPeers(t *testing.T) {
 	heads, err := third.srv.Heads(t.Context(), reader, map[feed.ID]int64{w.ID: 5}, time.Minute)
 	if err != nil || heads[w.ID].Size != 6 || time.Since(begin) > 20*time.Second {
 		t.Errorf("who waits elsewhere is told %v, %v after %s", heads, err, time.Since(begin))
+	}
+}
+
+// TestPeersOverTLS passes batches on to a server that nobody vouches for, by the key
+// that its registration names, and to none that shows another one.
+func TestPeersOverTLS(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*server.Config)
+		came   int64
+	}{
+		"its key":     {came: 1},
+		"another key": {change: func(s *server.Config) { s.Peering.Pin = storage.DigestOf(nil) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, storage.NewMem())
+			w.tls = true
+			first := w.join("a", 0, c.change)
+			second := w.join("b", 0, nil)
+			first.send(t, w.Author, w.Opening()...)
+			second.send(t, w.Author, w.Publish("file/a@1"))
+			if n := first.entries.Load(); n != c.came {
+				t.Errorf("%d batches came to who committed last, want %d", n, c.came)
+			}
+		})
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // servers, and what they show each other, elsewhere.
 //
 //	airlock-server 1\n
-//	{"address":"http://127.0.0.1:7070","beat":12,"id":"<32 hex>","started":1764000000,"version":"0.4"}
+//	{"address":"https://10.0.0.1:7070","beat":12,"id":"<32 hex>","pin":"sha256:<64 hex>","started":1764000000,"version":"0.4"}
 //	signature (64 bytes): feed.LogKey.SignCell over all before
 const (
 	serverHeader = "airlock-server 1\n"
@@ -34,11 +34,12 @@ func serverCell(id string) string { return "server/" + id }
 
 // registration is what a server says of itself to the others.
 type registration struct {
-	Address string `json:"address"` // URL; empty for one that is leaving, or that others do not reach
-	Beat    int64  `json:"beat"`    // grows while it runs
-	ID      string `json:"id"`
-	Started int64  `json:"started"` // by its own clock, for people
-	Version string `json:"version"`
+	Address string         `json:"address"` // URL; empty for one that is leaving, or that others do not reach
+	Beat    int64          `json:"beat"`    // grows while it runs
+	ID      string         `json:"id"`
+	Pin     storage.Digest `json:"pin,omitzero"` // thumbprint of the TLS key that it shows; none for one without TLS
+	Started int64          `json:"started"`      // by its own clock, for people
+	Version string         `json:"version"`
 }
 
 func (r registration) format(key feed.LogKey) ([]byte, error) {

@@ -23,7 +23,7 @@ func registryKey(tb testing.TB, seed byte) feed.LogKey {
 }
 
 func exampleRegistration() registration {
-	return registration{Address: "https://a.airlock.example", Beat: 12, ID: strings.Repeat("0a", 16), Started: 1764000000, Version: "0.4.0"}
+	return registration{Address: "https://a.airlock.example", Beat: 12, ID: strings.Repeat("0a", 16), Pin: storage.DigestOf([]byte("a key")), Started: 1764000000, Version: "0.4.0"}
 }
 
 // TestRegistration has the example of the format, byte for byte, and writes and
@@ -40,7 +40,7 @@ func TestRegistration(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		r := registration{Address: rapid.StringMatching(`https://[a-z]{1,60}`).Draw(t, "address"), Beat: rapid.Int64Range(0, 1<<53-1).Draw(t, "beat"),
-			ID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "id"), Started: rapid.Int64Range(0, 1<<40).Draw(t, "started"), Version: rapid.StringMatching(`[0-9.]{0,9}`).Draw(t, "version")}
+			ID: rapid.StringMatching(`[0-9a-f]{32}`).Draw(t, "id"), Pin: storage.Digest(rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "pin")), Started: rapid.Int64Range(0, 1<<40).Draw(t, "started"), Version: rapid.StringMatching(`[0-9.]{0,9}`).Draw(t, "version")}
 		b, err := r.format(key)
 		if err != nil {
 			t.Fatal(err)

@@ -45,6 +45,7 @@ type world struct {
 	srv   *server.Server
 	store *storage.Store
 	clock *clock
+	tls   bool // others reach its servers by TLS
 }
 
 // reader may do everything.
