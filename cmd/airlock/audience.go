@@ -88,11 +88,7 @@ func (a *app) audience(ctx context.Context, name string, o audienceOptions) erro
 	if err != nil {
 		return err
 	}
-	to := changing
-	if !o.changes() {
-		to = reading
-	}
-	c, err := a.connect(ctx, to)
+	c, err := a.connect(ctx, changingUnless(o.dryRun || !o.said()))
 	if err != nil {
 		return err
 	}
@@ -109,11 +105,7 @@ func (a *app) serverAudience(ctx context.Context, name string, o audienceOptions
 	if err != nil {
 		return err
 	}
-	to := changing
-	if !o.changes() {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(o.dryRun || !o.said())})
 	if err != nil {
 		return err
 	}
@@ -121,8 +113,8 @@ func (a *app) serverAudience(ctx context.Context, name string, o audienceOptions
 	return a.changeAudience(ctx, k.server.Local(), id, o)
 }
 
-// changes reports whether anything is to be changed.
-func (o audienceOptions) changes() bool { return !o.dryRun && (o.all || o.to != nil) }
+// said reports whether the flags name an audience.
+func (o audienceOptions) said() bool { return o.all || o.to != nil }
 
 type audienceDoc struct {
 	Feed    string   `json:"feed"`
@@ -137,7 +129,7 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 		return err
 	}
 	verb := "is"
-	if o.all || o.to != nil {
+	if o.said() {
 		next := feedhttp.Audience{All: true}
 		if !o.all {
 			if next, err = feedhttp.NewAudience(o.to); err != nil {

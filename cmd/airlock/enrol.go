@@ -225,11 +225,7 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 	if err != nil {
 		return usage("%v", "airlock server enrolments shows who asks", err)
 	}
-	to := changing
-	if o.dryRun {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(o.dryRun)})
 	if err != nil {
 		return err
 	}

@@ -132,11 +132,7 @@ func (a *app) dismiss(ctx context.Context, name string, dryRun bool) error {
 	if err != nil {
 		return usage("%v", "airlock server list shows the Spaces that were admitted", err)
 	}
-	to := changing
-	if dryRun {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(dryRun)})
 	if err != nil {
 		return err
 	}

@@ -50,11 +50,7 @@ func (a *app) changeGroup(ctx context.Context, name string, names []string, in, 
 	if err := trust.CheckLabel(name); err != nil {
 		return usage("group: %v", "name it without the @, such as audit", err)
 	}
-	to := changing
-	if dryRun {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(dryRun)})
 	if err != nil {
 		return err
 	}

@@ -94,11 +94,7 @@ func (a *app) quota(ctx context.Context, name string, o quotaOptions) error {
 	if err != nil {
 		return usage("%v", "airlock server list shows the Spaces that were admitted", err)
 	}
-	to := changing
-	if o.dryRun {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(o.dryRun)})
 	if err != nil {
 		return err
 	}

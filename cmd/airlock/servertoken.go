@@ -230,11 +230,7 @@ func (a *app) tokens(ctx context.Context, k *keeper) ([]tokenDoc, error) {
 }
 
 func (a *app) revokeToken(ctx context.Context, id string, dryRun bool) error {
-	to := changing
-	if dryRun {
-		to = reading
-	}
-	k, err := a.keep(ctx, serveOptions{to: to})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(dryRun)})
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,14 @@ const (
 	publishing               // as its operator
 )
 
+// changingUnless is what a command does that --dry-run keeps from changing anything.
+func changingUnless(dryRun bool) access {
+	if dryRun {
+		return reading
+	}
+	return changing
+}
+
 // openStore runs the server's own code in this process.
 func (a *app) openStore(ctx context.Context, where string, to access) (*conn, error) {
 	h, err := a.home()
