@@ -67,21 +67,20 @@ func within(now, t time.Time, d time.Duration) bool {
 // bucket returns a bucket, at most accessFresh old; one that another caller is
 // reading anew just now as it was before.
 func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) {
-	v, now := a.view.Load(), a.now()
-	b := v.buckets[n]
-	switch known := b != nil && within(now, b.readAt, accessRound); {
-	case known && within(now, *a.tried.Load(), accessFresh): // whether or not the store answered
+	b := a.known(n, 0)
+	switch {
+	case b != nil && within(a.now(), *a.tried.Load(), accessFresh): // whether or not the store answered
 		return b, nil
-	case known && a.loading.TryLock():
+	case b != nil && a.loading.TryLock():
 		defer a.loading.Unlock()
 		if err := a.refresh(ctx, n); err != nil {
 			a.logger.Warn("access not read", "error", err)
 		}
 		return a.view.Load().buckets[n], nil // what is known counts until it is accessRound old
-	case known:
+	case b != nil:
 		return b, nil
 	}
-	return a.load(ctx, n)
+	return a.load(ctx, n, 0)
 }
 
 // newest returns a bucket as it is now. It asks the head each time, and callers
@@ -91,20 +90,33 @@ func (a *accessState) newest(ctx context.Context, n int) (*loadedBucket, error) 
 	if err != nil {
 		return nil, err
 	}
-	b := a.view.Load().buckets[n]
-	if b != nil && b.version >= head.Versions[n] && within(a.now(), b.readAt, accessRound) {
+	if b := a.known(n, head.Versions[n]); b != nil {
 		return b, nil
 	}
-	return a.load(ctx, n)
+	return a.load(ctx, n, head.Versions[n])
 }
 
-// load reads what is not known, or may be another by now, and returns a bucket.
-func (a *accessState) load(ctx context.Context, n int) (*loadedBucket, error) {
+// known returns a bucket as a head that gave it that version, or a later one,
+// showed it; nil where it is not known, or too old to be believed.
+func (a *accessState) known(n int, version int64) *loadedBucket {
+	b := a.view.Load().buckets[n]
+	if b == nil || b.version < version || !within(a.now(), b.readAt, accessRound) {
+		return nil
+	}
+	return b
+}
+
+// load reads what is not known, or may be another by now, and returns a bucket
+// that is not older than the version.
+func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBucket, error) {
 	a.loading.Lock()
 	defer a.loading.Unlock()
 	err := a.refresh(ctx, n)
-	if b := a.view.Load().buckets[n]; b != nil && within(a.now(), b.readAt, accessRound) {
-		return b, nil
+	if b := a.known(n, version); b != nil {
+		return b, nil // whatever is wrong with others
+	}
+	if err == nil {
+		err = fmt.Errorf("store: %s counts fewer changes of %s than a moment ago", accessHeadKey, bucketKey(n))
 	}
 	return nil, err
 }
@@ -188,7 +200,7 @@ func (a *accessState) change(ctx context.Context, n int, edit func(*accessBucket
 	if err := a.raise(ctx, n); err != nil {
 		return fmt.Errorf("it is changed, and servers that run heed it within %s: %w", accessRound, err)
 	}
-	_, err = a.load(ctx, n)
+	_, err = a.newest(ctx, n)
 	return err
 }
 

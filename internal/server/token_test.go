@@ -309,3 +309,32 @@ func TestAccessTogether(t *testing.T) {
 		t.Errorf("%d tokens, %v", len(all), err)
 	}
 }
+
+// TestDismissedUnread: where the head says that a bucket has changed and the
+// bucket cannot be read, what it was counts for nothing that is asked anew.
+func TestDismissedUnread(t *testing.T) {
+	mem := storage.NewMem()
+	w := newWorld(t, mem)
+	var failing atomic.Bool
+	w.store = storetest.WithFaults(mem, func(c storetest.Call) storetest.Fault {
+		if failing.Load() && c.Port == "cells" && c.Key != "access/head" {
+			return storetest.Fault{Before: storetest.ErrServer}
+		}
+		return storetest.Fault{}
+	})
+	other := w.closed()
+	if gone, err := other.Dismissed(t.Context(), w.ID.Space); err != nil || gone {
+		t.Fatalf("%v, %v", gone, err)
+	}
+	if err := w.srv.Dismiss(t.Context(), server.Operator, w.ID.Space); err != nil {
+		t.Fatal(err)
+	}
+	failing.Store(true)
+	if gone, err := other.Dismissed(t.Context(), w.ID.Space); !errors.Is(err, storetest.ErrServer) {
+		t.Errorf("%v, %v; want that the store did not answer", gone, err)
+	}
+	failing.Store(false)
+	if gone, err := other.Dismissed(t.Context(), w.ID.Space); err != nil || !gone {
+		t.Errorf("%v, %v; want that it is dismissed", gone, err)
+	}
+}
