@@ -73,7 +73,8 @@ func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) 
 		return b, nil
 	case b != nil && a.loading.TryLock():
 		defer a.loading.Unlock()
-		if err := a.refresh(ctx, n); err != nil {
+		// It is read for all, so it goes on when this caller leaves.
+		if err := a.refresh(context.WithoutCancel(ctx), n); err != nil {
 			a.logger.Warn("access not read", "error", err)
 		}
 		return a.view.Load().buckets[n], nil // what is known counts until it is accessRound old
@@ -107,10 +108,13 @@ func (a *accessState) known(n int, version int64) *loadedBucket {
 }
 
 // load reads what is not known, or may be another by now, and returns a bucket
-// that is not older than the version.
+// that is not older than the version; once for all who wait for it.
 func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBucket, error) {
 	a.loading.Lock()
 	defer a.loading.Unlock()
+	if b := a.known(n, version); b != nil {
+		return b, nil // another caller was faster
+	}
 	err := a.refresh(ctx, n)
 	if b := a.known(n, version); b != nil {
 		return b, nil // whatever is wrong with others

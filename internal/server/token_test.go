@@ -310,6 +310,46 @@ func TestAccessTogether(t *testing.T) {
 	}
 }
 
+// TestAccessReadOnce: of many who come before anything is known, one reads for
+// all; and what is read goes on when the one who began it leaves.
+func TestAccessReadOnce(t *testing.T) {
+	mem := storage.NewMem()
+	w := newWorld(t, mem)
+	id, text := w.token(w.ID.Space)
+	var came sync.WaitGroup
+	came.Add(20)
+	loads := 0
+	w.store = storetest.WithFaults(mem, func(c storetest.Call) storetest.Fault {
+		if c.Op == "Load" && c.Key == "access/head" {
+			loads++
+			came.Wait()
+		}
+		return storetest.Fault{}
+	})
+	srv := w.closed()
+	var asking sync.WaitGroup
+	for range 20 {
+		asking.Go(func() {
+			came.Done()
+			if _, err := identify(srv, text); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	if asking.Wait(); loads != 1 {
+		t.Errorf("%d reads of the head, want one for all", loads)
+	}
+	if _, err := w.srv.RevokeToken(t.Context(), server.Operator, id); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.add(time.Second)
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	if _, err := srv.Identify(left, feedhttp.Credentials{Token: text}); !errors.Is(err, feedhttp.ErrUnauthorized) {
+		t.Errorf("revoked, asked by who has left: %v", err)
+	}
+}
+
 // TestDismissedUnread: where the head says that a bucket has changed and the
 // bucket cannot be read, what it was counts for nothing that is asked anew.
 func TestDismissedUnread(t *testing.T) {
