@@ -204,7 +204,7 @@ func (s *Server) checkQuota(ctx context.Context, b feed.Batch, in *incoming) err
 		return err
 	}
 	more, used := in.adds(s.logs.Feed(b.Feed)), plus(sumOf(use.feeds), use.pending, 1)
-	used.Bytes += s.expected.bytes(b.Feed.Space, in.named)
+	used.Bytes += s.expected.bytes(b.Feed.Space, in.named, s.config.Now())
 	for _, n := range []struct {
 		what            string
 		used, more, max int64

@@ -110,6 +110,22 @@ func TestQuotaOfBytes(t *testing.T) {
 	w.mustSend(two)
 }
 
+// TestQuotaAfterAnnouncement: what was announced and did not come in time takes
+// nothing of a quota any more.
+func TestQuotaAfterAnnouncement(t *testing.T) {
+	w := withSpool(t)
+	w.grant(server.Quota{Bytes: 500 << 10})
+	never := w.Publish("file/a@1", feedtest.File{Path: "a", Data: storetest.Random(1, 450<<10)})
+	if _, err := w.srv.Expect(t.Context(), reader, w.ID, []signing.Attestation{never.Attestation}, never.Objects[:1]); err != nil {
+		t.Fatal(err)
+	}
+	instead := w.Publish("file/b@1", feedtest.File{Path: "b", Data: storetest.Random(2, 100<<10)})
+	_, err := w.send(instead)
+	wantQuota(t, err, "bytes")
+	w.clock.add(time.Hour + time.Second)
+	w.mustSend(instead)
+}
+
 // TestQuotaOfRequests: a Space that asks more often than it is granted is refused,
 // and others are not.
 func TestQuotaOfRequests(t *testing.T) {

@@ -71,11 +71,14 @@ func (e *expected) size(space trust.Space, d storage.Digest, now time.Time) (int
 }
 
 // bytes returns what is announced for a Space, but for some objects.
-func (e *expected) bytes(space trust.Space, but map[storage.Digest]int64) (sum int64) {
+func (e *expected) bytes(space trust.Space, but map[storage.Digest]int64, now time.Time) (sum int64) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, v := range e.objects {
-		if _, ok := but[k.digest]; k.space == space && !ok {
+		if k.space != space || now.After(v.until) {
+			continue
+		}
+		if _, ok := but[k.digest]; !ok {
 			sum += v.size
 		}
 	}
