@@ -37,20 +37,27 @@ type Invite struct {
 // Invite makes an invitation. Its text is nowhere but in what is returned.
 // Administrators may.
 func (s *Server) Invite(ctx context.Context, c feedhttp.Caller, in Invite) (trust.Invitation, error) {
-	if err := mayAdminister(c); err != nil {
-		return trust.Invitation{}, err
-	}
-	if err := trust.CheckLabel(in.Group); in.Group != "" && err != nil {
-		return trust.Invitation{}, &feedhttp.RequestError{Why: fmt.Sprintf("group: %s", err)}
-	}
 	code := trust.NewInvitation(in.Pin)
 	doc := invitation{Expires: signing.FormatTime(in.Until), Format: invitationFormat, Group: in.Group, Pin: in.Pin}
 	if in.Space != (trust.Space{}) {
 		doc.Space = in.Space.String()
 	}
-	err := s.write(ctx, enrolmentKey(code.ID(), invitationFile), &doc)
+	err := s.invite(ctx, c, code, &doc)
 	s.audit(ctx, c, "invite", code.String(), err, "space", doc.Space, "group", doc.Group)
-	return code, err
+	if err != nil {
+		return trust.Invitation{}, err
+	}
+	return code, nil
+}
+
+func (s *Server) invite(ctx context.Context, c feedhttp.Caller, code trust.Invitation, doc *invitation) error {
+	if err := mayAdminister(c); err != nil {
+		return err
+	}
+	if err := trust.CheckLabel(doc.Group); doc.Group != "" && err != nil {
+		return &feedhttp.RequestError{Why: fmt.Sprintf("group: %s", err)}
+	}
+	return s.write(ctx, enrolmentKey(code.ID(), invitationFile), doc)
 }
 
 // Enrol takes the request of a Space that was invited; see feedhttp.Enroller.
@@ -104,8 +111,11 @@ func (s *Server) join(ctx context.Context, c feedhttp.Caller, code trust.Invitat
 	if errors.Is(err, storage.ErrExists) {
 		return s.join(ctx, c, code, r) // somebody was faster: see who
 	}
-	s.audit(ctx, c, "join", code.String(), err, "space", h.Space().String(), "lineage", h.Lineage().String())
-	return h, feedhttp.Pending, err
+	if err != nil {
+		return nil, "", err
+	}
+	s.audit(ctx, c, "join", code.String(), nil, "space", h.Space().String(), "lineage", h.Lineage().String())
+	return h, feedhttp.Pending, nil
 }
 
 // parseRequest reads what a Space sends along with the code.
@@ -228,31 +238,15 @@ func (s *Server) Enrolments(ctx context.Context, c feedhttp.Caller) ([]*Enrolmen
 // Decide admits the Space that asked with an invitation, or rejects it, for good.
 // Deciding the same again carries out what was cut off. Administrators may.
 func (s *Server) Decide(ctx context.Context, c feedhttp.Caller, id storage.Digest, confirm bool) error {
-	if err := mayAdminister(c); err != nil {
-		return err
-	}
-	e, err := s.enrolment(ctx, id)
-	if err != nil {
-		return err
-	}
-	if e.History == nil {
-		return refuseCode(id, "nobody has asked with it")
-	}
-	operation := "reject"
+	e, err := s.decide(ctx, c, id, confirm)
+	operation, thing, lineage := "reject", trust.InvitationName(id), ""
 	if confirm {
 		operation = "confirm"
-		if err := s.checkName(ctx, e.History); err != nil { // admitted since it asked
-			return err
-		}
 	}
-	doc := decision{Confirmed: confirm, Format: decisionFormat, Time: signing.FormatTime(s.config.Now())}
-	err = s.write(ctx, enrolmentKey(id, decisionFile), &doc)
-	if errors.Is(err, storage.ErrExists) {
-		if e, err = s.enrolment(ctx, id); err == nil && e.Confirmed != confirm {
-			err = refuseCode(id, "was decided already: %s", e.State())
-		}
+	if e != nil && e.History != nil {
+		thing, lineage = e.History.Space().String(), e.History.Lineage().String()
 	}
-	s.audit(ctx, c, operation, e.History.Space().String(), err, "lineage", e.History.Lineage().String(), "invitation", id.Hex()[:8])
+	s.audit(ctx, c, operation, thing, err, "lineage", lineage, "invitation", id.Hex()[:8])
 	if err != nil || !confirm {
 		return err
 	}
@@ -260,4 +254,33 @@ func (s *Server) Decide(ctx context.Context, c feedhttp.Caller, id storage.Diges
 		return err
 	}
 	return s.SetGroup(ctx, c, e.Invite.Group, e.History.Space(), true)
+}
+
+// decide writes a decision down, and returns what it is about as far as it was
+// found.
+func (s *Server) decide(ctx context.Context, c feedhttp.Caller, id storage.Digest, confirm bool) (*Enrolment, error) {
+	if err := mayAdminister(c); err != nil {
+		return nil, err
+	}
+	e, err := s.enrolment(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if e.History == nil {
+		return e, refuseCode(id, "nobody has asked with it")
+	}
+	if confirm {
+		if err := s.checkName(ctx, e.History); err != nil { // admitted since it asked
+			return e, err
+		}
+	}
+	doc := decision{Confirmed: confirm, Format: decisionFormat, Time: signing.FormatTime(s.config.Now())}
+	err = s.write(ctx, enrolmentKey(id, decisionFile), &doc)
+	if errors.Is(err, storage.ErrExists) {
+		var decided *Enrolment
+		if decided, err = s.enrolment(ctx, id); err == nil && decided.Confirmed != confirm {
+			err = refuseCode(id, "was decided already: %s", decided.State())
+		}
+	}
+	return e, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"airlock/internal/server"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/storage/storetest"
 	"airlock/trust"
 	"airlock/trust/trusttest"
 )
@@ -201,8 +203,47 @@ func TestEnrolAdministrators(t *testing.T) {
 	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: l.ID.Space}
 	_, invite := l.srv.Invite(t.Context(), caller, server.Invite{})
 	_, list := l.srv.Enrolments(t.Context(), caller)
-	for _, err := range []error{invite, list, l.srv.Decide(t.Context(), caller, storage.Digest{}, true)} {
+	for _, err := range []error{invite, list, l.srv.Decide(t.Context(), caller, storage.Digest{}, true), l.srv.Decide(t.Context(), caller, storage.Digest{}, false)} {
 		wantDenied(t, err, server.RuleCaller)
+	}
+	for _, operation := range []string{"invite", "confirm", "reject"} {
+		if want := fmt.Sprintf(`"msg":"refused","operation":%q,"thing":"invitation `, operation); strings.Count(l.audit.String(), want) != 1 {
+			t.Errorf("no audit line with %s:\n%s", want, l.audit.String())
+		}
+	}
+}
+
+// What the store does not take is refused in one audit line, and so is a decision
+// where the one that stands cannot be read.
+func TestEnrolStoreFails(t *testing.T) {
+	l := newLobby(t)
+	space := trusttest.New(t, "acme/production")
+	code := l.invite(server.Invite{})
+	fails, later := "", 0 // what fails, after so many that pass
+	l.store = storetest.WithFaults(l.store, func(c storetest.Call) storetest.Fault {
+		if c.Port == "files" && fails != "" && c.Op+strings.TrimPrefix(c.Key, "enrolment/"+code.ID().Hex()) == fails {
+			if later--; later < 0 {
+				return storetest.Fault{Before: storetest.ErrServer}
+			}
+		}
+		return storetest.Fault{}
+	})
+	l.srv = l.server(server.Config{Audit: slog.New(slog.NewJSONHandler(&l.audit, nil))})
+	l.audit.Reset()
+	fails = "Create/request"
+	if _, err := l.join(space, code); !errors.Is(err, storetest.ErrServer) || strings.Count(l.audit.String(), `"operation":"join"`) != 1 {
+		t.Errorf("%v, and the audit log is\n%s", err, l.audit.String())
+	}
+	fails = ""
+	if _, err := l.join(space, code); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.decide(code, false); err != nil {
+		t.Fatal(err)
+	}
+	fails, later = "Get/decision", 1
+	if err := l.decide(code, true); !errors.Is(err, storetest.ErrServer) {
+		t.Errorf("got %v", err)
 	}
 }
 
