@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -209,6 +210,7 @@ func (l *Log) Usage(ctx context.Context) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
+	l = l.logs.keep(l)
 	l.named.asking.Lock()
 	defer l.named.asking.Unlock()
 	if _, size := l.named.has(h.Epoch, storage.Digest{}); size < h.cell.size() {
@@ -240,14 +242,12 @@ func (l *Log) Names(ctx context.Context, d storage.Digest) (bool, error) {
 	if found, _ := l.named.has(h.Epoch, d); found {
 		return true, nil
 	}
-	l.named.asking.Lock()
-	defer l.named.asking.Unlock()
-	l.loading.Lock()
-	h, err = l.load(ctx)
-	l.loading.Unlock()
-	if err != nil {
+	l = l.logs.keep(l) // what is read is for all
+	if h, err = l.Head(ctx, math.MaxInt64); err != nil {
 		return false, err
 	}
+	l.named.asking.Lock()
+	defer l.named.asking.Unlock()
 	if err := l.readNamed(ctx, h); err != nil {
 		return false, fmt.Errorf("feed %s: which objects it names: %w", l.id, err)
 	}
@@ -262,8 +262,11 @@ const namedAhead = 16
 // manifests that were not there. The caller holds asking.
 func (l *Log) readNamed(ctx context.Context, h *Head) error {
 	_, from := l.named.has(h.Epoch, storage.Digest{})
-	size := h.cell.size()
-	got := make([]spoken, (size+feed.SegmentSize-1)/feed.SegmentSize-from/feed.SegmentSize)
+	size := max(h.cell.size(), from) // another caller may have read a later head
+	var got []spoken
+	if from < size {
+		got = make([]spoken, (size+feed.SegmentSize-1)/feed.SegmentSize-from/feed.SegmentSize)
+	}
 	g, segments := errgroup.WithContext(ctx)
 	g.SetLimit(namedAhead)
 	for i := range got {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -167,6 +168,45 @@ func TestNamesLate(t *testing.T) {
 	now = now.Add(10 * time.Second)
 	if !names(t, l, []byte("late")) {
 		t.Error("a file is not named once its manifest came")
+	}
+}
+
+// TestNamesReadsOnce: what entries speak of is read once for all who ask, also for
+// those who asked before anybody had found the feed, and again only as far as it
+// has grown.
+func TestNamesReadsOnce(t *testing.T) {
+	w := feedtest.New(t, storage.NewMem())
+	for i := range 300 {
+		w.Append(w.Author.Publish(fmt.Sprintf("file/a@%d", i)))
+	}
+	must(t, w.Logs.Close())
+	reads := &counter{}
+	logs := process(t, log.Config{Key: w.Key, Store: broken(w.Store, func(_ context.Context, op, key string) (error, error) {
+		if op == "get" || op == "read" {
+			reads.add("n")
+			reads.add(key)
+		}
+		return nil, nil
+	})})
+	askers := make([]*log.Log, 20)
+	for i := range askers {
+		askers[i] = logs.Feed(w.ID)
+	}
+	var asking sync.WaitGroup
+	for _, l := range askers {
+		asking.Go(func() {
+			if ok, err := l.Names(t.Context(), storage.DigestOf([]byte("stray"))); ok || err != nil {
+				t.Errorf("%t, %v", ok, err)
+			}
+		})
+	}
+	asking.Wait()
+	if n := reads.of("log/acme/dev-qa/shared/e1/named/000"); n != 1 {
+		t.Errorf("the list was read %d times", n)
+	}
+	before := reads.of("n")
+	if names(t, logs.Feed(w.ID), []byte("stray")) || reads.of("n") != before {
+		t.Errorf("%d reads for what is not named, where nothing is new", reads.of("n")-before)
 	}
 }
 
