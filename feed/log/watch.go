@@ -58,26 +58,28 @@ func (l *Logs) lookAround() {
 	for {
 		select {
 		case <-tick.C:
-			l.lookOnce()
+			l.readHeads(l.look, l.watched())
 		case <-l.look.Done():
 			return
 		}
 	}
 }
 
-func (l *Logs) lookOnce() {
+// readHeads reads the heads of feeds that are watched, where what is at hand is
+// old. One that cannot be read keeps nobody from the others.
+func (l *Logs) readHeads(ctx context.Context, watched []*Log) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	room := make(chan struct{}, lookAtOnce)
-	for _, log := range l.watched() {
+	for _, log := range watched {
 		select {
 		case room <- struct{}{}:
-		case <-l.look.Done():
+		case <-ctx.Done():
 			return
 		}
 		running.Go(func() {
 			defer func() { <-room }()
-			if _, err := log.Head(l.look, 0); err != nil && l.look.Err() == nil {
+			if _, err := log.Head(ctx, 0); err != nil && ctx.Err() == nil {
 				l.config.Logger.Debug("watched feed not read", "feed", log.id.String(), "error", err)
 			}
 		})
@@ -99,25 +101,28 @@ func (l *Logs) watched() []*Log {
 	return out
 }
 
-// Grown says that a feed has at least so many entries, as another process told.
+// Grown says that feeds have at least so many entries, as another process told.
 // A head with fewer counts as old, and is read again at once where somebody
-// watches the feed.
-func (l *Logs) Grown(ctx context.Context, id feed.ID, size int64) error {
+// watches the feed, as far as ctx allows.
+func (l *Logs) Grown(ctx context.Context, sizes map[feed.ID]int64) {
+	var watched []*Log
 	l.mu.Lock()
-	log, ok := l.open[id]
+	for id, size := range sizes {
+		if log, ok := l.open[id]; ok && log.hear(size) { // else no head of it is at hand
+			watched = append(watched, log)
+		}
+	}
 	l.mu.Unlock()
-	if !ok {
-		return nil // no head of it is at hand
-	}
-	log.mu.Lock()
-	log.told = max(log.told, size)
-	watched := len(log.watchers) > 0
-	log.mu.Unlock()
-	if !watched {
-		return nil
-	}
-	_, err := log.Head(ctx, 0)
-	return err
+	l.readHeads(ctx, watched)
+}
+
+// hear notes how many entries another process said there are, and reports whether
+// somebody watches the feed.
+func (l *Log) hear(size int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.told = max(l.told, size)
+	return len(l.watchers) > 0
 }
 
 // Owner returns the hint of who committed last; empty where nobody left one.

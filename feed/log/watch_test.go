@@ -2,7 +2,10 @@ package log_test
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -49,6 +52,40 @@ func TestWatch(t *testing.T) {
 		default:
 		}
 	})
+}
+
+// TestGrown tells who watches a feed at once of what another process says, whatever
+// is wrong with another feed of which it speaks.
+func TestGrown(t *testing.T) {
+	store := storage.NewMem()
+	l, a := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
+	b := feedtest.AuthorOf(t, a.Space, "second")
+	var failing atomic.Bool
+	here := process(t, log.Config{Key: feedtest.Key(1), Fresh: time.Hour, Recheck: time.Hour,
+		Store: broken(store, func(_ context.Context, op, key string) (error, error) {
+			if failing.Load() && strings.HasSuffix(key, "/second") {
+				return errors.New("the store lost it"), nil
+			}
+			return nil, nil
+		})})
+	_, err := feedtest.Append(t.Context(), store, here.Feed(b.ID), b.ID, b.Opening()...)
+	must(t, err)
+	_, err = here.Feed(a.ID).Head(t.Context(), 0)
+	must(t, err)
+	failing.Store(true)
+	accepted, err := feedtest.Append(t.Context(), store, l, a.ID, a.Publish("file/a@1"))
+	must(t, err)
+	wake := make(chan struct{}, 1)
+	defer here.Watch([]feed.ID{a.ID, b.ID}, wake)()
+	here.Grown(t.Context(), map[feed.ID]int64{a.ID: accepted.Checkpoint.Size, b.ID: 99})
+	select {
+	case <-wake:
+	default:
+		t.Error("who watches was not told")
+	}
+	if h, err := here.Feed(a.ID).Head(t.Context(), 0); err != nil || h.Checkpoint.Size != accepted.Checkpoint.Size {
+		t.Errorf("%+v, %v", h, err)
+	}
 }
 
 // TestWatchLooksOnce holds that looking costs by the feed, however many watch it.

@@ -29,7 +29,8 @@ func (s *Server) forward(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	switch {
 	case err == nil:
 		// Whoever published here reads here what was published.
-		return accepted, true, s.logs.Grown(ctx, b.Feed, accepted.Checkpoint.Size)
+		s.logs.Grown(ctx, map[feed.ID]int64{b.Feed: accepted.Checkpoint.Size})
+		return accepted, true, nil
 	case feedhttp.IsRefusal(err):
 		return feed.Accepted{}, true, err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/subtle"
-	"fmt"
 	"net/url"
 	"sync"
 	"time"
@@ -257,10 +256,6 @@ func (s *Server) Grown(ctx context.Context, c feedhttp.Caller, sizes map[feed.ID
 		}
 		return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: c.String(), Why: "is no other server of this store"}
 	}
-	for id, size := range sizes {
-		if err := s.logs.Grown(ctx, id, size); err != nil {
-			return outward(fmt.Errorf("feed %s: %w", id, err))
-		}
-	}
+	s.logs.Grown(ctx, sizes)
 	return nil
 }
