@@ -62,23 +62,28 @@ func (f *fleet) run(ctx context.Context) error {
 	defer f.note("stopped")
 	var working sync.WaitGroup
 	defer working.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end() // after an error nobody else tells those who work
 	working.Go(func() { f.herald().run(ctx) })
 	crew := map[string]*member{}
-	told := false
-	for mark := ""; ; {
-		if now := f.home.SubscriptionsMark(); now != mark || len(crew) == 0 {
-			if err := f.man(ctx, crew, &working); err != nil {
-				return err
-			}
-			if mark = now; mark == "" && !told {
-				f.note("there is no subscription yet: airlock subscription add NAME --feed FEED --into FOLDER")
-				told = true
-			}
-		}
-		if !sleep(ctx, look) {
-			return nil
-		}
+	mark := f.home.SubscriptionsMark()
+	if err := f.man(ctx, crew, &working); err != nil {
+		return err
 	}
+	if len(crew) == 0 {
+		f.note("there is no subscription yet: airlock subscription add NAME --feed FEED --into FOLDER")
+	}
+	for sleep(ctx, look) {
+		now := f.home.SubscriptionsMark()
+		if now == mark {
+			continue
+		}
+		if err := f.man(ctx, crew, &working); err != nil {
+			return err
+		}
+		mark = now
+	}
+	return nil
 }
 
 // member is a subscription that is followed, or was.
