@@ -29,8 +29,9 @@ type subscriber struct {
 	base  *puller   // follows
 	rules []*puller // one for each rule that holds here
 
-	known  map[feed.ID]int64 // the feeds that were followed, and their sizes then
-	moment moment            // what may happen in the scan that is made
+	known  map[feed.ID]int64       // the feeds that were followed, and their sizes then
+	asked  map[storage.Digest]bool // manifests that the scanner saw, whatever rules are made anew
+	moment moment                  // what may happen in the scan that is made
 	state  agent.State
 	retry  time.Time // after a problem
 	mark   string    // the home's watermark at the last scan
@@ -47,7 +48,7 @@ const (
 )
 
 func (f *fleet) subscriber(s home.Subscribed) *subscriber {
-	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, known: map[feed.ID]int64{}}
+	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
 }
 
 // once makes one scan. What waits for a person is an error too, as in airlock pull.

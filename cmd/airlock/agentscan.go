@@ -98,6 +98,9 @@ func (r *subscriber) makeRules(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if scanning != nil {
+			scanning.asked = r.asked
+		}
 		p := &puller{app: r.app, conn: r.conn, sel: apply.Selection{Kinds: t.Kinds, Names: t.Names, Within: &all}, options: o, scanning: scanning}
 		if p.target, err = r.target(ctx, o); err != nil {
 			return err
