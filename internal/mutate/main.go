@@ -69,27 +69,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	defer os.RemoveAll(scratch)
 	r := runner{dir: *dir, scratch: scratch, workers: *workers}
-	return report(stdout, selected, r.all(ctx, selected))
-}
-
-// report prints a line per guard and the evidence for what is wrong. Its error
-// counts the guards that were not shown to be tested.
-func report(w io.Writer, guards []Guard, outcomes []Outcome) error {
-	bad := 0
-	for i, g := range guards {
-		o := outcomes[i]
-		mark := "ok"
-		if !o.Shown {
-			mark, bad = "WRONG", bad+1
+	shown := 0
+	r.all(ctx, selected, func(g Guard, o Outcome) {
+		report(stdout, g, o)
+		if o.Shown {
+			shown++
 		}
-		fmt.Fprintf(w, "%-5s  %-34s %-28s %s\n", mark, g.Name, g.File, o.What)
-		if !o.Shown && o.Output != "" {
-			fmt.Fprintln(w, indent(o.Output))
-		}
-	}
-	fmt.Fprintf(w, "%d guards disabled in turn, %d shown by a failing test\n", len(guards), len(guards)-bad)
-	if bad > 0 {
-		return fmt.Errorf("%d of %d guards are not shown by their test", bad, len(guards))
+	})
+	fmt.Fprintf(stdout, "%d guards disabled in turn, %d shown by a failing test\n", len(selected), shown)
+	if bad := len(selected) - shown; bad > 0 {
+		return fmt.Errorf("%d of %d guards are not shown by their test", bad, len(selected))
 	}
 	return nil
+}
+
+// report prints a line for a guard, and the evidence where something is wrong.
+func report(w io.Writer, g Guard, o Outcome) {
+	mark := "ok"
+	if !o.Shown {
+		mark = "WRONG"
+	}
+	fmt.Fprintf(w, "%-5s  %-34s %-28s %s\n", mark, g.Name, g.File, o.What)
+	if !o.Shown && o.Output != "" {
+		fmt.Fprintln(w, indent(o.Output))
+	}
 }

@@ -37,19 +37,21 @@ type runner struct {
 	baselines sync.Map // package and test → func() error, each run once
 }
 
-// all tries every guard and returns the outcomes in the same order.
-func (r *runner) all(ctx context.Context, guards []Guard) []Outcome {
-	outcomes := make([]Outcome, len(guards))
+// all tries every guard. It tells of each when it is done, of one at a time.
+func (r *runner) all(ctx context.Context, guards []Guard, done func(Guard, Outcome)) {
+	var telling sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(max(1, r.workers))
 	for i, g := range guards {
 		group.Go(func() error {
-			outcomes[i] = r.try(ctx, i, g)
+			o := r.try(ctx, i, g)
+			telling.Lock()
+			defer telling.Unlock()
+			done(g, o)
 			return nil
 		})
 	}
 	_ = group.Wait() // outcomes say what went wrong
-	return outcomes
 }
 
 // try disables one guard.
