@@ -12,7 +12,10 @@ import (
 
 const (
 	// Format is the content of a store's marker, under formatKey.
-	Format    = "airlock-store 1\n"
+	Format = "airlock-store 2\n"
+	// Earlier is the format before Format. All lies at the same place in it; what
+	// differs is in which cells servers look for what their operator said.
+	Earlier   = "airlock-store 1\n"
 	formatKey = "format"
 
 	tmpFolder  = "tmp"
@@ -28,16 +31,16 @@ const (
 // a folder shared over a network is for one machine. Another folder, or one of
 // a version that is not known, gives *FormatError.
 func OpenDir(ctx context.Context, path string) (*Store, error) {
-	return openDir(ctx, path, false)
+	return openDir(ctx, path, opening{format: Format})
 }
 
-func openDir(ctx context.Context, path string, existing bool) (*Store, error) {
+func openDir(ctx context.Context, path string, o opening) (*Store, error) {
 	root, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
 	s := newDirStore(root, osFiles{}, fileLocks{})
-	s.existing = existing
+	s.opening = o
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("store %s: %w", root, err)
 	}
@@ -52,14 +55,14 @@ type dirStore struct {
 	now   func() time.Time
 	small int64 // objects up to this size, in bytes, are held in memory while put
 
-	existing bool // a store is opened where there is one, and not made
+	opening
 
 	folders seen // folders known to outlive a power cut
 	tags    seen // cells, by key and tag, known to outlive a power cut
 }
 
 func newDirStore(root string, files fileLayer, locks locker) *dirStore {
-	return &dirStore{root: root, files: files, locks: locks, now: time.Now, small: pieceSize}
+	return &dirStore{root: root, files: files, locks: locks, now: time.Now, small: pieceSize, opening: opening{format: Format}}
 }
 
 func (s *dirStore) ports() *Store {
@@ -69,6 +72,7 @@ func (s *dirStore) ports() *Store {
 		Files:   &dirFiles{store: s},
 		Cells:   &dirCells{store: s},
 		Close:   func() error { return nil },
+		raise:   s.raise,
 	}
 }
 
@@ -98,8 +102,8 @@ func (s *dirStore) checkMarker() error {
 	if err != nil {
 		return err
 	}
-	if marker != Format {
-		return &FormatError{Where: s.root, Got: marker, Want: Format}
+	if marker != s.format {
+		return &FormatError{Where: s.root, Got: marker, Want: s.format}
 	}
 	// Its maker may have had no time to sync it. Without this a power cut could
 	// leave the folders made from here on, and no marker.

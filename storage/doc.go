@@ -16,7 +16,7 @@
 // A folder and a bucket's prefix hold the same names with the same bytes, so
 // either may be copied into the other:
 //
-//	format                                   "airlock-store 1\n"
+//	format                                   "airlock-store 2\n"
 //	objects/<organisation>/<space>/<aa>/<64 hexadecimal digits>
 //	files/<key>
 //	cells/<key>                              a line (below) and the value

@@ -15,22 +15,28 @@ var ErrNoStore = errors.New("there is no store")
 // Open opens the store that people name by a folder's path or as
 // "s3://bucket/prefix"; see OpenDir, OpenS3 and S3FromEnv.
 func Open(ctx context.Context, spec string, getenv func(string) string) (*Store, error) {
-	return open(ctx, spec, getenv, false)
+	return open(ctx, spec, getenv, opening{format: Format})
 }
 
 // OpenExisting is Open for who must not make a store by a mistyped name: where
 // there is nothing it makes nothing, and gives ErrNoStore.
 func OpenExisting(ctx context.Context, spec string, getenv func(string) string) (*Store, error) {
-	return open(ctx, spec, getenv, true)
+	return open(ctx, spec, getenv, opening{format: Format, existing: true})
 }
 
-func open(ctx context.Context, spec string, getenv func(string) string, existing bool) (*Store, error) {
+// opening says what a store is opened for.
+type opening struct {
+	format   string // that the marker must show
+	existing bool   // a store is opened where there is one, and not made
+}
+
+func open(ctx context.Context, spec string, getenv func(string) string, o opening) (*Store, error) {
 	if !strings.HasPrefix(spec, s3Scheme) {
-		return openDir(ctx, spec, existing)
+		return openDir(ctx, spec, o)
 	}
 	cfg, err := S3FromEnv(spec, getenv)
 	if err != nil {
 		return nil, err
 	}
-	return openS3(ctx, cfg, existing)
+	return openS3(ctx, cfg, o)
 }

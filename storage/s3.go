@@ -23,13 +23,13 @@ const s3Retries = 6
 // conditional writes, on which several servers depend; where it does not,
 // Exclusive of the store says so, and this process keeps its own writers apart.
 func OpenS3(ctx context.Context, cfg S3Config) (*Store, error) {
-	return openS3(ctx, cfg, false)
+	return openS3(ctx, cfg, opening{format: Format})
 }
 
-func openS3(ctx context.Context, cfg S3Config, existing bool) (*Store, error) {
+func openS3(ctx context.Context, cfg S3Config, o opening) (*Store, error) {
 	s, err := newS3Store(cfg)
 	if err == nil {
-		s.existing = existing
+		s.opening = o
 		err = s.open(ctx)
 	}
 	name := s3Scheme + cfg.Bucket + "/" + cfg.Prefix
@@ -45,16 +45,17 @@ func openS3(ctx context.Context, cfg S3Config, existing bool) (*Store, error) {
 // s3Store is a store in a bucket. Keys are as in a directory, and so are the
 // bytes: a bucket copied to a folder is a store.
 type s3Store struct {
-	bulk     *minio.Client // repeats requests; for what may be repeated
-	once     *minio.Client // never does: a repeated conditional write conflicts with itself
-	bucket   string
-	prefix   string
-	timeout  time.Duration
-	alone    bool          // the bucket ignores conditions
-	existing bool          // a store is opened where there is one, and not made
-	writers  keyLocks      // keeps this process's writers apart where alone
-	large    chan struct{} // one token for each buffer of a large object
-	close    func()
+	bulk    *minio.Client // repeats requests; for what may be repeated
+	once    *minio.Client // never does: a repeated conditional write conflicts with itself
+	bucket  string
+	prefix  string
+	timeout time.Duration
+	alone   bool          // the bucket ignores conditions
+	writers keyLocks      // keeps this process's writers apart where alone
+	large   chan struct{} // one token for each buffer of a large object
+	close   func()
+
+	opening
 }
 
 func newS3Store(cfg S3Config) (*s3Store, error) {
@@ -96,6 +97,7 @@ func (s *s3Store) ports(name string) *Store {
 		Files:   &s3Files{store: s},
 		Cells:   &s3Cells{store: s},
 		Close:   func() error { s.close(); return nil },
+		raise:   s.raise,
 	}
 }
 
@@ -128,8 +130,8 @@ func (s *s3Store) open(ctx context.Context) error {
 // checkMarker returns fs.ErrNotExist where there is no marker.
 func (s *s3Store) checkMarker(ctx context.Context) error {
 	marker, _, err := s.get(ctx, formatKey, 80)
-	if err == nil && string(marker) != Format {
-		err = &FormatError{Where: s3Scheme + s.bucket + "/" + s.prefix, Got: string(marker), Want: Format}
+	if err == nil && string(marker) != s.format {
+		err = &FormatError{Where: s3Scheme + s.bucket + "/" + s.prefix, Got: string(marker), Want: s.format}
 	}
 	return err
 }

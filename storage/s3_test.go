@@ -241,12 +241,41 @@ func TestS3Format(t *testing.T) {
 	if _, err := storage.OpenS3(t.Context(), cfg); !errors.As(err, &formatErr) {
 		t.Errorf("something else there: %v", err)
 	}
-	if err := s.Files.Create(t.Context(), "c/format", []byte("airlock-store 2\n")); err != nil {
+	if err := s.Files.Create(t.Context(), "c/format", []byte("airlock-store 3\n")); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Prefix = "files/c"
-	if _, err := storage.OpenS3(t.Context(), cfg); !errors.As(err, &formatErr) || formatErr.Got != "airlock-store 2\n" {
+	if _, err := storage.OpenS3(t.Context(), cfg); !errors.As(err, &formatErr) || formatErr.Got != "airlock-store 3\n" {
 		t.Errorf("later version: %v", err)
+	}
+}
+
+// A store of the format before is opened for raising its marker, and then as any.
+func TestS3Raise(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.VersityGW(t)
+	env := map[string]string{"AIRLOCK_S3_ENDPOINT": cfg.Endpoint, "AWS_ACCESS_KEY_ID": cfg.AccessKey, "AWS_SECRET_ACCESS_KEY": cfg.SecretKey}
+	getenv := func(name string) string { return env[name] }
+	outer := openS3(t, cfg)
+	if err := outer.Files.Create(t.Context(), "old/format", []byte(storage.Earlier)); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Prefix += "files/old"
+	spec := "s3://" + cfg.Bucket + "/" + cfg.Prefix
+	var formatErr *storage.FormatError
+	if _, err := storage.Open(t.Context(), spec, getenv); !errors.As(err, &formatErr) || formatErr.Got != storage.Earlier {
+		t.Errorf("before: %v", err)
+	}
+	s, raise, err := storage.OpenEarlier(t.Context(), spec, getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(raise(t.Context()), raise(t.Context()), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	openS3(t, cfg)
+	if _, _, err := storage.OpenEarlier(t.Context(), spec, getenv); !errors.As(err, &formatErr) || formatErr.Got != storage.Format {
+		t.Errorf("after: %v", err)
 	}
 }
 

@@ -16,6 +16,8 @@ type Store struct {
 	Exclusive string
 	// Close releases what the store holds open.
 	Close func() error
+
+	raise func(context.Context) error // see OpenEarlier
 }
 
 // Item is a small object in memory, for PutAll.

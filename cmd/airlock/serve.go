@@ -201,10 +201,16 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.keepStore(ctx, h, store, o)
+}
+
+// keepStore is keep for a store that is open; it closes it on error.
+func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store, o serveOptions) (*keeper, error) {
 	if store.Exclusive != "" {
 		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
 	}
 	k := &keeper{store: store}
+	var err error
 	if o.serving {
 		if k.key, err = a.newLogKey(h); err != nil {
 			return nil, errors.Join(err, k.close())

@@ -80,13 +80,18 @@ func (a *app) openStorage(ctx context.Context, where string, to access) (*storag
 		empty := storage.NewMem()
 		empty.Name = where
 		return empty, nil
-	case errors.Is(err, storage.ErrNoStore):
-		return nil, &failure{code: exitUsage, cause: err, what: "there is no store in " + where, hint: "check the path, and that the medium is mounted; airlock serve and airlock publish --store make a store"}
-	}
-	if err != nil {
-		return nil, wrongFolder("store", where, err)
+	case err != nil:
+		return nil, notOpened(where, err)
 	}
 	return storage.Chunked(store), nil
+}
+
+// notOpened says why a store could not be opened.
+func notOpened(where string, err error) error {
+	if errors.Is(err, storage.ErrNoStore) {
+		return &failure{code: exitUsage, cause: err, what: "there is no store in " + where, hint: "check the path, and that the medium is mounted; airlock serve and airlock publish --store make a store"}
+	}
+	return wrongFolder("store", where, err)
 }
 
 // wrongFolder says what a folder is that was named as a store or home and is
@@ -104,8 +109,11 @@ func wrongFolder(want, path string, err error) error {
 	}
 	switch is {
 	case want:
-		return hinted(err, fmt.Sprintf("%s is a %s of format %.60q, this version knows %q", path, want, strings.TrimSpace(f.Got), strings.TrimSpace(f.Want)),
-			"update airlock, or name another folder with --"+want)
+		hint := "update airlock, or name another folder with --" + want
+		if f.Got == storage.Earlier {
+			hint = "stop the servers of the earlier version, then airlock server upgrade --store " + path
+		}
+		return hinted(err, fmt.Sprintf("%s is a %s of format %.60q, this version knows %q", path, want, strings.TrimSpace(f.Got), strings.TrimSpace(f.Want)), hint)
 	case "":
 		return hinted(err, fmt.Sprintf("%s is no %s of airlock, and it holds other files", path, want),
 			"check the path, or name an empty or new folder with --"+want)
