@@ -19,6 +19,7 @@ COSIGN      := cosign@v3.1.3
 STATICCHECK := staticcheck@v0.8.2
 GOVULNCHECK := govulncheck@v1.9.0
 REGISTRY    := registry@v3.1.2
+MINIO       := minio@v0.0.0-20260212201848-7aac2a2c5b7c
 
 # How long each fuzz target runs, in `make test` and in `make fuzz`.
 FUZZTIME_SHORT ?= 2s
@@ -89,7 +90,7 @@ bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers in one ru
 	$(call say,bench)
 	@go run ./internal/bench -profile -o docs/benchmarks.md
 
-interop: build $(STAMP)/$(COSIGN) ## strangers' tools read our output: cosign, openssl, torchwood, skopeo, a browser
+interop: build $(STAMP)/$(COSIGN) $(STAMP)/$(MINIO) $(STAMP)/$(VERSITYGW) ## strangers' tools read our output: cosign, openssl, torchwood, skopeo, a browser; MinIO keeps it
 	$(call say,interop)
 	@sh internal/tools/system.sh openssl skopeo chromium
 	@go test -tags interop -count=1 -timeout 15m ./internal/interop/...
@@ -98,7 +99,7 @@ mutate: $(STAMP)/$(VERSITYGW) ## disable each guard in turn; the test named for 
 	$(call say,mutate)
 	@go run ./internal/mutate $(if $(RUN),-run '$(RUN)') internal/mutate/guards.txt
 
-tools: $(foreach t,$(VERSITYGW) $(COSIGN) $(STATICCHECK) $(GOVULNCHECK) $(REGISTRY),$(STAMP)/$(t)) ## build every pinned tool into .tools/
+tools: $(foreach t,$(VERSITYGW) $(COSIGN) $(STATICCHECK) $(GOVULNCHECK) $(REGISTRY) $(MINIO),$(STAMP)/$(t)) ## build every pinned tool into .tools/
 
 clean: ## remove what was built; the tools stay (rm -r .tools removes them)
 	@rm -rf bin
@@ -113,6 +114,9 @@ endef
 
 $(STAMP)/$(VERSITYGW):
 	$(call install,github.com/versity/versitygw/cmd/versitygw)
+
+$(STAMP)/$(MINIO):
+	$(call install,github.com/minio/minio)
 
 $(STAMP)/$(COSIGN):
 	$(call install,github.com/sigstore/cosign/v3/cmd/cosign)

@@ -1,6 +1,6 @@
 // Package storetest holds what every store must pass, and the means to make a
 // store fail: faults in the process (WithFaults), a proxy that loses answers
-// (LossyProxy), and a real S3 server (VersityGW).
+// (LossyProxy), and real S3 servers (VersityGW, MinIO).
 package storetest
 
 import (

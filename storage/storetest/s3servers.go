@@ -3,7 +3,6 @@ package storetest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -34,17 +33,29 @@ const (
 // durability.
 func VersityGW(tb testing.TB) storage.S3Config {
 	tb.Helper()
-	program := tool(tb, "versitygw")
 	address := freeAddress(tb)
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, program, "--access", gatewayAccess, "--secret", gatewaySecret,
-		"--port", address, "--quiet", "--keep-alive", "posix", tb.TempDir())
+	return serveS3(tb, address, exec.Command(tool(tb, "versitygw"), "--access", gatewayAccess, "--secret", gatewaySecret,
+		"--port", address, "--quiet", "--keep-alive", "posix", tb.TempDir()))
+}
+
+// MinIO is VersityGW with another server, which shares no code with it.
+func MinIO(tb testing.TB) storage.S3Config {
+	tb.Helper()
+	address := freeAddress(tb)
+	cmd := exec.Command(tool(tb, "minio"), "server", "--quiet", "--address", address, tb.TempDir())
+	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+gatewayAccess, "MINIO_ROOT_PASSWORD="+gatewaySecret,
+		"MINIO_UPDATE=off", "MINIO_BROWSER=off")
+	return serveS3(tb, address, cmd)
+}
+
+// serveS3 runs an S3 server until the test ends.
+func serveS3(tb testing.TB, address string, cmd *exec.Cmd) storage.S3Config {
+	tb.Helper()
 	if err := cmd.Start(); err != nil {
-		cancel()
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		cancel()
+		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // it was killed
 	})
 	cfg := storage.S3Config{
@@ -94,7 +105,7 @@ func freeAddress(tb testing.TB) string {
 	return l.Addr().String()
 }
 
-// makeBucket waits until the server answers and makes the bucket.
+// makeBucket makes the bucket, once the server answers.
 func makeBucket(tb testing.TB, cfg storage.S3Config, address string) {
 	tb.Helper()
 	client, err := minio.New(address, &minio.Options{
@@ -108,17 +119,14 @@ func makeBucket(tb testing.TB, cfg storage.S3Config, address string) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			_ = conn.Close()
-			break
+		err := client.MakeBucket(ctx, cfg.Bucket, minio.MakeBucketOptions{Region: cfg.Region})
+		if err == nil {
+			return
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			tb.Fatal(fmt.Errorf("S3 server at %s does not answer", address))
+			tb.Fatalf("S3 server at %s: %v", address, err)
 		}
-	}
-	if err := client.MakeBucket(ctx, cfg.Bucket, minio.MakeBucketOptions{Region: cfg.Region}); err != nil {
-		tb.Fatal(err)
 	}
 }
