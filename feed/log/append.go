@@ -7,16 +7,20 @@ import (
 
 	"airlock/feed"
 	"airlock/signing"
+	"airlock/storage"
 )
 
 // MaxBatch bounds the submissions of one Append.
 const MaxBatch = 2 * feed.SegmentSize * 2
 
 // Submission is a statement that is to become an entry. The caller has checked
-// who signed it, and made it and what it names durable in the Space's objects.
+// who signed it, and made what it names durable in the Space's objects, and the
+// statement too, by Stage or as an object of its own.
 type Submission struct {
 	Attestation signing.Attestation
 	Entry       feed.Entry
+
+	stored storage.Digest // object that holds the statement, see Stage; zero for one of its own
 }
 
 type request struct {

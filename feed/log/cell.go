@@ -22,7 +22,7 @@ import (
 //	hashes in the edge (1), each 32: the Merkle edge of the entries that the
 //	    tail does not hold
 //	entries in the tail (4), each 128: leaf hash, statement id, digest of the
-//	    stored statement, SHA-256 of "<kind>/<name>" (zero for neither)
+//	    object that holds the statement (stage.go), SHA-256 of "<kind>/<name>" (zero for neither)
 //	nonce (16), owner hint length (2), owner hint
 //	signature (64): Ed25519 by the log key over the SHA-256 of all before, in
 //	    a domain of its own (feed.LogKey.SignCell); zeros in a mirror
@@ -50,7 +50,7 @@ type cell struct {
 type tailEntry struct {
 	leaf   tlog.Hash
 	id     signing.ID
-	stored storage.Digest
+	stored storage.Digest // object that holds the statement
 	name   storage.Digest
 }
 

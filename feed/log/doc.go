@@ -5,8 +5,8 @@
 //
 // All that may change of a feed is one cell (see cell.go). A commit is:
 //
-//  1. the statements and the objects they name are made durable (by the caller,
-//     before Append);
+//  1. the statements, by Stage, and the objects they name, by the caller, are made
+//     durable before Append;
 //  2. submissions that wait at the same time become one group;
 //  3. who may sign, uniqueness and previous are checked against the ledger at
 //     exactly the size that the swap is conditional on;
@@ -47,5 +47,6 @@
 //	log/<org>/<space>/<feed>/e<epoch>/index/<n>   file   index page of 65,536 entries
 //	pack/<org>/<space>/<feed>/e<epoch>/<n>        cell   small objects of a segment; may be missing
 //
-// Statements wait as objects of the Space until their segment is written.
+// Statements wait as objects of the Space until their segment is written, see
+// stage.go.
 package log

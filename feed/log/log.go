@@ -196,7 +196,8 @@ type Log struct {
 	signers *feed.Signers // nil until the index was loaded
 	listed  bool          // the feed's list entry was seen to be there
 
-	named named
+	named  named
+	stages *stages
 
 	left       sync.Once               // see leaveOnce
 	spillMu    sync.Mutex              // guards what follows
@@ -211,6 +212,6 @@ func newLog(l *Logs, id feed.ID) *Log {
 		objects: l.config.Store.Objects(id.Space.String()),
 		stopped: make(chan struct{}), finished: make(chan struct{}),
 		watchers: map[chan<- struct{}]struct{}{},
-		index:    feed.NewIndex(), spilled: map[int64]chan struct{}{},
+		index:    feed.NewIndex(), spilled: map[int64]chan struct{}{}, stages: newStages(),
 	}
 }

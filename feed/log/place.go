@@ -173,7 +173,10 @@ func (e *EpochError) Error() string {
 }
 
 func tailOf(s Submission) tailEntry {
-	t := tailEntry{leaf: feed.LeafHash(s.Attestation), id: s.Entry.ID, stored: storage.DigestOf(s.Attestation.Bytes())}
+	t := tailEntry{leaf: feed.LeafHash(s.Attestation), id: s.Entry.ID, stored: s.stored}
+	if t.stored == (storage.Digest{}) {
+		t.stored = storage.DigestOf(s.Attestation.Bytes())
+	}
 	if s.Entry.Ref.Name != "" {
 		t.name = storage.DigestOf([]byte(s.Entry.Ref.Kind + "/" + s.Entry.Ref.Name))
 	}

@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"airlock/feed"
-	"airlock/signing"
 )
 
 // backpressure is the length of the tail at which commits wait for segments,
@@ -89,17 +88,31 @@ func (l *Log) writeSegment(ctx context.Context, epoch uint64, n int64, statement
 	return l.spillTiles(ctx, epoch, n, hashes)
 }
 
-// readStatements reads the statements of tail entries from the Space's objects.
+// readStatements reads the statements of tail entries from the Space's objects,
+// each of which holds neighbours.
 func (l *Log) readStatements(ctx context.Context, entries []tailEntry) ([][]byte, error) {
 	out := make([][]byte, len(entries))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
-	for i, e := range entries {
+	for from := 0; from < len(entries); {
+		to := from + 1
+		for to < len(entries) && entries[to].stored == entries[from].stored {
+			to++
+		}
+		run, into := entries[from:to], out[from:to]
 		g.Go(func() error {
-			b, err := feed.ReadWhole(ctx, l.objects.Get, e.stored, signing.MaxAttestation)
-			out[i] = b
-			return err
+			held, err := readStaged(ctx, l.objects, run[0].stored)
+			if err != nil {
+				return err
+			}
+			for i, e := range run {
+				if into[i] = held[e.id]; into[i] == nil {
+					return fmt.Errorf("%w: object %s does not hold statement %s", ErrDamaged, e.stored, e.id)
+				}
+			}
+			return nil
 		})
+		from = to
 	}
 	return out, g.Wait()
 }

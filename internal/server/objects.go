@@ -7,8 +7,11 @@ import (
 	"io"
 	"io/fs"
 
+	"golang.org/x/sync/errgroup"
+
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/feed/log"
 	"airlock/storage"
 )
 
@@ -113,10 +116,10 @@ func (in *incoming) missing(ctx context.Context) ([]storage.Ref, error) {
 	return out, nil
 }
 
-// store makes the given objects and the statements durable: small ones first,
-// whose bytes are all checked before any of them is visible.
-func (in *incoming) store(ctx context.Context) error {
-	items := make([]storage.Item, 0, len(in.given)+len(in.submissions))
+// store makes the given objects and the statements durable, in a log's stage:
+// small ones first, whose bytes are all checked before any of them is visible.
+func (in *incoming) store(ctx context.Context, to *log.Log) error {
+	items := make([]storage.Item, 0, len(in.given))
 	var large []feed.Content
 	for d, c := range in.given {
 		if c.Size > maxInMemory {
@@ -132,11 +135,12 @@ func (in *incoming) store(ctx context.Context) error {
 		}
 		items = append(items, storage.Item{Ref: c.Ref, Data: data})
 	}
-	for _, sub := range in.submissions {
-		raw := sub.Attestation.Bytes()
-		items = append(items, storage.Item{Ref: storage.RefOf(raw), Data: raw})
+	small, together := errgroup.WithContext(ctx)
+	small.Go(func() error { return to.Stage(together, in.submissions) })
+	if len(items) > 0 {
+		small.Go(func() error { return storage.PutAll(together, in.objects, items) })
 	}
-	if err := storage.PutAll(ctx, in.objects, items); err != nil {
+	if err := small.Wait(); err != nil {
 		return err
 	}
 	for _, c := range large {

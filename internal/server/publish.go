@@ -41,7 +41,7 @@ func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	if len(missing) > 0 {
 		return feed.Accepted{}, &feed.MissingError{Objects: missing}
 	}
-	if err := in.store(ctx); err != nil {
+	if err := in.store(ctx, s.logs.Feed(b.Feed)); err != nil {
 		return feed.Accepted{}, err
 	}
 	if err := s.keep(ctx, b.Feed, in); err != nil {
