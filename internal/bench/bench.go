@@ -101,6 +101,7 @@ var measurements = []measurement{
 	{[]string{"parity"}, []string{"par2"}, measureParity},
 	{[]string{"delta"}, []string{"zstd", "restic", "go"}, measureDeltas},
 	{[]string{"audit"}, nil, measureAudit},
+	{[]string{"servers"}, []string{"versitygw"}, measureServers},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

@@ -55,6 +55,8 @@ func TestVerdict(t *testing.T) {
 		{"under the bound", line{unit: "MiB", ours: ours(1, 99, 300), target: below(100)}, "under 100 MiB", "yes"},
 		{"at the bound", line{unit: "MiB", ours: ours(100), target: below(100)}, "under 100 MiB", "missed"},
 		{"a bound beside a peer", line{unit: "s", peer: peer, ours: ours(1), target: below(2)}, "under 2 s", "yes"},
+		{"many enough", line{unit: "entries/s", ours: ours(5000), target: over(5000)}, "at least 5000 entries/s", "yes"},
+		{"too few", line{unit: "entries/s", ours: ours(4999), target: over(5000)}, "at least 5000 entries/s", "missed"},
 		{"nothing measured", line{peer: peer, target: atLeast(1)}, "at least 1 times", "missed"},
 		{"no target", line{ours: ours(1)}, "none", ""},
 	} {

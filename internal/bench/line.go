@@ -38,6 +38,7 @@ type target struct {
 func atLeast(times float64) target { return target{times, true, true} }
 func atMost(times float64) target  { return target{times, false, true} }
 func below(limit float64) target   { return target{limit: limit} }
+func over(limit float64) target    { return target{limit: limit, atLeast: true} }
 
 func (t target) String(unit string) string {
 	switch {
@@ -47,6 +48,8 @@ func (t target) String(unit string) string {
 		return fmt.Sprintf("at least %g times", t.limit)
 	case t.ratio:
 		return fmt.Sprintf("at most %g times", t.limit)
+	case t.atLeast:
+		return fmt.Sprintf("at least %g %s", t.limit, unit)
 	}
 	return fmt.Sprintf("under %g %s", t.limit, unit)
 }

@@ -24,9 +24,10 @@ const (
 )
 
 // A site is a publishing Space and the operator of a server, each with a home
-// in the folder: "dev" and "op". The server's store is a folder in "op".
+// in the folder: "dev" and "op".
 type site struct {
 	airlock, dir string
+	store        string // of the server; empty for a folder in "op"
 	token        string // of an administrator
 	id           feed.ID
 	own          *trust.History
@@ -35,12 +36,17 @@ type site struct {
 
 // newSite makes the Space and admits it. Its feed does not exist yet.
 func newSite(ctx context.Context, airlock, dir string) (*site, error) {
-	s := &site{airlock: airlock, dir: dir}
+	return newSiteOn(ctx, airlock, dir, "")
+}
+
+// newSiteOn is newSite with a store elsewhere.
+func newSiteOn(ctx context.Context, airlock, dir, store string) (*site, error) {
+	s := &site{airlock: airlock, dir: dir, store: store}
 	for _, args := range [][]string{
 		{"--home", s.path("dev"), "init", spaceName, "--plain-keys", "--person", "Bench"},
 		{"--home", s.path("dev"), "identity", "export", "-o", s.path("dev.id")},
-		{"--home", s.path("op"), "server", "admit", s.path("dev.id")},
-		{"--home", s.path("op"), "server", "token", "add", "--administrator", "--for", "3650d", "-o", s.path("token")},
+		{"--home", s.path("op"), "--store", s.storePath(), "server", "admit", s.path("dev.id")},
+		{"--home", s.path("op"), "--store", s.storePath(), "server", "token", "add", "--administrator", "--for", "3650d", "-o", s.path("token")},
 	} {
 		if _, _, err := peers.Run(ctx, airlock, args...); err != nil {
 			return nil, err
@@ -76,18 +82,24 @@ func (s *site) path(parts ...string) string {
 	return filepath.Join(append([]string{s.dir}, parts...)...)
 }
 
+func (s *site) storePath() string {
+	if s.store != "" {
+		return s.store
+	}
+	return s.path("op", "store")
+}
+
 // serve starts the server with its access log in a file. Stop it.
-func (s *site) serve(ctx context.Context) (*peers.Server, error) {
+func (s *site) serve(ctx context.Context) (*peers.Server, error) { return s.serveAs(ctx, "op") }
+
+// serveAs is serve with another home of the operator.
+func (s *site) serveAs(ctx context.Context, home string) (*peers.Server, error) {
 	addr, err := peers.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	return peers.Start(ctx, addr, s.airlock, s.serveArgs(addr)...)
-}
-
-func (s *site) serveArgs(addr string) []string {
-	return []string{"--home", s.path("op"), "serve", "--listen", addr,
-		"--access-log", s.path("access.log"), "--access", "credentials"}
+	return peers.Start(ctx, addr, s.airlock, "--home", s.path(home), "--store", s.storePath(), "serve", "--listen", addr,
+		"--access-log", s.path(home+".access.log"), "--access", "credentials")
 }
 
 // receiver makes a new home that trusts the Space.
