@@ -136,7 +136,7 @@ func (r *subscriber) demandOf(t kind.Trigger) (*trust.Demand, error) {
 func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting error) {
 	now, mark := r.now(), r.watermark()
 	if mark != r.mark {
-		r.mark, r.base = mark, nil // rules may ask for other approvers
+		r.mark, r.base, feeds = mark, nil, nil // rules may ask for other approvers
 	}
 	if err := r.open(ctx); err != nil {
 		return err, nil
@@ -147,8 +147,10 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 		}
 	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, now)
-	if err := r.takeApprovals(r.options.approvals); err != nil {
-		return err, nil
+	if feeds == nil {
+		if err := r.takeApprovals(r.options.approvals); err != nil {
+			return err, nil
+		}
 	}
 	if feeds == nil || r.moment.acting() { // a time of day is for all feeds
 		var err error

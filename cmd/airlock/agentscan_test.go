@@ -1,10 +1,47 @@
 package main
 
 import (
+	"io"
 	"testing"
+	"time"
 
 	"airlock/feed"
+	"airlock/internal/home"
 )
+
+// TestTurnAfterChange: where what decides about packages has changed, all feeds are
+// looked at, whichever of them grew; approvals are read with such a turn alone.
+func TestTurnAfterChange(t *testing.T) {
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	a := &app{streams: streams{out: &whole{}, err: io.Discard}, now: func() time.Time { return now }, open: h}
+	r := &subscriber{app: a, home: h, sub: home.Subscribed{Name: "web"}, conn: &conn{}, known: map[feed.ID]int64{}}
+	for _, c := range []struct {
+		name  string
+		mark  string
+		feeds []feed.ID
+		all   bool
+	}{
+		{"first", r.watermark(), nil, true},
+		{"news", r.watermark(), []feed.ID{}, false},
+		{"news after a change", "other", []feed.ID{}, true},
+	} {
+		r.full, r.mark, r.options.approvals = time.Time{}, c.mark, nil
+		if failed, _ := r.turn(t.Context(), c.feeds); failed != nil || r.full.Equal(now) != c.all {
+			t.Errorf("%s: all %v, want %v; %v", c.name, r.full.Equal(now), c.all, failed)
+		}
+		r.options.approvals, r.mark = []string{t.TempDir() + "/none"}, r.watermark()
+		if c.mark != r.mark {
+			continue
+		}
+		if failed, _ := r.turn(t.Context(), c.feeds); (failed != nil) != c.all {
+			t.Errorf("%s: approvals that are not there: %v", c.name, failed)
+		}
+	}
+}
 
 func TestMatchFeed(t *testing.T) {
 	for _, c := range []struct {
