@@ -52,13 +52,26 @@ func on(w kind.Window, day time.Weekday) bool {
 	return len(w.Days) == 0 || slices.Contains(w.Days, day)
 }
 
-// edges returns the moments after now at which a window begins or ends, in order.
+// edges returns the moments after now at which a window may begin or end, in order:
+// its times of day, and where the clocks change, that moment, and such a time the
+// second time that it is shown.
 func edges(windows []kind.Window, zone *time.Location, now time.Time) (out []time.Time) {
+	var shift time.Duration
+	_, change := now.In(zone).ZoneBounds()
+	if !change.IsZero() {
+		_, before := now.In(zone).Zone()
+		_, after := change.Zone()
+		shift = time.Duration(before-after) * time.Second
+		out = append(out, change)
+	}
 	for day := range lookAhead {
 		for _, w := range windows {
 			for _, at := range []int{w.From, w.To} {
-				if edge := wall(now.In(zone), day, at); edge.After(now) {
-					out = append(out, edge)
+				edge := wall(now.In(zone), day, at)
+				for _, edge := range []time.Time{edge, edge.Add(shift), edge.Add(-shift)} {
+					if edge.After(now) {
+						out = append(out, edge)
+					}
 				}
 			}
 		}
