@@ -23,10 +23,25 @@ type State struct {
 	// Contact is when the source last answered, to the minute while nothing happens.
 	Contact string   `json:"contact,omitempty"`
 	Format  string   `json:"format"`
+	Home    string   `json:"home,omitempty"` // where this home lay: a copy of it lies elsewhere
 	Next    string   `json:"next,omitempty"` // after a problem, when it is tried again at the latest
 	Problem *Problem `json:"problem,omitempty"`
+	// Work says of each rule, by its name, who did its work when that was last looked
+	// at; nothing where no other agent can take it over.
+	Work map[string]Worked `json:"work,omitempty"`
 
 	tag string
+}
+
+// Worked is whose work a rule is.
+type Worked struct {
+	Here   bool   `json:"here,omitempty"` // this home's
+	Holder string `json:"holder"`         // its id
+	Label  string `json:"label,omitempty"`
+	// Noted counts the words on the board about what the rule's program took that
+	// this home's record knows of.
+	Noted int64  `json:"noted,omitempty"`
+	Since string `json:"since"`
 }
 
 // Problem is why the last scan did not come to its end.
@@ -40,7 +55,7 @@ type Problem struct {
 
 const (
 	stateFormat = "airlock-agent 1"
-	maxState    = 64 << 10 // bytes
+	maxState    = 256 << 10 // bytes
 	// maxSaid bounds what is kept of an error, in bytes.
 	maxSaid = 2000
 )
@@ -79,6 +94,9 @@ func parseState(value []byte) (s State, err error) {
 	}
 	for _, t := range s.Acted {
 		times = append(times, t)
+	}
+	for _, w := range s.Work {
+		times = append(times, w.Since)
 	}
 	for _, t := range times {
 		if _, err := signing.ParseTime(t); t != "" && err != nil {

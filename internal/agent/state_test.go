@@ -17,8 +17,9 @@ import (
 var now = time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 
 func exampleState() State {
-	return State{Acted: map[string]string{"web": "2026-11-22T02:00:00Z"}, Contact: "2026-11-22T02:59:45Z", Format: stateFormat, Next: "2026-11-22T03:00:30Z",
-		Problem: &Problem{Code: 1, Count: 2, Hint: "is the server running?", Since: "2026-11-22T03:00:00Z", What: "connection refused"}}
+	return State{Acted: map[string]string{"web": "2026-11-22T02:00:00Z"}, Contact: "2026-11-22T02:59:45Z", Format: stateFormat, Home: "/srv/airlock", Next: "2026-11-22T03:00:30Z",
+		Problem: &Problem{Code: 1, Count: 2, Hint: "is the server running?", Since: "2026-11-22T03:00:00Z", What: "connection refused"},
+		Work:    map[string]Worked{"conf": {Here: true, Holder: "00112233445566778899aabbccddeeff", Label: "web-1", Noted: 3, Since: "2026-11-22T01:00:00Z"}}}
 }
 
 // TestStateExample holds the form against a file.
@@ -46,10 +47,11 @@ func TestStateRefuses(t *testing.T) {
 		"another format": {stateFormat, "airlock-agent 9"},
 		"no time":        {"2026-11-22T02:59:45Z", "yesterday"},
 		"no time acted":  {"2026-11-22T02:00:00Z", "2am"},
+		"no time held":   {`"since":"2026-11-22T01:00:00Z"`, `"since":"now"`},
 		"no time since":  {`"since":"2026-11-22T03:00:00Z"`, `"since":"now"`},
 		"unknown member": {`"contact"`, `"kontakt"`},
 		"larger":         {"connection refused", strings.Repeat("x", maxState)},
-		"trailing":       {`"connection refused"}}`, `"connection refused"}} `},
+		"trailing":       {`"2026-11-22T01:00:00Z"}}}`, `"2026-11-22T01:00:00Z"}}} `},
 	} {
 		changed := strings.Replace(string(good), c.old, c.with, 1)
 		if _, err := parseState([]byte(changed)); changed == string(good) || err == nil {
