@@ -112,7 +112,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Callers: k.server, Peers: k.server,
+	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ type Config struct {
 	Writer    Writer    // nil for a server that only reads
 	Peers     Peers     // nil for a server that is told nothing by others
 	Audiences Audiences // nil where nobody may say who reads what
+	Boards    Boards    // nil where agents of a Space have none
 	// Callers knows who asks; without it everybody is Nobody, and a credential
 	// that is shown counts for nothing.
 	Callers Callers
@@ -114,7 +115,7 @@ type call struct {
 	r       *http.Request
 	caller  Caller
 	echo    []string // the request id as a header value
-	id      feed.ID  // where the path names a feed
+	id      feed.ID  // where the path names a feed, or its Space alone
 	rest    string   // of the path
 	route   *route
 	started time.Time

@@ -2,6 +2,7 @@ package feedhttp
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -117,6 +118,45 @@ func FuzzHeadsRequest(f *testing.F) {
 		}
 		if again, err := signing.MarshalCanonical(rq); err != nil || !bytes.Equal(again, b) {
 			t.Errorf("%q is read as %+v, which is written %q, %v", b, rq, again, err)
+		}
+	})
+}
+
+// TestBoardForm holds the form of a board on its way, and what is no such form.
+func TestBoardForm(t *testing.T) {
+	want := `{"tag":"0a","value":"Ym9hcmQ="}`
+	if got, err := signing.MarshalCanonical(boardDoc{"0a", []byte("board")}); err != nil || string(got) != want {
+		t.Errorf("%s, %v", got, err)
+	}
+	if d, err := parseBoard([]byte(want)); err != nil || d.Tag != "0a" || string(d.Value) != "board" {
+		t.Errorf("%+v, %v", d, err)
+	}
+	largest, err := signing.MarshalCanonical(boardDoc{strings.Repeat("x", 200), make([]byte, MaxBoard)})
+	if err != nil || len(largest) > maxBoardBody {
+		t.Errorf("the largest has %d bytes, %v", len(largest), err)
+	}
+	for _, s := range []string{``, `null`, `{}`, `{"value":"Ym9hcmQ=","tag":""}`, `{"tag":"","value":"x"}`, `{"tag":"","value":""}`, `{"tag":"","x":1}`} {
+		if d, err := parseBoard([]byte(s)); err == nil {
+			t.Errorf("%s is read as %+v", s, d)
+		}
+	}
+	if _, err := parseBoard([]byte(`{"tag":"","value":"` + base64.StdEncoding.EncodeToString(make([]byte, MaxBoard+1)) + `"}`)); err == nil {
+		t.Error("a larger one is read")
+	}
+}
+
+// FuzzBoardForm holds that a board on its way has one form.
+func FuzzBoardForm(f *testing.F) {
+	for _, s := range []string{`{"tag":"0a","value":"Ym9hcmQ="}`, `{"tag":""}`, `{"tag":"","value":""}`, `null`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d, err := parseBoard(b)
+		if err != nil {
+			return
+		}
+		if again, err := signing.MarshalCanonical(d); err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%q is read as %+v, which is written %q, %v", b, d, again, err)
 		}
 	})
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gorilla/mux"
 
-	"airlock/feed"
 	"airlock/trust"
 )
 
@@ -59,6 +58,7 @@ func newRoutes() *routes {
 		{name: "chunks", path: feedTemplate + "chunks/{rest}", access: callers, get: getChunks},
 		{name: "delta", path: feedTemplate + "delta/{rest:.+}", access: callers, get: getDelta},
 		{name: "audience", path: feedTemplate + "audience", access: callers, get: getAudience, put: putAudience},
+		{name: "board", path: "/v1/spaces/{organisation}/{space}/board", access: callers, get: getBoard, put: putBoard},
 		{name: "entries", path: feedTemplate + "entries", access: callers, post: postEntries},
 		{name: "uploads", path: feedTemplate + "uploads", access: callers, post: postUploads},
 		{name: "upload", path: feedTemplate + "uploads/{rest}", access: callers, head: headUpload, patch: patchUpload},
@@ -151,10 +151,13 @@ func (h *Handler) find(c *call) (endpoint, error) {
 		return nil, errNoRoute
 	}
 	c.route, c.rest = rt, m.Vars["rest"]
-	if _, ok := m.Vars["feed"]; ok {
-		c.id = feed.ID{Space: trust.Space{Organisation: m.Vars["organisation"], Name: m.Vars["space"]}, Name: m.Vars["feed"]}
-		if err := checkID(c.id); err != nil {
-			return nil, badRequest("path: %s", err)
+	for name, to := range map[string]*string{"organisation": &c.id.Space.Organisation, "space": &c.id.Space.Name, "feed": &c.id.Name} {
+		label, ok := m.Vars[name]
+		if !ok {
+			continue
+		}
+		if *to = label; trust.CheckLabel(label) != nil {
+			return nil, badRequest("path: %s", trust.CheckLabel(label))
 		}
 	}
 	return rt.method(c.r.Method)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -13,7 +14,7 @@ import (
 
 // board is what the agents of a Space tell each other: the value of one cell of the
 // store that they follow feeds of, boards/<organisation>/<space>, in canonical JSON
-// of at most MaxBoard bytes. Every change is a swap of the whole, so what one agent
+// of at most maxBoard bytes. Every change is a swap of the whole, so what one agent
 // says rests on all that was said before; who stops to listen cannot go on speaking.
 //
 // Work is named <subscription>/<rule>. What nobody says is left out.
@@ -56,8 +57,8 @@ type Taken struct {
 
 const (
 	boardFormat = "airlock-board 1"
-	// MaxBoard bounds a board, in bytes: about 100,000 packages that programs took.
-	MaxBoard = 1 << 20
+	// maxBoard bounds a board, in bytes: about 100,000 packages that programs took.
+	maxBoard = feedhttp.MaxBoard
 	// maxWork bounds the rules of a board.
 	maxWork = 256
 	// maxLabel bounds a label, in bytes.
@@ -72,8 +73,8 @@ func parseBoard(raw []byte) (*board, error) {
 	if len(raw) == 0 {
 		return b, nil
 	}
-	if len(raw) > MaxBoard {
-		return nil, fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed", len(raw), MaxBoard)
+	if len(raw) > maxBoard {
+		return nil, fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed", len(raw), maxBoard)
 	}
 	if want := `{"format":"` + boardFormat + `"`; !strings.HasPrefix(string(raw), want) {
 		return nil, &storage.FormatError{Where: "board of the Space's agents", Got: string(raw[:min(len(raw), 60)]), Want: want}
@@ -93,8 +94,8 @@ func (b *board) format() ([]byte, error) {
 		return nil, fmt.Errorf("board of the Space's agents: %w", err)
 	}
 	raw, err := signing.MarshalCanonical(b)
-	if err == nil && len(raw) > MaxBoard {
-		err = fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed: %w", len(raw), MaxBoard, storage.ErrNoSpace)
+	if err == nil && len(raw) > maxBoard {
+		err = fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed: %w", len(raw), maxBoard, storage.ErrNoSpace)
 	}
 	return raw, err
 }

@@ -72,7 +72,7 @@ func TestBoardRefuses(t *testing.T) {
 		"the opening":      {"[3,9]", "[0,9]", "in order"},
 		"begun":            {`"begun":12`, `"begun":-1`, "in order"},
 		"no epoch":         {`"epoch":1`, `"epoch":0`, "an epoch"},
-		"larger":           {"[3,9]", "[3," + strings.Repeat("9", MaxBoard) + "]", "at most"},
+		"larger":           {"[3,9]", "[3," + strings.Repeat("9", maxBoard) + "]", "at most"},
 		"no such feed":     {"acme/dev-qa/shared", "acme", "acme"},
 		"another encoding": {`{"format"`, `{ "format"`, "this version knows"},
 	} {

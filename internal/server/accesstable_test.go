@@ -77,6 +77,9 @@ var accessTable = []struct {
 	{"GET audience", "{F}/audience", 200, forGovernor},
 	{"HEAD audience", "{F}/audience", 200, forGovernor},
 	{"PUT audience", "{F}/audience", 200, forGovernor},
+	{"GET /v1/spaces/{organisation}/{space}/board", "{S}/board", 200, forGovernor},
+	{"HEAD /v1/spaces/{organisation}/{space}/board", "{S}/board", 200, forGovernor},
+	{"PUT /v1/spaces/{organisation}/{space}/board", "{S}/board", 412, forGovernor},
 	{"POST entries", "{F}/entries", 200, forOwner},
 	{"POST uploads", "{F}/uploads", 200, forOwner},
 	{"HEAD uploads/{rest}", "{F}/uploads/{upload}", 204, forOwner},
@@ -243,11 +246,12 @@ func newAccessSite(t *testing.T) *accessSite {
 		"POST {F}/entries": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"POST {F}/uploads": batchOf(1, [][]byte{second.Bytes()}, second.Objects[0]),
 		"PUT {F}/audience": []byte(`{"spaces":["acme/reader"]}`),
+		"PUT {S}/board":    []byte(`{"tag":"none that is there","value":"eA=="}`),
 
 		"POST /v1/join":       s.joining(),
 		"POST /v1/identities": s.Space.File(),
 	}
-	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Enroller: s.srv, Audiences: s.srv, Callers: s.srv, Peers: s.srv})
+	s.handler, err = feedhttp.New(feedhttp.Config{Reader: s.srv, Writer: s.srv, Enroller: s.srv, Audiences: s.srv, Boards: s.srv, Callers: s.srv, Peers: s.srv})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,7 +315,7 @@ func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.Resp
 	if path == "/v1/heads" || path == "/v1/grown" {
 		body = fmt.Appendf(nil, `{"known":{%q:0},"wait":0}`, id)
 	}
-	target := strings.ReplaceAll(s.names.Replace(path), "{F}", "/v1/feeds/"+id.String())
+	target := strings.NewReplacer("{F}", "/v1/feeds/"+id.String(), "{S}", "/v1/spaces/"+id.Space.String()).Replace(s.names.Replace(path))
 	r := httptest.NewRequest(method, target, bytes.NewReader(body))
 	r.RequestURI = target
 	r.Header.Set("X-Request-Id", "one-and-the-same")

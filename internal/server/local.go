@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"iter"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // Local reads and publishes through a server in the same process: what
@@ -124,6 +126,20 @@ func (l *Local) Audience(ctx context.Context, id feed.ID) (feedhttp.Audience, er
 // SetAudience says who may read a feed.
 func (l *Local) SetAudience(ctx context.Context, id feed.ID, a feedhttp.Audience) error {
 	return l.server.SetAudience(ctx, l.caller, id, a)
+}
+
+// Board returns what the agents of a Space told each other; see Server.Board.
+func (l *Local) Board(ctx context.Context, space trust.Space) (value []byte, tag string, err error) {
+	return l.server.Board(ctx, l.caller, space)
+}
+
+// SetBoard writes it; storage.ErrConflict where it has another tag.
+func (l *Local) SetBoard(ctx context.Context, space trust.Space, tag string, value []byte) (string, error) {
+	tag, err := l.server.SetBoard(ctx, l.caller, space, tag, value)
+	if errors.Is(err, feedhttp.ErrPrecondition) {
+		err = storage.ErrConflict
+	}
+	return tag, err
 }
 
 // Feeds lists the feeds of the store.
