@@ -14,6 +14,10 @@ import (
 // Exec hands each update to a program: one at a time, in the order of the
 // feed's entries. The program finds the update in its environment
 //
+//	AIRLOCK_UPDATE_ID         32 hexadecimal digits: the same whenever the program
+//	                   sees this update, whoever hands it out
+//	AIRLOCK_UPDATE_FENCE      of agents that share the work (see Sharing), a number
+//	                   that grows with each that takes over; else empty
 //	AIRLOCK_UPDATE_OP         add, change or remove
 //	AIRLOCK_UPDATE_FEED       <organisation>/<space>/<feed>
 //	AIRLOCK_UPDATE_KIND       of the package
@@ -39,6 +43,10 @@ type Exec struct {
 	State *storage.Store
 	Key   string
 	Now   func() time.Time
+	// Sharing says to others who may hand updates to this program what it took of a
+	// feed, and which update it is handed next; nil for none, at the end. It returns
+	// the fence. After an error nothing more is handed out. nil to tell nobody.
+	Sharing func(ctx context.Context, id feed.ID, took []Item, next *Action) (fence int64, err error)
 }
 
 var _ Target = (*Exec)(nil)
@@ -50,6 +58,27 @@ const keepEvery = time.Second
 // Installed returns what the program took of a feed.
 func (e *Exec) Installed(ctx context.Context, id feed.ID) ([]Item, error) {
 	return Taken(ctx, e.State, id, RecordName(e.Key))
+}
+
+// Adopt makes items what the program took of a feed: others who hand updates to it
+// said so.
+func (e *Exec) Adopt(ctx context.Context, id feed.ID, items []Item) error {
+	r, err := e.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	there := byName(items)
+	for name := range r.items {
+		if _, ok := there[name]; !ok {
+			r.set(name, nil)
+		}
+	}
+	for name, it := range there {
+		if have, ok := r.items[name]; !ok || have.Statement != it.Statement {
+			r.set(name, &it)
+		}
+	}
+	return r.keep(ctx, e.Now())
 }
 
 // Apply hands over the plans, one feed after the other, whatever became of the
@@ -84,6 +113,10 @@ func (e *Exec) apply(ctx context.Context, s Sync) ([]Outcome, error) {
 	if err == nil && u.failed == 0 {
 		r.reached(s.To)
 	}
+	if e.Sharing != nil && u.told {
+		_, sharing := e.Sharing(context.WithoutCancel(ctx), s.ID, r.taken(), nil)
+		err = errors.Join(err, sharing)
+	}
 	// What was done is kept even if people have interrupted us by now.
 	if keeping := r.keep(context.WithoutCancel(ctx), e.Now()); keeping != nil {
 		return u.outcomes, errors.Join(err, keeping)
@@ -105,6 +138,7 @@ type updater struct {
 	outcomes      []Outcome // of plan, as far as it was done
 	tried, failed int
 	first         error
+	told          bool // others, that something begins
 }
 
 // run goes through the plan while packages come in.
@@ -156,6 +190,13 @@ func (u *updater) one(ctx context.Context, a Action, p *feed.Package) error {
 			return err
 		}
 		job.locate(folder, p.Manifest.Layers)
+	}
+	if u.Sharing != nil {
+		fence, err := u.Sharing(ctx, u.id, u.record.taken(), &a)
+		if err != nil {
+			return err
+		}
+		job.Fence, u.told = fence, true
 	}
 	output, err := u.hand(ctx, job)
 	if refused := (*ProgramError)(nil); err != nil && !errors.As(err, &refused) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"airlock/feed"
 	"airlock/storage"
 )
 
@@ -89,18 +90,20 @@ func TestExecTells(t *testing.T) {
 	}
 	var told struct {
 		Dir, Feed, File, Kind, Name, Op, Version, Manifest, Statement string
-		Index                                                         int64
+		ID                                                            string
+		Index, Fence                                                  int64
 		Files                                                         []struct{ Path, Digest string }
 	}
 	ok(t, json.Unmarshal([]byte(lines[len(lines)-1]), &told))
 	want := map[string]string{
 		"op": "add", "feed": "acme/dev/shared", "kind": "set", "name": "db", "version": "1_b", "from": "", "index": "1",
 		"statement": row.ID.String(), "manifest": row.Manifest.String(), "dir": told.Dir, "file": told.File, "home": "/home/x",
+		"id": told.ID, "fence": "",
 	}
 	if diff := cmp.Diff(want, env); diff != "" {
 		t.Errorf("environment (-want +got):\n%s", diff)
 	}
-	if told.Op != "add" || told.Version != "1_b" || told.Index != 1 || told.Statement != row.ID.String() ||
+	if told.Op != "add" || told.Version != "1_b" || told.Index != 1 || told.Fence != 0 || len(told.ID) != 32 || told.Statement != row.ID.String() ||
 		filepath.Join(told.Dir, "a", "v.json") != told.File || told.Files[0].Digest != storage.DigestOf([]byte("one")).String() {
 		t.Errorf("standard input: %+v", told)
 	}
@@ -171,6 +174,76 @@ func TestExecAtLeastOnce(t *testing.T) {
 	s.mustPull(e, false)
 	s.mustPull(e, false)
 	expectOut(t, e, "a\na\n")
+}
+
+// TestExecShares: others are told before an update is handed out and after it, and
+// where that fails nothing is handed out. An update that comes again is the same.
+func TestExecShares(t *testing.T) {
+	e := program(t, `echo "$AIRLOCK_UPDATE_NAME $AIRLOCK_UPDATE_VERSION $AIRLOCK_UPDATE_ID $AIRLOCK_UPDATE_FENCE" >>$OUT`)
+	s := newShelf(t, "acme/dev/shared")
+	s.publish("k/a@1", files{"x": "1"})
+	s.publish("k/b@1", files{"x": "2"})
+	var said []string
+	lost := ""
+	e.Sharing = func(_ context.Context, id feed.ID, took []Item, next *Action) (int64, error) {
+		text := ""
+		for _, it := range took {
+			text += it.Ref.String() + " "
+		}
+		if next != nil {
+			text += "+" + next.Ref.String()
+		}
+		if said = append(said, text); next != nil && next.Ref.Name == lost {
+			return 0, errLost
+		}
+		return 7, nil
+	}
+	lost = "b"
+	if _, outcomes, err := s.pull(t.Context(), e, false); !errors.Is(err, errLost) || len(outcomes) != 1 {
+		t.Errorf("%v, outcomes %+v", err, outcomes)
+	}
+	if diff := cmp.Diff([]string{"+k/a@1", "k/a@1 +k/b@1", "k/a@1 "}, said); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
+	first := e.out(t)
+	if !strings.HasPrefix(first, "a 1 ") || !strings.HasSuffix(first, " 7\n") || strings.Count(first, "\n") != 1 {
+		t.Errorf("the program saw %q", first)
+	}
+	said, lost = nil, ""
+	s.mustPull(e, false)
+	second := e.out(t)
+	s.mustPull(e, false)
+	if len(said) != 2 || !strings.HasPrefix(second, "b 1 ") {
+		t.Errorf("told %q, the program saw %q; and where nothing is to do nothing is said", said, second)
+	}
+	again := *e
+	again.State, again.Sharing = storage.NewMem(), nil
+	s.mustPull(&again, false)
+	if got := e.out(t); strings.ReplaceAll(got, " \n", " 7\n") != first+second {
+		t.Errorf("the same updates: %q, want %q", got, first+second)
+	}
+}
+
+// TestExecAdopts: what others say that the program took is what it took.
+func TestExecAdopts(t *testing.T) {
+	e := program(t, `echo "$AIRLOCK_UPDATE_OP $AIRLOCK_UPDATE_NAME $AIRLOCK_UPDATE_FROM" >>$OUT`)
+	s := newShelf(t, "acme/dev/shared")
+	a, b := s.publish("k/a@1", files{"x": "1"}), s.publish("k/b@1", files{"x": "2"})
+	item := func(row feed.Row) Item {
+		return Item{Ref: row.Ref, Index: row.Index, Statement: row.ID, Manifest: row.Manifest}
+	}
+	ok(t, e.Adopt(t.Context(), s.id, []Item{item(a)}))
+	s.mustPull(e, false)
+	expectOut(t, e, "add b \n")
+	s.publish("k/a@2", files{"x": "3"})
+	s.mustPull(e, false)
+	expectOut(t, e, "change a 1\n")
+	ok(t, e.Adopt(t.Context(), s.id, []Item{item(a), item(b)})) // somebody took it back
+	s.mustPull(e, false)
+	expectOut(t, e, "change a 1\n")
+	ok(t, e.Adopt(t.Context(), s.id, nil))
+	s.mustPull(e, false)
+	expectOut(t, e, "add b \nadd a \n")
 }
 
 // TestExecTogether: two syncs for one program lose nothing of each other.

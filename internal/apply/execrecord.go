@@ -1,10 +1,12 @@
 package apply
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +87,11 @@ func (e *Exec) load(ctx context.Context, id feed.ID) (*record, error) {
 func loadRecord(ctx context.Context, state *storage.Store, id feed.ID, name string) (*record, error) {
 	r := &record{store: state, key: "applied/" + id.String() + "/" + name, doc: feedDoc{Feed: id}, changes: map[string]func(*record){}}
 	return r, r.load(ctx)
+}
+
+// taken returns what the program took, by the entries.
+func (r *record) taken() []Item {
+	return slices.SortedFunc(maps.Values(r.items), func(a, b Item) int { return cmp.Compare(a.Index, b.Index) })
 }
 
 // load reads the cell; one that is not there is empty.

@@ -7,6 +7,7 @@ import (
 
 	"airlock/feed"
 	"airlock/signing"
+	"airlock/storage"
 )
 
 // update is what a program is told. Its members are those of the environment,
@@ -14,9 +15,11 @@ import (
 type update struct {
 	Dir       string      `json:"dir,omitempty"`
 	Feed      string      `json:"feed"`
+	Fence     int64       `json:"fence,omitempty"`
 	File      string      `json:"file,omitempty"`
 	Files     []updateDoc `json:"files,omitempty"`
 	From      string      `json:"from,omitempty"`
+	ID        string      `json:"id"`
 	Index     int64       `json:"index"`
 	Kind      string      `json:"kind"`
 	Manifest  string      `json:"manifest,omitempty"`
@@ -42,7 +45,14 @@ func (u *updater) update(a Action) *update {
 	if a.Op == Remove { // the row may be one that does not count and says nothing
 		job.Manifest = u.record.items[nameOf(a.Ref)].Manifest.String()
 	}
+	job.ID = u.updateID(a)
 	return job
+}
+
+// updateID names an update: what it does, from which version, for which reason.
+func (u *updater) updateID(a Action) string {
+	text := fmt.Sprintf("airlock-update 1\n%s\n%s\n%s\n%s\n%s\n", u.record.doc.Lineage, u.id, a.Op, a.Row.ID, a.From)
+	return storage.DigestOf([]byte(text)).Hex()[:32]
 }
 
 // locate says where the files of the package are.
@@ -55,8 +65,12 @@ func (j *update) locate(folder string, layers []feed.Layer) {
 
 // vars returns what the program finds in its environment.
 func (j *update) vars() [][2]string {
+	fence := ""
+	if j.Fence > 0 {
+		fence = strconv.FormatInt(j.Fence, 10)
+	}
 	return [][2]string{
-		{"OP", string(j.Op)}, {"FEED", j.Feed}, {"KIND", j.Kind}, {"NAME", j.Name}, {"VERSION", j.Version}, {"FROM", j.From},
+		{"ID", j.ID}, {"FENCE", fence}, {"OP", string(j.Op)}, {"FEED", j.Feed}, {"KIND", j.Kind}, {"NAME", j.Name}, {"VERSION", j.Version}, {"FROM", j.From},
 		{"INDEX", strconv.FormatInt(j.Index, 10)}, {"STATEMENT", j.Statement}, {"MANIFEST", j.Manifest}, {"DIR", j.Dir}, {"FILE", j.File},
 	}
 }
