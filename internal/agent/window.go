@@ -56,6 +56,9 @@ func on(w kind.Window, day time.Weekday) bool {
 // its times of day, and where the clocks change, that moment, and such a time the
 // second time that it is shown.
 func edges(windows []kind.Window, zone *time.Location, now time.Time) (out []time.Time) {
+	if len(windows) == 0 {
+		return nil
+	}
 	var shift time.Duration
 	_, change := now.In(zone).ZoneBounds()
 	if !change.IsZero() {
