@@ -14,6 +14,7 @@ type agentOptions struct {
 	approvals    []string
 	roles        []string
 	holdings     time.Duration
+	takeover     time.Duration
 	receipts     receiptOptions
 	scan         scanOptions
 }
@@ -36,7 +37,13 @@ Where this home holds a Space, its holdings are published too: once a day, or at
 half of the shortest maxAge in the policies here, or as --holdings says. Keys with
 a passphrase sign where AIRLOCK_PASSPHRASE or --passphrase-file is there.
 
-One agent works with a home at a time. --once makes one scan, for cron.`,
+One agent works with a home at a time. Agents of one Space with homes of their own,
+such as copies on two machines, share the work where the source lets them: each
+rule is done by one of them, and by another one where that one has been silent for
+--takeover. A program that one of them was handing an update to then sees it again,
+with the same AIRLOCK_UPDATE_ID.
+
+--once makes one scan, for cron; it leaves alone what another agent does.`,
 		Example: `  airlock agent --server https://feeds.acme.example
   airlock agent --environment Production --target-role web --approvals approvals/
   airlock agent --once
@@ -50,10 +57,17 @@ One agent works with a home at a time. --once makes one scan, for cron.`,
 	f.StringSliceVar(&o.approvals, "approvals", nil, "files and folders with approvals to take in at each scan")
 	targetRoleFlag(f, &o.roles)
 	f.DurationVar(&o.holdings, "holdings", 0, "how often to publish what this Space holds (default once a day or more often)")
+	f.DurationVar(&o.takeover, "takeover", 45*time.Second, "how long this agent may be silent until another one of this Space does its work")
 	o.receipts.flags(f)
 	o.scan.flags(f, "before it is let in")
 	return c
 }
+
+// Bounds of --takeover.
+const (
+	minTakeover = time.Second
+	maxTakeover = 24 * time.Hour
+)
 
 func targetRoleFlag(f *pflag.FlagSet, roles *[]string) {
 	f.StringSliceVar(roles, "target-role", nil, "roles of this installation, for rules that name some")
@@ -66,6 +80,9 @@ func (a *app) agent(ctx context.Context, o agentOptions) error {
 	if o.holdings < 0 {
 		return usage("--holdings %s is no time to wait", "say --holdings 12h, or leave it out", o.holdings)
 	}
+	if o.takeover < minTakeover || o.takeover > maxTakeover {
+		return usage("--takeover %s is not %s to %s", "say --takeover 45s, or leave it out", o.takeover, minTakeover, maxTakeover)
+	}
 	h, err := a.home()
 	if err != nil {
 		return err
@@ -75,7 +92,7 @@ func (a *app) agent(ctx context.Context, o agentOptions) error {
 		return err
 	}
 	defer release()
-	f := &fleet{app: a, home: h, options: o}
+	f := &fleet{app: a, home: h, options: o, self: newSelf(o.takeover)}
 	if o.once || o.dryRun {
 		return f.once(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"airlock/internal/agent"
 	"airlock/internal/home"
 	"airlock/storage"
 )
@@ -15,6 +16,7 @@ type fleet struct {
 	*app
 	home    *home.Home
 	options agentOptions
+	self    agent.Agent
 	writing sync.Mutex // to the streams of all
 }
 

@@ -22,6 +22,7 @@ type subscriber struct {
 	home    *home.Home
 	sub     home.Subscribed
 	options agentOptions
+	lease
 
 	// From the first turn on, see open.
 	store *storage.Store // the home's
@@ -31,6 +32,7 @@ type subscriber struct {
 
 	known  map[feed.ID]int64       // the feeds that were followed, and their sizes then
 	asked  map[storage.Digest]bool // manifests that the scanner saw, whatever rules are made anew
+	at     *feed.State             // the feed that is worked on
 	moment moment                  // what may happen in the scan that is made
 	state  agent.State
 	retry  time.Time // after a problem
@@ -48,7 +50,7 @@ const (
 )
 
 func (f *fleet) subscriber(s home.Subscribed) *subscriber {
-	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
+	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, lease: lease{self: f.self}, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
 }
 
 // once makes one scan. What waits for a person is an error too, as in airlock pull.
@@ -123,6 +125,9 @@ func (r *subscriber) save(ctx context.Context) {
 func (r *subscriber) rest(ctx context.Context) []feed.ID {
 	for ctx.Err() == nil {
 		wait := min(agent.Around(r.sub.Every, r.sub.Jitter, rand.Float64), r.wake().Sub(r.now()))
+		if len(r.elsewhere) > 0 {
+			wait = min(wait, r.self.Patience/3)
+		}
 		if wait <= 0 {
 			return nil
 		}
@@ -137,7 +142,7 @@ func (r *subscriber) rest(ctx context.Context) []feed.ID {
 			}
 			sleep(ctx, r.retry.Sub(r.now()))
 			return nil
-		case r.watermark() != r.mark:
+		case r.watermark() != r.mark || r.changedHands(ctx):
 			return nil
 		case len(grown) > 0 && r.state.Problem != nil:
 			return nil // the news may end it
@@ -170,7 +175,7 @@ func (r *subscriber) watermark() string { return r.home.Watermark(r.options.appr
 // news waits for feeds that grew, at the longest for some time. Feeds of patterns
 // that are new have grown.
 func (r *subscriber) news(ctx context.Context, wait time.Duration) ([]feed.ID, error) {
-	if r.conn == nil || len(r.known) == 0 && r.state.Problem != nil {
+	if r.conn == nil || r.free() || len(r.known) == 0 && r.state.Problem != nil {
 		sleep(ctx, wait)
 		return nil, nil
 	}

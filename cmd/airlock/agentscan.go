@@ -58,6 +58,7 @@ func (r *subscriber) source() string {
 }
 
 func (r *subscriber) close() {
+	r.clockOut()
 	if r.conn != nil {
 		if err := r.conn.Close(); err != nil {
 			r.note("airlock: warning: %s", oneLine(err.Error()))
@@ -106,13 +107,13 @@ func (r *subscriber) makeRules(ctx context.Context) error {
 			return err
 		}
 		if e, ok := p.target.(*apply.Exec); ok {
-			e.Dir = r.home.Path()
+			e.Dir, e.Sharing = r.home.Path(), r.sharing(t.Name, apply.RecordName(t.Exec))
 		}
 		if p.demand, err = r.demandOf(t); err != nil {
 			return err
 		}
 		p.hold = holding(s, t, func() moment { return r.moment })
-		p.rule = t.Name
+		p.rule, p.confirm = t.Name, r.confirm(t.Name)
 		r.rules = append(r.rules, p)
 	}
 	r.base = &puller{app: r.app, conn: r.conn, sel: all, options: common}
@@ -146,7 +147,13 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 			return err, nil
 		}
 	}
+	if err := r.clockIn(ctx); err != nil {
+		return err, nil
+	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, now)
+	if r.free() {
+		return nil, nil
+	}
 	if feeds == nil {
 		if err := r.takeApprovals(r.options.approvals); err != nil {
 			return err, nil
@@ -165,6 +172,10 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 	if r.tookIn > took { // what one feed lacked may have come in a later one
 		failed, waiting = r.report(ctx, r.scan(ctx, feeds))
 	}
+	if errors.Is(failed, agent.ErrLost) {
+		failed = r.clockIn(ctx) // it says to whom
+	}
+	r.learned(failed == nil && r.full.Equal(now))
 	return failed, waiting
 }
 
@@ -181,11 +192,19 @@ func (r *subscriber) scan(ctx context.Context, feeds []feed.ID) (all []*prepared
 			all = append(all, s)
 			continue
 		}
+		r.at = s.state
 		r.known[id], r.state.Contact = s.state.Edge.Size(), signing.FormatTime(r.now())
 		for _, p := range r.rules {
+			if _, others := r.elsewhere[p.rule]; others {
+				continue
+			}
 			t := *s
 			t.doc.Subscription, t.doc.Rule = r.sub.Name, p.rule
-			if t.err = p.judge(ctx, &t); t.err == nil {
+			t.err = r.learnOf(ctx, p)
+			if t.err == nil {
+				t.err = p.judge(ctx, &t)
+			}
+			if t.err == nil {
 				p.carryOut(ctx, &t)
 			}
 			all = append(all, &t)
@@ -221,7 +240,7 @@ func (r *subscriber) report(ctx context.Context, all []*prepared) (failed, waiti
 	if r.options.dryRun {
 		return failed, waiting
 	}
-	r.acted(broken)
+	r.acted(ctx, broken)
 	if len(r.rules) > 0 {
 		r.rules[0].sendReceipts(ctx, made)
 	}
@@ -229,10 +248,10 @@ func (r *subscriber) report(ctx context.Context, all []*prepared) (failed, waiti
 }
 
 // acted notes the rules that act at a time of day and did.
-func (r *subscriber) acted(broken map[string]bool) {
+func (r *subscriber) acted(ctx context.Context, broken map[string]bool) {
 	for _, rule := range r.moment.struck {
 		if r.moment.open && !broken[rule] && !broken[""] {
-			r.state.Act(rule, r.moment.at)
+			r.act(ctx, rule)
 		}
 	}
 }

@@ -146,6 +146,8 @@ type puller struct {
 	rule   string
 	demand *trust.Demand
 	hold   func(context.Context, *prepared, apply.Action) (string, error)
+	// confirm is asked before the target is touched; nil to ask nobody.
+	confirm func(context.Context) error
 }
 
 // pulledDoc is what one feed's pull shows.

@@ -86,6 +86,11 @@ func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
 	if len(all) == 1 && len(all[0].doc.Waiting) > 0 && !changes(all[0].doc.Plan) {
 		return []apply.Result{{}} // all of it waits: the target is left alone
 	}
+	if p.confirm != nil && slices.ContainsFunc(all, func(s *prepared) bool { return changes(s.doc.Plan) }) {
+		if err := p.confirm(ctx); err != nil {
+			return slices.Repeat([]apply.Result{{Err: err}}, len(all))
+		}
+	}
 	syncs := make([]apply.Sync, len(all))
 	for i, s := range all {
 		if err := p.noteTarget(s.state); err != nil {

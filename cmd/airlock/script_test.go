@@ -64,47 +64,48 @@ func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"airlock":     airlock,
-			"exec-code":   execCode,
-			"serve-start": serveStart,
-			"serve-stop":  serveStop,
-			"lineage":     lineage,
-			"leaf-key":    leafKey,
-			"flip":        flip,
-			"tamper":      tamper,
-			"modules":     modules,
-			"flip-object": flipObject,
-			"copy-store":  copyStore,
-			"append-line": appendLine,
-			"watch-start": watchStart,
-			"watch-stop":  watchStop,
-			"agent-start": agentStart,
-			"agent-stop":  agentStop,
-			"agent-kill":  agentKill,
-			"wait-said":   waitSaid,
-			"wait-until":  waitUntil,
-			"wait-for":    waitFor,
-			"wait-file":   waitFile,
-			"wait-code":   waitCode,
-			"token-id":    tokenID,
-			"text":        writeText,
-			"small-disk":  smallDisk,
-			"fill-disk":   fillDisk,
-			"liar":        startLiar,
-			"lie":         tellLie,
-			"entry":       addEntry,
-			"refused":     wantRefused,
-			"keep":        keepDirs,
-			"same":        sameDirs,
-			"bytes":       bytesOf,
-			"grow":        growFile,
-			"cut":         cutFile,
-			"change":      changeFile,
-			"high-s":      highS,
-			"random":      randomFile,
-			"volume":      volumeOf,
-			"cp-json":     copyJSON,
-			"member":      jsonMember,
+			"airlock":      airlock,
+			"exec-code":    execCode,
+			"serve-start":  serveStart,
+			"serve-stop":   serveStop,
+			"lineage":      lineage,
+			"leaf-key":     leafKey,
+			"flip":         flip,
+			"tamper":       tamper,
+			"modules":      modules,
+			"flip-object":  flipObject,
+			"copy-store":   copyStore,
+			"append-line":  appendLine,
+			"watch-start":  watchStart,
+			"watch-stop":   watchStop,
+			"agent-start":  agentStart,
+			"agent-stop":   agentStop,
+			"agent-kill":   agentKill,
+			"agent-signal": agentSignal,
+			"wait-said":    waitSaid,
+			"wait-until":   waitUntil,
+			"wait-for":     waitFor,
+			"wait-file":    waitFile,
+			"wait-code":    waitCode,
+			"token-id":     tokenID,
+			"text":         writeText,
+			"small-disk":   smallDisk,
+			"fill-disk":    fillDisk,
+			"liar":         startLiar,
+			"lie":          tellLie,
+			"entry":        addEntry,
+			"refused":      wantRefused,
+			"keep":         keepDirs,
+			"same":         sameDirs,
+			"bytes":        bytesOf,
+			"grow":         growFile,
+			"cut":          cutFile,
+			"change":       changeFile,
+			"high-s":       highS,
+			"random":       randomFile,
+			"volume":       volumeOf,
+			"cp-json":      copyJSON,
+			"member":       jsonMember,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {
@@ -269,22 +270,41 @@ func background(ts *testscript.TestScript, name string, args []string) {
 	ts.Value(serversKey{}).(map[string]*exec.Cmd)[name] = cmd
 }
 
-// agentStart runs "agent-start ARGS…": airlock agent ARGS… in the background.
+// agentStart runs "agent-start [@NAME] ARGS…": airlock agent ARGS… in the background,
+// of several the one of that name.
 func agentStart(ts *testscript.TestScript, _ bool, args []string) {
-	background(ts, "agent", append([]string{"agent"}, args...))
+	name, args := agentName(args)
+	background(ts, name, append([]string{"agent"}, args...))
 }
 
-// agentStop runs "agent-stop": what agent-start started is told to end, and ends
-// well.
-func agentStop(ts *testscript.TestScript, _ bool, _ []string) {
-	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)["agent"]
+func agentName(args []string) (name string, rest []string) {
+	if len(args) > 0 && strings.HasPrefix(args[0], "@") {
+		return args[0][1:], args[1:]
+	}
+	return "agent", args
+}
+
+// agentSignal runs "agent-signal @NAME SIGNAL": one of STOP and CONT.
+func agentSignal(ts *testscript.TestScript, _ bool, args []string) {
+	name, args := agentName(args)
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)[name]
+	ts.Check(exec.Command("kill", "-s", args[0], fmt.Sprint(cmd.Process.Pid)).Run())
+}
+
+// agentStop runs "agent-stop [@NAME]": what agent-start started is told to end, and
+// ends well.
+func agentStop(ts *testscript.TestScript, _ bool, args []string) {
+	name, _ := agentName(args)
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)[name]
 	ts.Check(cmd.Process.Signal(syscall.SIGTERM))
 	ts.Check(cmd.Wait())
 }
 
-// agentKill runs "agent-kill": what agent-start started ends as in a power cut.
-func agentKill(ts *testscript.TestScript, _ bool, _ []string) {
-	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)["agent"]
+// agentKill runs "agent-kill [@NAME]": what agent-start started ends as in a power
+// cut.
+func agentKill(ts *testscript.TestScript, _ bool, args []string) {
+	name, _ := agentName(args)
+	cmd := ts.Value(serversKey{}).(map[string]*exec.Cmd)[name]
 	ts.Check(cmd.Process.Kill())
 	cmd.Wait()
 }

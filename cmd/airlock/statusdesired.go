@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,7 +25,24 @@ type subscribedDoc struct {
 	Contact  string         `json:"contact,omitempty"` // when the source last answered the agent
 	Next     string         `json:"next,omitempty"`    // after a problem, when it is tried again at the latest
 	Failed   *agent.Problem `json:"failed,omitempty"`  // the last scan
+	Work     []workDoc      `json:"work,omitempty"`    // who does that of rules, where agents of the Space share it
 	Packages []desiredDoc   `json:"packages"`
+}
+
+// workDoc is who did the work of a rule when the agent of this home last looked.
+type workDoc struct {
+	Rule  string `json:"rule"`
+	Here  bool   `json:"here"`            // the agent of this home
+	Label string `json:"label,omitempty"` // the machine
+	Since string `json:"since"`
+}
+
+// by says it for people.
+func (w workDoc) by() string {
+	if w.Here {
+		return "this home, on " + dash(w.Label)
+	}
+	return "another one, on " + dash(w.Label)
 }
 
 // desiredDoc is a package of a rule: what should be there by what was seen of the
@@ -79,6 +97,10 @@ func (r *subscriber) describe(ctx context.Context, followed []*feed.State) (subs
 	if r.sub.Err != nil {
 		return d, nil
 	}
+	for _, rule := range slices.Sorted(maps.Keys(r.state.Work)) {
+		w := r.state.Work[rule]
+		d.Work = append(d.Work, workDoc{rule, w.Here, w.Label, w.Since})
+	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, r.now())
 	r.conn = &conn{}
 	if err := r.makeRules(ctx); err != nil {
@@ -92,6 +114,11 @@ func (r *subscriber) describe(ctx context.Context, followed []*feed.State) (subs
 			lines, err := p.desired(ctx, s)
 			if err != nil {
 				return d, err
+			}
+			if w := r.state.Work[p.rule]; w.Holder != "" && !w.Here {
+				for i := range lines {
+					lines[i].State = "done by the agent on " + dash(w.Label)
+				}
 			}
 			d.Packages = append(d.Packages, lines...)
 		}
@@ -184,13 +211,16 @@ func (s *prepared) compare(rule string, l apply.Line, state string) desiredDoc {
 
 // subscribedTable writes subscriptions and their packages for people.
 func subscribedTable(w io.Writer, docs []subscribedDoc) {
-	var rows, packages [][]string
+	var rows, work, packages [][]string
 	for _, d := range docs {
 		problem := d.Problem
 		if problem == "" && d.Failed != nil {
 			problem = fmt.Sprintf("%s (%s since %s)", d.Failed.What, count(d.Failed.Count, "time", "times"), d.Failed.Since)
 		}
 		rows = append(rows, []string{d.Name, strings.Join(d.Feeds, ", "), dash(d.Contact), dash(d.Next), dash(problem)})
+		for _, w := range d.Work {
+			work = append(work, []string{d.Name + "/" + w.Rule, w.by(), w.Since})
+		}
 		for _, p := range d.Packages {
 			packages = append(packages, []string{d.Name + "/" + p.Rule, p.Feed, p.Package, dash(p.Desired), dash(p.Actual), dash(p.Since), dash(p.By), p.State})
 		}
@@ -198,6 +228,10 @@ func subscribedTable(w io.Writer, docs []subscribedDoc) {
 	if len(rows) > 0 {
 		fmt.Fprintln(w)
 		columns(w, []string{"SUBSCRIPTION", "FEEDS", "LAST CONTACT", "NEXT TRY", "PROBLEM"}, rows)
+	}
+	if len(work) > 0 {
+		fmt.Fprintln(w)
+		columns(w, []string{"RULE", "DONE BY", "SINCE"}, work)
 	}
 	if len(packages) > 0 {
 		fmt.Fprintln(w)

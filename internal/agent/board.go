@@ -30,6 +30,9 @@ type board struct {
 // who looks three times within its patience, answers. A holder that owes an
 // answer for all of its patience, by the clock of the one who asked, has lost it.
 type work struct {
+	// Acted is when the rule last acted, where it does so at a time of day; by the
+	// clock of the agent that did.
+	Acted    string `json:"acted,omitempty"`
 	Answered int64  `json:"answered,omitempty"`
 	Asked    int64  `json:"asked,omitempty"`
 	Fence    int64  `json:"fence"`              // grows with each holder
@@ -134,6 +137,9 @@ func (w *work) check() error {
 	}
 	if _, err := signing.ParseTime(w.Since); err != nil {
 		return fmt.Errorf("since: %w", err)
+	}
+	if _, err := signing.ParseTime(w.Acted); w.Acted != "" && err != nil {
+		return fmt.Errorf("acted: %w", err)
 	}
 	for id, t := range w.Taken {
 		if !slices.IsSorted(t.Entries) || len(t.Entries) > 0 && t.Entries[0] < 1 || t.Begun < 0 || t.Epoch < 1 ||

@@ -22,7 +22,7 @@ func exampleBoard() *board {
 		"conf/web": {Answered: 3, Asked: 4, Fence: 2, Holder: "00112233445566778899aabbccddeeff", Label: "web-1", Noted: 7, Patience: 45000, Since: "2026-11-22T02:00:00Z",
 			Taken:  map[feed.ID]Taken{shared: {Begun: 12, Entries: []int64{3, 9}, Epoch: 1, Lineage: trust.Lineage(storage.DigestOf([]byte("dev-qa")))}},
 			Target: "ffeeddccbbaa99887766554433221100"},
-		"night/all": {Answered: 1, Asked: 1, Fence: 5, Since: "2026-11-22T01:00:00Z"},
+		"night/all": {Acted: "2026-11-22T00:00:00Z", Answered: 1, Asked: 1, Fence: 5, Since: "2026-11-22T01:00:00Z"},
 	}}
 }
 
@@ -56,7 +56,7 @@ func TestBoardRefuses(t *testing.T) {
 		"trailing":         {`Z"}}}`, `Z"}}} `, "board"},
 		"no rule":          {"night/all", "night", "want <subscription>/<rule>"},
 		"no label":         {"night/all", "night/", "want <subscription>/<rule>"},
-		"null":             {`{"answered":1,"asked":1,"fence":5,"since":"2026-11-22T01:00:00Z"}`, "null", "null"},
+		"null":             {`{"acted":"2026-11-22T00:00:00Z","answered":1,"asked":1,"fence":5,"since":"2026-11-22T01:00:00Z"}`, "null", "null"},
 		"no fence":         {`"fence":5`, `"fence":0`, "fence 0"},
 		"answer unasked":   {`"answered":3`, `"answered":5`, "answered 5, asked 4"},
 		"no patience":      {`"patience":45000,`, "", "patience of 0 ms"},
@@ -66,6 +66,7 @@ func TestBoardRefuses(t *testing.T) {
 		"holder":           {"00112233445566778899aabbccddeeff", "me", "want 32 hexadecimal digits"},
 		"target":           {"ffeeddccbbaa99887766554433221100", "FFEEDDCCBBAA99887766554433221100", "want 32 hexadecimal digits"},
 		"long label":       {"web-1", strings.Repeat("x", maxLabel+1), "label"},
+		"acted":            {"2026-11-22T00:00:00Z", "midnight", "acted"},
 		"since":            {"2026-11-22T01:00:00Z", "1am", "since"},
 		"out of order":     {"[3,9]", "[9,3]", "in order"},
 		"twice":            {"[3,9]", "[3,3]", "each once"},

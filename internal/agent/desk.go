@@ -79,7 +79,8 @@ type Standing struct {
 	Since string // when it took it, by its clock
 	ID    string // of the holder
 	Fence int64
-	Noted int64 // how often what was taken was written
+	Noted int64  // how often what was taken was written
+	Acted string // when the rule last acted, of one that does at a time of day
 }
 
 // Look reads the board, answers who asked, asks others of whom this agent would
@@ -103,7 +104,7 @@ func (d *Desk) Look(ctx context.Context, last map[string]string) (map[string]Sta
 	for name := range last {
 		w := d.board.Work[name]
 		_, held := d.held[name]
-		out[name] = Standing{Held: held, Alive: d.watched[name].alive, Label: w.Label, Since: w.Since, ID: w.Holder, Fence: w.Fence, Noted: w.Noted}
+		out[name] = Standing{Held: held, Alive: d.watched[name].alive, Label: w.Label, Since: w.Since, ID: w.Holder, Fence: w.Fence, Noted: w.Noted, Acted: w.Acted}
 	}
 	return out, nil
 }
@@ -230,12 +231,7 @@ func (d *Desk) Taken(name, target string, id feed.ID) (t Taken, ok bool) {
 func (d *Desk) Note(ctx context.Context, name, target string, id feed.ID, t Taken) (int64, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	err := d.change(ctx, func(b *board) (bool, error) {
-		w := b.Work[name]
-		if !d.mine(name, w) {
-			delete(d.held, name)
-			return false, fmt.Errorf("%s: %w", name, ErrLost)
-		}
+	err := d.say(ctx, name, func(w *work) {
 		if w.Target != target {
 			w.Target, w.Taken = target, nil
 		}
@@ -244,10 +240,29 @@ func (d *Desk) Note(ctx context.Context, name, target string, id feed.ID, t Take
 		}
 		w.Taken[id] = t
 		w.Noted++
+	})
+	return d.held[name], err
+}
+
+// Act writes when a rule acted that does so at a time of day; ErrLost as in Note.
+func (d *Desk) Act(ctx context.Context, name string, at time.Time) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.say(ctx, name, func(w *work) { w.Acted = signing.FormatTime(at) })
+}
+
+// say edits work of this agent's, and is ErrLost where it is another's.
+func (d *Desk) say(ctx context.Context, name string, edit func(*work)) error {
+	return d.change(ctx, func(b *board) (bool, error) {
+		w := b.Work[name]
+		if !d.mine(name, w) {
+			delete(d.held, name)
+			return false, fmt.Errorf("%s: %w", name, ErrLost)
+		}
+		edit(w)
 		w.Answered = w.Asked
 		return true, nil
 	})
-	return d.held[name], err
 }
 
 // Noted returns how often it was written what a rule's program took.

@@ -158,9 +158,12 @@ func (s *State) Due(rule string, minutes int, zone *time.Location, now time.Time
 }
 
 // Act notes that a rule did its work.
-func (s *State) Act(rule string, now time.Time) {
+func (s *State) Act(rule string, now time.Time) { s.Done(rule, signing.FormatTime(now)) }
+
+// Done is Act for a time as the state has it.
+func (s *State) Done(rule, at string) {
 	if s.Acted == nil {
 		s.Acted = map[string]string{}
 	}
-	s.Acted[rule] = signing.FormatTime(now)
+	s.Acted[rule] = at
 }
