@@ -69,6 +69,8 @@ func s3Error(err error) error {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	case s3Status(err) == http.StatusNotFound && isConflict(err):
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
+	case s3Status(err) == http.StatusForbidden:
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	}
 	return err
 }

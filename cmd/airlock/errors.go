@@ -165,7 +165,7 @@ var outcomes = []struct {
 	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a token (airlock server token add) and say --token-file FILE, or for a code to join with (airlock join)"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},
-	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode"},
+	{is(fs.ErrPermission), exitFailed, "check who owns the file and its mode, or what the credentials of the bucket are good for"},
 }
 
 func is(target error) func(error) bool {

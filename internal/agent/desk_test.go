@@ -136,6 +136,20 @@ func TestSameHome(t *testing.T) {
 	}
 }
 
+// TestSameHolder: what a process took anew is not what it held before.
+func TestSameHolder(t *testing.T) {
+	cell, c := &memCell{}, newClock()
+	a := agentOf(cell, c)
+	holds(t, a)
+	again := NewDesk(cell, a.self, c.Now)
+	if all, err := again.Look(t.Context(), map[string]string{"conf/web": a.self.ID}); err != nil || all["conf/web"].Fence != 2 {
+		t.Fatal(all, err)
+	}
+	if _, err := a.Note(t.Context(), "conf/web", target, shared, Taken{Epoch: 1}); !errors.Is(err, ErrLost) {
+		t.Errorf("%v, want ErrLost", err)
+	}
+}
+
 // TestQuiet: while nobody else is there an agent that looks writes nothing.
 func TestQuiet(t *testing.T) {
 	cell, c := &memCell{}, newClock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http/httptest"
 	"net/url"
 	"testing"
@@ -27,8 +28,8 @@ type boards interface {
 func TestBoard(t *testing.T) {
 	w := newWorld(t, storage.NewMem())
 	space, ctx := w.ID.Space, t.Context()
-	over := func(s *server.Server) boards {
-		handler, err := feedhttp.New(feedhttp.Config{Reader: s, Boards: s, Callers: s})
+	over := func(c feedhttp.Config) *feedhttp.Client {
+		handler, err := feedhttp.New(c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,13 +40,17 @@ func TestBoard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: base})
+		client, err := feedhttp.NewClient(feedhttp.ClientConfig{Base: base})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c
+		return client
 	}
-	all := []boards{over(w.srv), over(w.server(server.Config{})), w.srv.Local()}
+	other := w.server(server.Config{})
+	if _, _, err := over(feedhttp.Config{Reader: w.srv}).Board(ctx, space); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a server without boards: %v", err)
+	}
+	all := []boards{over(feedhttp.Config{Reader: w.srv, Boards: w.srv, Callers: w.srv}), over(feedhttp.Config{Reader: other, Boards: other, Callers: other}), w.srv.Local()}
 	tag := ""
 	for i, b := range all {
 		if value, got, err := b.Board(ctx, space); err != nil || got != tag || (i == 0) != (len(value) == 0) {
