@@ -15,6 +15,7 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/internal/agent"
 	"airlock/internal/apply"
+	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/storage"
 	"airlock/trust"
@@ -159,5 +160,21 @@ func TestConfirmAsked(t *testing.T) {
 	s := &prepared{doc: pulledDoc{Plan: []apply.Line{{Op: apply.Add}}}}
 	if got := p.apply(t.Context(), []*prepared{s}); len(got) != 1 || !errors.Is(got[0].Err, agent.ErrLost) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestFreeRests: an agent whose rules are all another's follows nothing, and waits.
+func TestFreeRests(t *testing.T) {
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &subscriber{app: &app{now: time.Now, open: h}, home: h, sub: home.Subscribed{Name: "conf"}, conn: &conn{}, base: &puller{}, rules: []*puller{{rule: "web"}}}
+	r.mark, r.elsewhere = r.watermark(), map[string]agent.Standing{"web": {}}
+	if failed, waiting := r.turn(t.Context(), nil); failed != nil || waiting != nil {
+		t.Error(failed, waiting)
+	}
+	if left := time.Until(r.wake()); left < time.Minute {
+		t.Errorf("it looks again in %s", left)
 	}
 }

@@ -152,6 +152,7 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, now)
 	if r.free() {
+		r.full = now // there is nothing to look at
 		return nil, nil
 	}
 	if feeds == nil {
