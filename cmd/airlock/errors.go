@@ -159,6 +159,7 @@ var outcomes = []struct {
 	{is(log.ErrKept), exitUntrusted, "name a store of its own for feeds that come on media, with --store"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
+	{as[*feedhttp.ShareError], exitFailed, "try again in a moment, with less at once"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
 	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted"},

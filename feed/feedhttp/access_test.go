@@ -241,7 +241,7 @@ func TestMetrics(t *testing.T) {
 		`airlock_http_requests_total{code="404",route="object"}`:     "1",
 		`airlock_http_problems_total{problem="not-found"}`:           "1",
 		`airlock_http_request_seconds_count{route="checkpoint"}`:     "3",
-		`airlock_http_waiters`: "0",
+		`airlock_shared_used{of="long_polls"}`:                       "0",
 	} {
 		if got := metric(t, h, name); got != want {
 			t.Errorf("%s is %q, want %s", name, got, want)

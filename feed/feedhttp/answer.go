@@ -197,11 +197,12 @@ func (h *Handler) refusal(c *call, err error) answer {
 		a.set("Www-Authenticate", challenge)
 	case http.StatusMethodNotAllowed:
 		a.set("Allow", []string{d.Want})
-	case http.StatusServiceUnavailable:
-		a.set("Retry-After", seconds(busyAfter))
-	}
-	if rate, ok := errors.AsType[*RateError](err); ok {
-		a.set("Retry-After", seconds(rate.After))
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		after := busyAfter
+		if rate, ok := errors.AsType[*RateError](err); ok {
+			after = rate.After
+		}
+		a.set("Retry-After", seconds(after))
 	}
 	if offset, ok := errors.AsType[*OffsetError](err); ok {
 		a.set("Upload-Offset", []string{strconv.FormatInt(offset.Want, 10)})

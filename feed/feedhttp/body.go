@@ -96,13 +96,14 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 // bodies is bounded; release gives this one's back.
 func (h *Handler) readAll(c *call, what string, limit int64) (body []byte, release func(), err error) {
 	var held int64
-	release = func() { h.memory.Add(-held) }
+	who := c.sharer()
+	release = func() { h.memory.leave(who, held) }
 	hold := func(n int64) error {
-		held += n
-		if h.memory.Add(n) > h.limits.BatchMemory {
-			return fmt.Errorf("%w: bodies take all memory that is set aside for them", ErrBusy)
+		err := h.memory.take(who, n)
+		if err == nil {
+			held += n
 		}
-		return nil
+		return err
 	}
 	r, err := h.paced(c, what, limit)
 	if err != nil {

@@ -62,7 +62,7 @@ func TestFailover(t *testing.T) {
 		grown <- err
 	}()
 	waits := func(h http.Handler) {
-		for metric(t, h, "airlock_http_waiters") != "1" {
+		for metric(t, h, `airlock_shared_used{of="long_polls"}`) != "1" {
 			time.Sleep(time.Millisecond)
 		}
 	}

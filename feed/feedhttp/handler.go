@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -57,10 +56,11 @@ type Handler struct {
 	heads   headLines
 	zstd    *compressor
 
-	appends, uploads gate
-	waiters, waited  gate // long polls, and the feeds that they wait for
+	appends, uploads *shares
+	waiters, waited  *shares // long polls, and the feeds that they wait for
+	memory           *shares // bytes of bodies held
+	work             *Queue
 	turns            turns
-	memory           atomic.Int64 // bytes of batches held now
 
 	draining context.Context // ended by Drain
 	drain    context.CancelFunc
@@ -79,8 +79,7 @@ func New(c Config) (*Handler, error) {
 	}
 	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now}
 	h.draining, h.drain = context.WithCancel(context.Background())
-	h.appends.max, h.uploads.max = int64(h.limits.Appends), int64(h.limits.Uploads)
-	h.waiters.max, h.waited.max = int64(h.limits.Waiters), int64(h.limits.Waited)
+	h.share()
 	h.ids.seed()
 	h.routes = newRoutes()
 	h.router = h.routes.router()
@@ -95,6 +94,15 @@ func New(c Config) (*Handler, error) {
 		h.access = newAccessLog(c.AccessLog, c.Logger)
 	}
 	return h, nil
+}
+
+// share sets up what Spaces share.
+func (h *Handler) share() {
+	l := h.limits
+	h.appends, h.uploads = newShares("batches", int64(l.Appends)), newShares("uploads", int64(l.Uploads))
+	h.waiters, h.waited = newShares("long polls", int64(l.Waiters)), newShares("feeds of long polls", int64(l.Waited))
+	h.memory = newShares("bytes of bodies", l.BatchMemory)
+	h.work = NewQueue("requests", l.Requests, l.Line, l.Lines)
 }
 
 // Drain wakes long polls and lets readiness fail, so that a server can end.
@@ -148,6 +156,14 @@ func (h *Handler) answer(c *call) (a answer, err error) {
 			a, err = answer{}, errInternal
 		}
 	}()
+	if c.route.access == callers && (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead) {
+		// Others take their turn once their bodies are here.
+		leave, err := h.work.Enter(c.r.Context(), c.sharer(), 1)
+		if err != nil {
+			return answer{}, err
+		}
+		defer leave()
+	}
 	return do(h, c)
 }
 
@@ -175,20 +191,3 @@ func (h *Handler) extendWrite(c *call) {
 		h.logger.Debug("no write deadline", "request", c.caller.Request, "error", err)
 	}
 }
-
-// gate bounds how many of something run at once.
-type gate struct {
-	max int64
-	now atomic.Int64
-}
-
-// enter reports whether there was room for n; leave gives it back.
-func (g *gate) enter(n int) bool {
-	if g.now.Add(int64(n)) > g.max {
-		g.leave(n)
-		return false
-	}
-	return true
-}
-
-func (g *gate) leave(n int) { g.now.Add(-int64(n)) }

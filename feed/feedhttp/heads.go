@@ -71,14 +71,15 @@ func postHeads(h *Handler, c *call) (answer, error) {
 		return answer{}, err
 	}
 	if rq.Wait > 0 {
-		if !h.waiters.enter(1) {
-			return answer{}, ErrBusy
+		who := c.sharer()
+		if err := h.waiters.take(who, 1); err != nil {
+			return answer{}, err
 		}
-		defer h.waiters.leave(1)
-		if !h.waited.enter(len(rq.Known)) {
-			return answer{}, ErrBusy
+		defer h.waiters.leave(who, 1)
+		if err := h.waited.take(who, int64(len(rq.Known))); err != nil {
+			return answer{}, err
 		}
-		defer h.waited.leave(len(rq.Known))
+		defer h.waited.leave(who, int64(len(rq.Known)))
 	}
 	heads, err := h.await(c, rq.Known, min(time.Duration(rq.Wait)*time.Second, h.limits.MaxWait))
 	if err := cmp.Or(c.r.Context().Err(), err); err != nil {

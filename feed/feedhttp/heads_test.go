@@ -82,11 +82,14 @@ func (b *headBackend) grow(t *testing.T) {
 const headsType = "Content-Type: application/json"
 
 // poll starts a long poll and returns where its answer comes.
-func poll(ctx context.Context, h http.Handler, body string) chan *httptest.ResponseRecorder {
+func poll(ctx context.Context, h http.Handler, body string, header ...string) chan *httptest.ResponseRecorder {
 	out := make(chan *httptest.ResponseRecorder, 1)
 	go func() {
 		r := httptest.NewRequestWithContext(ctx, "POST", "/v1/heads", strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
+		for _, token := range header {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		out <- w
@@ -96,8 +99,19 @@ func poll(ctx context.Context, h http.Handler, body string) chan *httptest.Respo
 
 const none = `{"heads":{}}` + "\n"
 
+const qa, prod = "acme/some-qa-space", "acme/production-space"
+
+// others are callers of two other Spaces, by the tokens "of-<Space>".
+var others = tokens{
+	"of-" + qa:   {Role: feedhttp.Enrolled, Space: trust.Space{Organisation: "acme", Name: "some-qa-space"}},
+	"of-" + prod: {Role: feedhttp.Enrolled, Space: trust.Space{Organisation: "acme", Name: "production-space"}},
+}
+
 func TestLongPoll(t *testing.T) {
-	config := func(c *feedhttp.Config) { c.Limits = feedhttp.Limits{Waiters: 2, Waited: 5} }
+	config := func(c *feedhttp.Config) {
+		c.Limits = feedhttp.Limits{Waiters: 4, Waited: 8}
+		c.Callers = others
+	}
 	known := func(sizes string, wait int) string {
 		return fmt.Sprintf(`{"known":{%s},"wait":%d}`, sizes, wait)
 	}
@@ -159,8 +173,13 @@ func TestLongPoll(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			first, second := poll(ctx, h, known(same, 55)), poll(ctx, h, known(same, 55))
 			synctest.Wait()
-			if w := <-poll(t.Context(), h, known(same, 55)); w.Code != 503 || problemOf(w) != "busy" || w.Header().Get("Retry-After") == "" {
-				t.Errorf("a third waiter: %d %v", w.Code, w.Header())
+			if w := <-poll(t.Context(), h, known(same, 55)); w.Code != 429 || problemOf(w) != "share" || w.Header().Get("Retry-After") == "" {
+				t.Errorf("a third of four waiters: %d %v", w.Code, w.Header())
+			}
+			third, fourth := poll(ctx, h, known(same, 55), "of-"+qa), poll(ctx, h, known(same, 55), "of-"+prod)
+			synctest.Wait()
+			if w := <-poll(t.Context(), h, known(same, 55), "of-"+prod); w.Code != 503 || problemOf(w) != "busy" {
+				t.Errorf("a fifth of four waiters: %d %s", w.Code, w.Body)
 			}
 			if w := <-poll(t.Context(), h, known(same, 0)); w.Code != 200 {
 				t.Errorf("who does not wait: %d %s", w.Code, w.Body)
@@ -170,6 +189,8 @@ func TestLongPoll(t *testing.T) {
 				t.Errorf("a client that left: %d %s", w.Code, w.Body)
 			}
 			<-second
+			<-third
+			<-fourth
 			if w := <-poll(t.Context(), h, known(same, 1)); w.Code != 200 {
 				t.Errorf("after the others left: %d", w.Code)
 			}
@@ -182,11 +203,17 @@ func TestLongPoll(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			first := poll(ctx, h, three)
 			synctest.Wait()
-			if w := <-poll(t.Context(), h, three); w.Code != 503 || problemOf(w) != "busy" {
-				t.Errorf("six feeds where five may be waited for: %d %s", w.Code, w.Body)
+			if w := <-poll(t.Context(), h, three); w.Code != 429 || problemOf(w) != "share" {
+				t.Errorf("six feeds of the eight that may be waited for: %d %s", w.Code, w.Body)
+			}
+			second := poll(ctx, h, three, "of-"+qa)
+			synctest.Wait()
+			if w := <-poll(t.Context(), h, three, "of-"+prod); w.Code != 503 || problemOf(w) != "busy" {
+				t.Errorf("nine feeds where eight may be waited for: %d %s", w.Code, w.Body)
 			}
 			cancel()
 			<-first
+			<-second
 			if w := <-poll(t.Context(), h, known(`"acme/dev-qa/a":7,"acme/dev-qa/b":7`, 1)); w.Code != 200 {
 				t.Errorf("after the others left: %d", w.Code)
 			}

@@ -23,17 +23,21 @@ const (
 )
 
 // Limits bounds what a client may send and hold. A zero field means its
-// default.
+// default. Of what is bounded for all, no Space gets more than was left free: where
+// it is alone, half of it.
 type Limits struct {
 	HeaderBytes int           // of request line and header together; 16 KiB
 	URLBytes    int           // 1 KiB
 	BatchBytes  int64         // of one batch; MaxBatch
 	UploadBytes int64         // of one upload; feed.MaxPayload
 	BatchMemory int64         // of all bodies held at once; 256 MiB
-	Appends     int           // batches at once; 128
-	Uploads     int           // uploads at once; 64
+	Appends     int           // batches at once, those that are still coming too; 512
+	Uploads     int           // uploads at once; 128
 	Waiters     int           // long polls at once; 16384
 	Waited      int           // feeds that all long polls wait for; 262144
+	Requests    int           // answered at once, but for long polls and uploads; 256
+	Line        int           // requests of a Space that wait for that; 256
+	Lines       int           // of all that wait for it; 4096
 	MaxWait     time.Duration // of a long poll; 55 s
 	HeaderTime  time.Duration // for a request's header to arrive; 10 s
 	IdleTime    time.Duration // of a connection between requests; 2 min
@@ -49,10 +53,13 @@ func (l Limits) withDefaults() Limits {
 	l.BatchBytes = cmp.Or(l.BatchBytes, MaxBatch)
 	l.UploadBytes = cmp.Or(l.UploadBytes, feed.MaxPayload)
 	l.BatchMemory = cmp.Or(l.BatchMemory, 256<<20)
-	l.Appends = cmp.Or(l.Appends, 128)
-	l.Uploads = cmp.Or(l.Uploads, 64)
+	l.Appends = cmp.Or(l.Appends, 512)
+	l.Uploads = cmp.Or(l.Uploads, 128)
 	l.Waiters = cmp.Or(l.Waiters, 16384)
 	l.Waited = cmp.Or(l.Waited, 1<<18)
+	l.Requests = cmp.Or(l.Requests, 256)
+	l.Line = cmp.Or(l.Line, 256)
+	l.Lines = cmp.Or(l.Lines, 4096)
 	l.MaxWait = cmp.Or(l.MaxWait, 55*time.Second)
 	l.HeaderTime = cmp.Or(l.HeaderTime, 10*time.Second)
 	l.IdleTime = cmp.Or(l.IdleTime, 2*time.Minute)

@@ -46,15 +46,9 @@ func newMetrics(registry *prometheus.Registry, h *Handler) (*metrics, error) {
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "airlock_http_request_seconds", Help: "Time from the request's header to the end of the answer.",
 		Buckets: []float64{0.0001, 0.001, 0.01, 0.1, 1, 10, 60}}, []string{"route"})
-	held := func(name, help string, value func() int64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
-	}
 	for _, c := range []prometheus.Collector{
 		m.requests, m.sent, m.taken, m.problems, seconds,
-		held("airlock_http_waiters", "Long polls that wait.", h.waiters.now.Load),
-		held("airlock_http_appends", "Batches in work.", h.appends.now.Load),
-		held("airlock_http_uploads", "Uploads in work.", h.uploads.now.Load),
-		held("airlock_http_batch_bytes", "Memory that bodies of requests hold.", h.memory.Load),
+		h.appends, h.uploads, h.waiters, h.waited, h.memory, h.work,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {
 		if err := registry.Register(c); err != nil {

@@ -63,6 +63,8 @@ var rules = []rule{
 	typed("quota", http.StatusInsufficientStorage, "the Space has what it was granted", noteQuota, restoreQuota),
 	again(typed("too-many", http.StatusTooManyRequests, "the Space asks more often than it was granted",
 		func(e *RateError, d *document) { d.Max = e.Max }, func(d *document) error { return &RateError{Max: d.Max} })),
+	again(typed("share", http.StatusTooManyRequests, "the Space has its share of what the server does at once",
+		func(e *ShareError, d *document) { d.What = e.What }, func(d *document) error { return &ShareError{d.What} })),
 	sentinel("foreign-log", http.StatusForbidden, "the feed is kept by another operator", false, ErrForeignLog),
 	sentinel("went-back", http.StatusInternalServerError, "the store went back behind what the server has seen", false, ErrWentBack),
 	sentinel("precondition", http.StatusPreconditionFailed, "the content is not the one expected", false, ErrPrecondition),

@@ -220,7 +220,7 @@ func TestEndlessBody(t *testing.T) {
 			}
 		}
 	}
-	if held := metric(t, h, "airlock_http_batch_bytes"); held != "0" {
+	if held := metric(t, h, `airlock_shared_used{of="bytes_of_bodies"}`); held != "0" {
 		t.Errorf("%s bytes are still held", held)
 	}
 }
@@ -266,7 +266,14 @@ func TestBatchMemory(t *testing.T) {
 	if w.Code != http.StatusServiceUnavailable || problemOf(w) != "busy" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
-	if held := metric(t, h, "airlock_http_batch_bytes"); held != "0" {
+	r := httptest.NewRequest("POST", shared+"/entries", strings.NewReader(strings.Repeat("x", 12_000)))
+	r.Header.Set("Content-Type", feedhttp.BatchMediaType)
+	r.ContentLength = -1 // memory grows with what arrives
+	w = httptest.NewRecorder()
+	if h.ServeHTTP(w, r); w.Code != http.StatusTooManyRequests || problemOf(w) != "share" {
+		t.Errorf("more for one Space than is left: %d %s", w.Code, w.Body)
+	}
+	if held := metric(t, h, `airlock_shared_used{of="bytes_of_bodies"}`); held != "0" {
 		t.Errorf("%s bytes are still held", held)
 	}
 }

@@ -63,21 +63,30 @@ func (h *Handler) withBatch(c *call, do func(feed.Batch) (any, error)) (answer, 
 	})
 }
 
+// bodyCost is how many bytes of a body are as much work as a request.
+const bodyCost = 64 << 10
+
 // withBody reads a body of at most limit bytes into memory, within the limits for
 // batches, and answers with what do makes of it.
 func (h *Handler) withBody(c *call, mediaType, what string, limit int64, do func([]byte) (any, error)) (answer, error) {
 	if err := checkMediaType(c.r, mediaType); err != nil {
 		return answer{}, err
 	}
-	if !h.appends.enter(1) {
-		return answer{}, ErrBusy
+	who := c.sharer()
+	if err := h.appends.take(who, 1); err != nil {
+		return answer{}, err
 	}
-	defer h.appends.leave(1)
+	defer h.appends.leave(who, 1)
 	body, release, err := h.readAll(c, what, limit)
 	defer release()
 	if err != nil {
 		return answer{}, bodyError(err)
 	}
+	leave, err := h.work.Enter(c.r.Context(), who, 1+len(body)/bodyCost)
+	if err != nil {
+		return answer{}, err
+	}
+	defer leave()
 	v, err := do(body)
 	if err != nil {
 		return answer{}, err
@@ -129,10 +138,11 @@ func patchUpload(h *Handler, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !h.uploads.enter(1) {
-		return answer{}, ErrBusy
+	who := c.sharer()
+	if err := h.uploads.take(who, 1); err != nil {
+		return answer{}, err
 	}
-	defer h.uploads.leave(1)
+	defer h.uploads.leave(who, 1)
 	body, err := h.paced(c, "upload", h.limits.UploadBytes)
 	if err != nil {
 		return answer{}, err

@@ -114,7 +114,7 @@ func (s *Server) check(ctx context.Context, c feedhttp.Caller, b feed.Batch) (*i
 	if err := in.learnIdentities(ctx, b); err != nil {
 		return nil, err
 	}
-	if err := in.verifyAll(s, b); err != nil {
+	if err := in.verifyAll(ctx, s, b); err != nil {
 		return nil, err
 	}
 	for _, sub := range in.submissions {
@@ -126,7 +126,12 @@ func (s *Server) check(ctx context.Context, c feedhttp.Caller, b feed.Batch) (*i
 }
 
 // verifyAll verifies every statement as the next entry of the feed.
-func (in *incoming) verifyAll(s *Server, b feed.Batch) error {
+func (in *incoming) verifyAll(ctx context.Context, s *Server, b feed.Batch) error {
+	leave, err := s.verifying.Enter(ctx, b.Feed.Space, len(b.Statements))
+	if err != nil {
+		return err
+	}
+	defer leave()
 	in.submissions = make([]log.Submission, len(b.Statements))
 	errs := make([]error, len(b.Statements))
 	feed.Parallel(len(b.Statements), func(i int) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -71,11 +72,14 @@ type Server struct {
 	expected expected
 	quotas   quotas
 	deltas   *deltas // nil where none are made
-	access   *accessState
-	peers    *peers        // nil for a server that works alone
-	helpers  chan struct{} // has room for those who read heads for a call
-	watching sync.WaitGroup
-	stop     context.CancelFunc // ends watching
+	// Spaces take turns where the processor is busy for them: verifying what they
+	// signed, and keeping what they uploaded.
+	verifying, storing *feedhttp.Queue
+	access             *accessState
+	peers              *peers        // nil for a server that works alone
+	helpers            chan struct{} // has room for those who read heads for a call
+	watching           sync.WaitGroup
+	stop               context.CancelFunc // ends watching
 
 	mu     sync.Mutex
 	spaces map[trust.Space]*trust.History
@@ -88,6 +92,12 @@ var (
 	_ feedhttp.Reader   = (*Server)(nil)
 	_ feedhttp.Writer   = (*Server)(nil)
 	_ feedhttp.Enroller = (*Server)(nil)
+)
+
+// Bounds of what waits for the processor: of one Space, and of all.
+const (
+	lineOf  = 256
+	linesOf = 4096
 )
 
 // New returns a server on a store. Close it.
@@ -106,12 +116,14 @@ func New(c Config) *Server {
 		config: c,
 		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
 			Fresh: c.Fresh, Recheck: c.Recheck, Owner: c.Peering.ID, Logger: c.Logger, Now: c.Now}),
-		expected: expected{objects: map[objectKey]expectation{}},
-		quotas:   quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
-		spaces:   map[trust.Space]*trust.History{},
-		views:    map[feed.ID]*feedView{},
-		helpers:  make(chan struct{}, headsAtOnce),
-		access:   newAccessState(c.Store.Cells, c.Now, c.Logger),
+		expected:  expected{objects: map[objectKey]expectation{}},
+		quotas:    quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
+		verifying: feedhttp.NewQueue("batches to verify", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
+		storing:   feedhttp.NewQueue("uploads to store", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
+		spaces:    map[trust.Space]*trust.History{},
+		views:     map[feed.ID]*feedView{},
+		helpers:   make(chan struct{}, headsAtOnce),
+		access:    newAccessState(c.Store.Cells, c.Now, c.Logger),
 
 		connections: map[trust.Space]*connecting{},
 	}

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,10 +17,12 @@ import (
 	"airlock/trust"
 )
 
-// Bounds on what is expected: how long, and how many objects at once.
+// Bounds on what is expected: how long, and how many objects at once. Storing an
+// upload costs one for each storeCost bytes, in turns over Spaces.
 const (
 	expectFor   = time.Hour
 	maxExpected = 100_000
+	storeCost   = 16 << 20
 )
 
 // expected is what checked statements named and the store does not have: only
@@ -145,6 +148,9 @@ func (s *Server) Offset(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 		return info.Size, nil
 	}
 	n, err := s.config.Spool.Offset(id.Space.String(), ref)
+	if err == nil && n == ref.Size { // it could not be stored before
+		err = s.keepUpload(ctx, id.Space, ref)
+	}
 	return n, outward(err)
 }
 
@@ -167,8 +173,19 @@ func (s *Server) upload(ctx context.Context, space trust.Space, ref storage.Ref,
 		return 0, err
 	}
 	n, err := s.config.Spool.Append(ctx, space.String(), ref, off, r)
-	if err == nil && n == ref.Size {
-		err = s.config.Spool.Commit(ctx, space.String(), ref, s.config.Store.Objects(space.String()))
+	if _, elsewhere := errors.AsType[*storage.OffsetError](err); n == ref.Size && (err == nil || elsewhere) {
+		err = s.keepUpload(ctx, space, ref) // all bytes are here, these or others
 	}
 	return n, err
+}
+
+// keepUpload stores an upload that is complete. It cuts and compresses, so it is a
+// Space's turn for each storeCost bytes.
+func (s *Server) keepUpload(ctx context.Context, space trust.Space, ref storage.Ref) error {
+	leave, err := s.storing.Enter(ctx, space, int(min(1+ref.Size/storeCost, feedhttp.MaxCost)))
+	if err != nil {
+		return err
+	}
+	defer leave()
+	return s.config.Spool.Commit(ctx, space.String(), ref, s.config.Store.Objects(space.String()))
 }

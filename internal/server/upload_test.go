@@ -93,6 +93,52 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// TestTakesTurns holds that what is verified and what is stored wait for their turn,
+// and that an upload which had to is stored by whatever asks for it next.
+func TestTakesTurns(t *testing.T) {
+	ctx := context.Background()
+	for name, again := range map[string]func(*world, []byte) (int64, error){
+		"offset":   func(w *world, p []byte) (int64, error) { return w.srv.Offset(ctx, reader, w.ID, storage.DigestOf(p)) },
+		"all":      func(w *world, p []byte) (int64, error) { return w.upload(p, 0) },
+		"no bytes": func(w *world, p []byte) (int64, error) { return w.upload(p, int64(len(p))) },
+	} {
+		w := withSpool(t)
+		payload := storetest.Random(7, 1000)
+		s := w.Publish("file/a@1", feedtest.File{Path: "a", Data: payload})
+		expect := func() error {
+			_, err := w.srv.Expect(ctx, reader, w.ID, []signing.Attestation{s.Attestation}, s.Objects[:1])
+			return err
+		}
+		if err := expect(); err != nil {
+			t.Fatal(err)
+		}
+		full := feedhttp.NewQueue("things", 1, 0, 0) // nothing may wait
+		leave, err := full.Enter(ctx, w.ID.Space, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.srv.WithQueue(full)
+		if err := expect(); !as[*feedhttp.ShareError](err) {
+			t.Errorf("statements are verified out of turn: %v", err)
+		}
+		if _, err := w.upload(payload, 0); !as[*feedhttp.ShareError](err) || w.has(payload) {
+			t.Errorf("an upload is stored out of turn: %v", err)
+		}
+		if _, err := again(w, payload); !as[*feedhttp.ShareError](err) || w.has(payload) {
+			t.Errorf("%s: an upload that is not stored is said to be complete: %v", name, err)
+		}
+		leave()
+		if n, err := again(w, payload); err != nil || n != int64(len(payload)) || !w.has(payload) {
+			t.Errorf("%s: %d of an upload that has all its bytes, once it is its turn: %v", name, n, err)
+		}
+	}
+}
+
+// upload brings the bytes of an object from off on.
+func (w *world) upload(object []byte, off int64) (int64, error) {
+	return w.srv.Upload(context.Background(), reader, w.ID, storage.DigestOf(object), off, bytes.NewReader(object[off:]))
+}
+
 func TestUploadWrongBytes(t *testing.T) {
 	ctx := context.Background()
 	w := withSpool(t)
