@@ -14,7 +14,7 @@ const maxCached = 1 << 20
 // Cache keeps small things from slow stores in memory, up to a number of bytes.
 // It keeps what is asked for again and again even while somebody reads
 // everything once (2Q), and asks the store once however many want a thing at
-// the same time.
+// the same time. No Space has more than half of it while others want the rest.
 type Cache struct {
 	held    *twoQueue
 	large   *largeOnes
@@ -31,7 +31,7 @@ type CacheStats struct {
 	Entries, Bytes int64
 }
 
-// cacheKey names what is cached: an object of one Space, or anything by key.
+// cacheKey names what is cached of a Space: an object, or anything by key.
 type cacheKey struct {
 	space  string
 	digest Digest
@@ -51,11 +51,11 @@ func (c *Cache) Stats() CacheStats {
 	return s
 }
 
-// Bytes returns what is cached under key, or else what fill returns. fill runs
+// Bytes returns what is cached for a Space under key, or else what fill returns. fill runs
 // once for all who ask meanwhile, and goes on until the last of them has gone;
 // what it returns with an error is not kept. Nobody may change the bytes.
-func (c *Cache) Bytes(ctx context.Context, key string, fill func(ctx context.Context) ([]byte, error)) ([]byte, error) {
-	return c.bytes(ctx, cacheKey{key: key}, fill)
+func (c *Cache) Bytes(ctx context.Context, space, key string, fill func(ctx context.Context) ([]byte, error)) ([]byte, error) {
+	return c.bytes(ctx, cacheKey{space: space, key: key}, fill)
 }
 
 func (c *Cache) bytes(ctx context.Context, key cacheKey, fill func(ctx context.Context) ([]byte, error)) ([]byte, error) {

@@ -70,10 +70,10 @@ func TestCacheObjects(t *testing.T) {
 func TestCacheFailedFill(t *testing.T) {
 	cache := storage.NewCache(1 << 20)
 	failure := errors.New("store is away")
-	if _, err := cache.Bytes(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("half"), failure }); !errors.Is(err, failure) {
+	if _, err := cache.Bytes(t.Context(), "acme/a", "k", func(context.Context) ([]byte, error) { return []byte("half"), failure }); !errors.Is(err, failure) {
 		t.Errorf("got %v", err)
 	}
-	got, err := cache.Bytes(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("whole"), nil })
+	got, err := cache.Bytes(t.Context(), "acme/a", "k", func(context.Context) ([]byte, error) { return []byte("whole"), nil })
 	if err != nil || string(got) != "whole" {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -87,11 +87,11 @@ func TestCacheBounded(t *testing.T) {
 		cache := storage.NewCache(room)
 		for _, n := range rapid.SliceOfN(rapid.IntRange(0, 60), 1, 300).Draw(t, "asked") {
 			want := bytes.Repeat([]byte{byte(n)}, n*200)
-			got, err := cache.Bytes(context.Background(), fmt.Sprint(n), func(context.Context) ([]byte, error) { return want, nil })
+			got, err := cache.Bytes(context.Background(), fmt.Sprint("acme/", n%3), fmt.Sprint(n), func(context.Context) ([]byte, error) { return want, nil })
 			if err != nil || !bytes.Equal(got, want) {
 				t.Fatalf("asked for %d, got %d bytes, %v", n, len(got), err)
 			}
-			if s := cache.Stats(); s.Bytes > room || s.Bytes < 0 || s.Entries > room/256 || s.Entries < 0 {
+			if s := cache.Stats(); s.Bytes > room || s.Bytes < 0 || s.Entries > room/384 || s.Entries < 0 {
 				t.Fatalf("holds %+v, room for %d bytes", s, room)
 			}
 		}
@@ -100,10 +100,10 @@ func TestCacheBounded(t *testing.T) {
 
 // One who reads everything once does not push out what is asked for often.
 func TestCacheScan(t *testing.T) {
-	cache := storage.NewCache(100 * 1256)
+	cache := storage.NewCache(100 * 1384)
 	get := func(key string) {
 		value := make([]byte, 1000)
-		if _, err := cache.Bytes(t.Context(), key, func(context.Context) ([]byte, error) { return value, nil }); err != nil {
+		if _, err := cache.Bytes(t.Context(), "acme/a", key, func(context.Context) ([]byte, error) { return value, nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -140,5 +140,38 @@ func BenchmarkCacheHit(b *testing.B) {
 			b.Fatal(err)
 		}
 		_ = body.Close()
+	}
+}
+
+// One Space that reads all that it has, again and again, leaves half to others, and
+// has all of it where nobody else wants any.
+func TestCacheShare(t *testing.T) {
+	cache := storage.NewCache(100 * 1384)
+	get := func(space string, n int) {
+		for i := range n {
+			if _, err := cache.Bytes(t.Context(), space, fmt.Sprint(i), func(context.Context) ([]byte, error) { return make([]byte, 1000), nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	hits := func(space string, n int) int64 {
+		before := cache.Stats().Hits
+		get(space, n)
+		return cache.Stats().Hits - before
+	}
+	get("acme/big", 100)
+	if got := hits("acme/big", 100); got != 100 {
+		t.Errorf("alone: %d of 100 are there", got)
+	}
+	for _, space := range []string{"acme/a", "acme/b"} {
+		get(space, 20)
+	}
+	for range 5 {
+		get("acme/big", 200)
+	}
+	for _, space := range []string{"acme/a", "acme/b"} {
+		if got := hits(space, 20); got != 20 {
+			t.Errorf("%s: %d of 20 are still there", space, got)
+		}
 	}
 }

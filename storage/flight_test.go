@@ -35,21 +35,21 @@ func TestCacheAtOnce(t *testing.T) {
 		}
 	}
 	until := func(n int) {
-		for cache.flights.waiting(cacheKey{key: "k"}) != n {
+		for cache.flights.waiting(cacheKey{space: "acme/a", key: "k"}) != n {
 			runtime.Gosched()
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	left := make(chan error)
 	go func() {
-		_, err := cache.Bytes(ctx, "k", fill)
+		_, err := cache.Bytes(ctx, "acme/a", "k", fill)
 		left <- err
 	}()
 	until(1)
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if got, err := cache.Bytes(t.Context(), "k", fill); err != nil || string(got) != "value" {
+			if got, err := cache.Bytes(t.Context(), "acme/a", "k", fill); err != nil || string(got) != "value" {
 				t.Errorf("got %q, %v", got, err)
 			}
 		})
@@ -72,7 +72,7 @@ func TestCacheAllGone(t *testing.T) {
 	cache := NewCache(1 << 20)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
-	_, err := cache.Bytes(ctx, "k", func(fillCtx context.Context) ([]byte, error) {
+	_, err := cache.Bytes(ctx, "acme/a", "k", func(fillCtx context.Context) ([]byte, error) {
 		cancel()
 		<-fillCtx.Done()
 		close(ended)
@@ -81,7 +81,7 @@ func TestCacheAllGone(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	got, err := cache.Bytes(t.Context(), "k", func(context.Context) ([]byte, error) { return []byte("anew"), nil })
+	got, err := cache.Bytes(t.Context(), "acme/a", "k", func(context.Context) ([]byte, error) { return []byte("anew"), nil })
 	if err != nil || string(got) != "anew" {
 		t.Errorf("got %q, %v", got, err)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// entryCost is what the record of an entry takes beside its value, in bytes.
-const entryCost = 256
+// entryCost is what the records of an entry take beside its value, in bytes.
+const entryCost = 384
 
 // twoQueue is the 2Q of golang-lru (Johnson and Shasha, "2Q: A Low Overhead High
 // Performance Buffer Management Replacement Algorithm", VLDB 1994), bounded by
@@ -16,14 +16,21 @@ const entryCost = 256
 // this one is put together from the library's plain LRUs by the same rules: new
 // entries may take a quarter of the room, what is asked for again moves to the
 // frequent ones, and keys that fell out come back as frequent.
+//
+// Spaces share it: where one has more than half of the room, and others have some,
+// what it has makes room first, by the same rules.
 type twoQueue struct {
 	mu      sync.Mutex
 	max     int64
-	recent  byteQueue
-	often   byteQueue
+	all     queues
+	spaces  map[string]*queues // the same entries, by Space
+	greedy  string             // the Space that has more than half
 	ghosts  *simplelru.LRU[cacheKey, struct{}]
 	evicted int64
 }
+
+// queues are entries in the order in which they go.
+type queues struct{ recent, often byteQueue }
 
 type byteQueue struct {
 	*simplelru.LRU[cacheKey, []byte]
@@ -32,10 +39,12 @@ type byteQueue struct {
 
 func newTwoQueue(maxBytes int64) *twoQueue {
 	ghosts := max(64, min(maxBytes/8192, 1<<20))
-	return &twoQueue{max: maxBytes, recent: newByteQueue(), often: newByteQueue(), ghosts: newLRU[struct{}](int(ghosts))}
+	return &twoQueue{max: maxBytes, all: newQueues(), spaces: map[string]*queues{}, ghosts: newLRU[struct{}](int(ghosts))}
 }
 
-func newByteQueue() byteQueue { return byteQueue{LRU: newLRU[[]byte](math.MaxInt)} }
+func newQueues() queues {
+	return queues{byteQueue{LRU: newLRU[[]byte](math.MaxInt)}, byteQueue{LRU: newLRU[[]byte](math.MaxInt)}}
+}
 
 func newLRU[V any](entries int) *simplelru.LRU[cacheKey, V] {
 	l, err := simplelru.NewLRU[cacheKey, V](entries, nil)
@@ -56,16 +65,36 @@ func (q *byteQueue) drop(key cacheKey, value []byte) {
 	}
 }
 
+func (q *queues) bytes() int64 { return q.recent.bytes + q.often.bytes }
+
+func (q *queues) drop(key cacheKey, value []byte) {
+	q.recent.drop(key, value)
+	q.often.drop(key, value)
+}
+
+// oldest returns what makes room first, and whether it is one of the recent.
+func (q *queues) oldest(max int64) (key cacheKey, value []byte, recent bool) {
+	if q.recent.bytes > max/4 || q.often.Len() == 0 {
+		key, value, _ = q.recent.GetOldest()
+		return key, value, true
+	}
+	key, value, _ = q.often.GetOldest()
+	return key, value, false
+}
+
 func (q *twoQueue) get(key cacheKey) ([]byte, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if value, ok := q.often.Get(key); ok {
+	if value, ok := q.all.often.Get(key); ok {
+		q.spaces[key.space].often.Get(key)
 		return value, true
 	}
-	value, ok := q.recent.Peek(key)
+	value, ok := q.all.recent.Peek(key)
 	if ok {
-		q.recent.drop(key, value)
-		q.often.add(key, value)
+		for _, queues := range []*queues{&q.all, q.spaces[key.space]} {
+			queues.recent.drop(key, value)
+			queues.often.add(key, value)
+		}
 	}
 	return value, ok
 }
@@ -75,37 +104,58 @@ func (q *twoQueue) get(key cacheKey) ([]byte, bool) {
 func (q *twoQueue) add(key cacheKey, value []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if int64(len(value))+entryCost > q.max || q.recent.Contains(key) || q.often.Contains(key) {
+	if int64(len(value))+entryCost > q.max || q.all.recent.Contains(key) || q.all.often.Contains(key) {
 		return
 	}
-	if q.ghosts.Remove(key) {
-		q.often.add(key, value)
-	} else {
-		q.recent.add(key, value)
+	of := q.spaces[key.space]
+	if of == nil {
+		made := newQueues()
+		of = &made
+		q.spaces[key.space] = of
 	}
-	for q.recent.bytes+q.often.bytes > q.max {
+	again := q.ghosts.Remove(key)
+	for _, queues := range []*queues{&q.all, of} {
+		if again {
+			queues.often.add(key, value)
+		} else {
+			queues.recent.add(key, value)
+		}
+	}
+	if of.bytes() > q.max/2 {
+		q.greedy = key.space
+	}
+	for q.all.bytes() > q.max {
 		q.evict()
 	}
 }
 
 func (q *twoQueue) evict() {
 	q.evicted++
-	if q.recent.bytes > q.max/4 || q.often.Len() == 0 {
-		key, value, _ := q.recent.GetOldest()
-		q.recent.drop(key, value)
-		q.ghosts.Add(key, struct{}{})
-		return
+	from := &q.all
+	if of := q.spaces[q.greedy]; of != nil && of.bytes() > q.max/2 {
+		from = of
 	}
-	key, value, _ := q.often.GetOldest()
-	q.often.drop(key, value)
+	key, value, recent := from.oldest(q.max)
+	q.drop(key, value)
+	if recent {
+		q.ghosts.Add(key, struct{}{})
+	}
+}
+
+func (q *twoQueue) drop(key cacheKey, value []byte) {
+	q.all.drop(key, value)
+	of := q.spaces[key.space]
+	if of.drop(key, value); of.bytes() == 0 {
+		delete(q.spaces, key.space)
+	}
 }
 
 func (q *twoQueue) remove(key cacheKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, queue := range []*byteQueue{&q.recent, &q.often} {
+	for _, queue := range []*byteQueue{&q.all.recent, &q.all.often} {
 		if value, ok := queue.Peek(key); ok {
-			queue.drop(key, value)
+			q.drop(key, value)
 		}
 	}
 }
@@ -115,8 +165,8 @@ func (q *twoQueue) stats() CacheStats {
 	defer q.mu.Unlock()
 	return CacheStats{
 		Evicted: q.evicted,
-		Entries: int64(q.recent.Len() + q.often.Len()),
-		Bytes:   q.recent.bytes + q.often.bytes,
+		Entries: int64(q.all.recent.Len() + q.all.often.Len()),
+		Bytes:   q.all.bytes(),
 	}
 }
 

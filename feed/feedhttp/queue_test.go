@@ -312,3 +312,37 @@ func TestTurnsOverHTTP(t *testing.T) {
 		t.Errorf("the other Space has its turn after %d others: %v", turn, order)
 	}
 }
+
+// TestQueueByCost holds that a Space whose work costs four times as much has its turn
+// a fourth as often.
+func TestQueueByCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := feedhttp.NewQueue("things", 1, 100, 200)
+		first, err := q.Enter(t.Context(), trust.Space{Organisation: "acme", Name: "first"}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began := map[string]int{}
+		for i := range 80 {
+			name, cost := "cheap", 1
+			if i%2 == 0 {
+				name, cost = "costly", 4
+			}
+			go func() {
+				leave, err := q.Enter(t.Context(), trust.Space{Organisation: "acme", Name: name}, cost)
+				if began[name]++; err != nil {
+					t.Error(err)
+				}
+				if began["cheap"] == 20 {
+					if n := began["costly"]; n < 4 || n > 6 {
+						t.Errorf("%d that cost 4 beside 20 that cost 1", n)
+					}
+				}
+				leave()
+			}()
+			synctest.Wait()
+		}
+		first()
+		synctest.Wait()
+	})
+}

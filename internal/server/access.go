@@ -163,7 +163,7 @@ func (s *Server) helper(ctx context.Context, id feed.ID, of feedhttp.Of) (storag
 	if !ok || !of.Base.IsZero() {
 		return storage.Digest{}, fs.ErrNotExist
 	}
-	b, err := s.cached(ctx, "frames/"+id.Space.String()+"/"+string(of.Payload[:]), func(ctx context.Context) ([]byte, error) {
+	b, err := s.cached(ctx, id.Space, "frames/"+string(of.Payload[:]), func(ctx context.Context) ([]byte, error) {
 		x, err := chunker.Chunks(ctx, of.Payload)
 		if err != nil {
 			return nil, err

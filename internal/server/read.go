@@ -11,6 +11,7 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/feed/log"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // maxCached bounds an object that is kept in memory, in bytes.
@@ -64,7 +65,7 @@ func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feed
 	if err := s.mayRead(ctx, c, id); err != nil {
 		return nil, err
 	}
-	b, err := s.cached(ctx, fmt.Sprintf("part/%s/%d/%d/%d/%d", id, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
+	b, err := s.cached(ctx, id.Space, fmt.Sprintf("part/%s/%d/%d/%d/%d", id.Name, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
 		return s.part(ctx, id, p)
 	})
 	if errors.Is(err, log.ErrNotYet) {
@@ -88,11 +89,11 @@ func (s *Server) part(ctx context.Context, id feed.ID, p feedhttp.Part) ([]byte,
 	return nil, fs.ErrNotExist
 }
 
-func (s *Server) cached(ctx context.Context, key string, fill func(context.Context) ([]byte, error)) ([]byte, error) {
+func (s *Server) cached(ctx context.Context, space trust.Space, key string, fill func(context.Context) ([]byte, error)) ([]byte, error) {
 	if s.config.Cache == nil {
 		return fill(ctx)
 	}
-	return s.config.Cache.Bytes(ctx, key, fill)
+	return s.config.Cache.Bytes(ctx, space.String(), key, fill)
 }
 
 // errLarge ends a fill of the cache for an object that is streamed instead.
@@ -109,7 +110,7 @@ func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	}
 	objects := s.config.Store.Objects(id.Space.String())
 	if s.config.Cache != nil {
-		b, err := s.config.Cache.Bytes(ctx, objectCacheKey(id, d), func(ctx context.Context) ([]byte, error) {
+		b, err := s.config.Cache.Bytes(ctx, id.Space.String(), "object/"+string(d[:]), func(ctx context.Context) ([]byte, error) {
 			return smallObject(ctx, objects, d)
 		})
 		if !errors.Is(err, errLarge) {
@@ -165,11 +166,6 @@ func (s *Server) delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base,
 		return storage.Pointer{}, fmt.Errorf("object %s of %s: %w", target, id.Space, fs.ErrNotExist)
 	}
 	return differ.Delta(ctx, base, target)
-}
-
-// objectCacheKey keeps Spaces apart: knowing a digest opens nothing.
-func objectCacheKey(id feed.ID, d storage.Digest) string {
-	return "object/" + id.Space.String() + "/" + string(d[:])
 }
 
 func smallObject(ctx context.Context, o storage.Objects, d storage.Digest) ([]byte, error) {

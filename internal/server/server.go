@@ -49,10 +49,10 @@ type Config struct {
 	Now           func() time.Time
 }
 
-// Cache keeps bytes in memory. One fill runs for a key at a time; a fill that
+// Cache keeps bytes in memory, of each Space apart. One fill runs for a key at a time; a fill that
 // fails is not kept.
 type Cache interface {
-	Bytes(ctx context.Context, key string, fill func(context.Context) ([]byte, error)) ([]byte, error)
+	Bytes(ctx context.Context, space, key string, fill func(context.Context) ([]byte, error)) ([]byte, error)
 }
 
 // Spool keeps uploads until they are complete, across restarts.
