@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
@@ -112,7 +113,11 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer closeAccess()
-	handler, err := feedhttp.New(feedhttp.Config{Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
+	metrics := prometheus.NewRegistry()
+	if err := k.server.Register(metrics); err != nil {
+		return err
+	}
+	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
 		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err

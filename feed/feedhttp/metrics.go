@@ -45,9 +45,11 @@ func newMetrics(registry *prometheus.Registry, h *Handler) (*metrics, error) {
 	}
 	seconds := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "airlock_http_request_seconds", Help: "Time from the request's header to the end of the answer.",
-		Buckets: []float64{0.0001, 0.001, 0.01, 0.1, 1, 10, 60}}, []string{"route"})
+		Buckets: []float64{.0001, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}}, []string{"route"})
 	for _, c := range []prometheus.Collector{
 		m.requests, m.sent, m.taken, m.problems, seconds,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "airlock_build_info", Help: "1; the version is in the label.",
+			ConstLabels: prometheus.Labels{"version": h.config.Version}}, func() float64 { return 1 }),
 		h.appends, h.uploads, h.waiters, h.waited, h.memory, h.work,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	} {

@@ -45,6 +45,7 @@ func (l *Log) commit(group []*request) {
 			// Another writer was faster, or the answer was lost: read the cell,
 			// find our own entries, go on with the rest.
 			l.config.Logger.Debug("commit again", "feed", l.id.String(), "attempt", attempt, "cause", err)
+			l.logs.counts.conflicts.Add(1)
 			known = nil
 			l.pause(ctx, attempt)
 		case errors.Is(err, errStale):

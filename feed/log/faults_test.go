@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,10 @@ func TestFaults(t *testing.T) {
 				}
 				if n := len(entries(t, l)); n != 4 {
 					t.Errorf("%d entries, want 4", n)
+				}
+				fault, s := cmp.Or(c.before, c.after), logs.Stats()
+				if again := errors.Is(fault, storage.ErrConflict) || errors.Is(fault, storage.ErrUnclear); again && s.Conflicts != int64(armed.of("fault")) || s.Entries < s.Batches || s.Batches < s.Commits {
+					t.Errorf("after %d faults: %+v", armed.of("fault"), s)
 				}
 				if c.op == "swap" && armed.of("fault") == 0 {
 					t.Error("the fault was never met")

@@ -59,6 +59,7 @@ type Config struct {
 // Logs opens the feeds of one store.
 type Logs struct {
 	config Config
+	counts counts
 
 	mu     sync.Mutex
 	open   map[feed.ID]*Log

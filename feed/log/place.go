@@ -50,6 +50,7 @@ func (l *Log) try(ctx context.Context, head *Head, group []*request, fresh bool)
 		if after, err = l.swap(ctx, head, next, now); err != nil {
 			return nil, err
 		}
+		l.logs.counts.committed(len(placed), after.Checkpoint.Size-head.cell.size())
 	}
 	p := newProver(head, after)
 	for _, r := range placed {

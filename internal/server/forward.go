@@ -28,12 +28,15 @@ func (s *Server) forward(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	accepted, err = other.client.Forward(limited, b, c.Request)
 	switch {
 	case err == nil:
+		s.forwards.WithLabelValues(forwardTaken).Inc()
 		// Whoever published here reads here what was published.
 		s.logs.Grown(ctx, map[feed.ID]int64{b.Feed: accepted.Checkpoint.Size})
 		return accepted, true, nil
 	case feedhttp.IsRefusal(err):
+		s.forwards.WithLabelValues(forwardRefused).Inc()
 		return feed.Accepted{}, true, err
 	}
+	s.forwards.WithLabelValues(forwardFailed).Inc()
 	s.peers.shun(other)
 	s.config.Logger.Warn("another server did not take a batch, so it is committed here", "server", owner, "feed", b.Feed.String(), "request", c.Request, "error", err)
 	return feed.Accepted{}, false, nil

@@ -186,10 +186,30 @@ func (p *peers) alive(id string) *peer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	other := p.known[id]
-	if other == nil || other.client == nil || p.gone(other) || time.Since(other.bad) < shunned {
+	if other == nil || !p.answers(other) {
 		return nil
 	}
 	return other
+}
+
+// count returns how many servers are worth asking.
+func (p *peers) count() (n int64) {
+	if p == nil {
+		return 0
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, other := range p.known {
+		if p.answers(other) {
+			n++
+		}
+	}
+	return n
+}
+
+// answers reports whether a server is worth asking. The caller holds mu.
+func (p *peers) answers(other *peer) bool {
+	return other.client != nil && !p.gone(other) && time.Since(other.bad) >= shunned
 }
 
 func (p *peers) shun(other *peer) {

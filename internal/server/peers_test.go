@@ -151,6 +151,8 @@ func TestPeers(t *testing.T) {
 	if _, err := first.srv.Publish(t.Context(), reader, batch(w.ID, feedtest.AuthorOf(t, w.Space, "shared").Publish("file/a@1", feedtest.Text("a", "other")))); err == nil || second.entries.Load() != 2 {
 		t.Errorf("%v, after %d batches to who committed last", err, second.entries.Load())
 	}
+	checkFigures(t, first.srv, map[string]float64{"airlock_peers": 2,
+		"airlock_forwards_total taken": 1, "airlock_forwards_total refused": 1, "airlock_forwards_total failed": 0})
 
 	begin := time.Now()
 	go func() {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/log"
@@ -53,6 +55,8 @@ type Config struct {
 // fails is not kept.
 type Cache interface {
 	Bytes(ctx context.Context, space, key string, fill func(context.Context) ([]byte, error)) ([]byte, error)
+	// Stats are for metrics.
+	Stats() storage.CacheStats
 }
 
 // Spool keeps uploads until they are complete, across restarts.
@@ -75,6 +79,7 @@ type Server struct {
 	// Spaces take turns where the processor is busy for them: verifying what they
 	// signed, and keeping what they uploaded.
 	verifying, storing *feedhttp.Queue
+	forwards           *prometheus.CounterVec // by outcome
 	access             *accessState
 	peers              *peers        // nil for a server that works alone
 	helpers            chan struct{} // has room for those who read heads for a call
@@ -119,6 +124,7 @@ func New(c Config) *Server {
 		expected:  expected{objects: map[objectKey]expectation{}},
 		quotas:    quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
 		verifying: feedhttp.NewQueue("batches to verify", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
+		forwards:  newForwards(),
 		storing:   feedhttp.NewQueue("uploads to store", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
 		spaces:    map[trust.Space]*trust.History{},
 		views:     map[feed.ID]*feedView{},
