@@ -70,9 +70,12 @@ func (c *Client) Forward(ctx context.Context, b feed.Batch, request string) (fee
 }
 
 // IsRefusal reports whether an error of a Client is the server's answer to what
-// was sent, which another server of the store would give too. Else the server
-// failed, or was not reached.
+// was sent, which another server of the store would give too, or should: no Space has
+// its share of each. Else the server failed, or was not reached.
 func IsRefusal(err error) bool {
 	p, ok := errors.AsType[*ProblemError](err)
+	if _, share := errors.AsType[*ShareError](err); share {
+		return true
+	}
 	return ok && p.Name != "" && !p.again && p.Status < http.StatusInternalServerError && p.Status != http.StatusUnauthorized
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 
+	"airlock/feed"
 	"airlock/trust"
 )
 
@@ -15,18 +16,18 @@ func (e *ShareError) Error() string {
 	return fmt.Sprintf("the Space has its share of the server's %s; the rest is for others", e.What)
 }
 
-// administrators is who all administrators count for together: no Space is without an
-// organisation.
-var administrators = trust.Space{Name: "administrators"}
+// operator is who administrators count for, and what servers of the store tell each
+// other: no Space is without an organisation.
+var operator = trust.Space{Name: "operator"}
 
 // sharer returns whom a request counts for where Spaces share: the Space that asks,
 // or for who is none, the Space whose feed is asked for.
 func (c *call) sharer() trust.Space {
-	switch c.caller.Role {
-	case Enrolled:
+	switch role := c.caller.Role; {
+	case role == Enrolled:
 		return c.caller.Space
-	case Administrator:
-		return administrators
+	case role == Administrator, role == Peer && c.id == (feed.ID{}):
+		return operator
 	}
 	return c.id.Space
 }

@@ -154,6 +154,19 @@ func TestPeers(t *testing.T) {
 	checkFigures(t, first.srv, map[string]float64{"airlock_peers": 2,
 		"airlock_forwards_total taken": 1, "airlock_forwards_total refused": 1, "airlock_forwards_total failed": 0})
 
+	// So it is where the Space has its share there.
+	full := feedhttp.NewQueue("things", 1, 0, 0)
+	leave, err := full.Enter(t.Context(), w.ID.Space, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.srv.WithQueue(full)
+	if _, err := first.srv.Publish(t.Context(), reader, batch(w.ID, feedtest.AuthorOf(t, w.Space, "shared").Publish("file/e@1"))); !as[*feedhttp.ShareError](err) {
+		t.Errorf("where the Space has its share: %v", err)
+	}
+	leave()
+	checkFigures(t, first.srv, map[string]float64{"airlock_peers": 2, "airlock_forwards_total refused": 2})
+
 	begin := time.Now()
 	go func() {
 		time.Sleep(5 * every)
