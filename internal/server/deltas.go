@@ -8,12 +8,16 @@ import (
 	"sync"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/storage"
 )
 
-// maxDeltaJobs bounds the versions that wait for their deltas. What comes while
-// as many wait has none, and is pulled by its frames.
-const maxDeltaJobs = 256
+// Bounds of the versions that wait for their deltas, of one Space and of all. What
+// comes while as many wait has none, and is pulled by its frames.
+const (
+	maxSpaceDeltas = 256
+	maxDeltas      = 1024
+)
 
 // deltaJob is a version whose large files are to be reached by deltas.
 type deltaJob struct {
@@ -21,48 +25,53 @@ type deltaJob struct {
 	entry feed.Entry
 }
 
-// deltas makes, one after the other and behind the answers, the deltas from one
-// version of a package to the next.
+// deltas makes, one after the other in turns over Spaces and behind the answers, the
+// deltas from one version of a package to the next.
 type deltas struct {
 	server *Server
-	queue  chan deltaJob
+	turns  *feedhttp.Queue
+	ctx    context.Context
 	stop   context.CancelFunc
+
+	mu     sync.Mutex // nothing begins once closed
+	closed bool
 	wg     sync.WaitGroup
 }
 
 func (s *Server) startDeltas() *deltas {
 	ctx, stop := context.WithCancel(context.Background())
-	d := &deltas{server: s, queue: make(chan deltaJob, maxDeltaJobs), stop: stop}
-	d.wg.Go(func() {
-		for {
-			select {
-			case j := <-d.queue:
-				if err := d.make(ctx, j); err != nil && ctx.Err() == nil {
-					s.config.Logger.Warn("delta not made", "feed", j.id.String(), "package", j.entry.Ref.String(), "error", err)
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	return d
+	return &deltas{server: s, turns: feedhttp.NewQueue("deltas to make", 1, maxSpaceDeltas, maxDeltas), ctx: ctx, stop: stop}
 }
 
 func (d *deltas) close() {
 	d.stop()
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
 	d.wg.Wait()
 }
 
-// add queues what was published. It does not wait.
+// add takes in what was published. It does not wait.
 func (d *deltas) add(id feed.ID, in *incoming) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, sub := range in.submissions {
-		if !in.large[sub.Entry.Manifest] || sub.Entry.Previous == nil {
-			continue
+		if in.large[sub.Entry.Manifest] && sub.Entry.Previous != nil && !d.closed {
+			d.wg.Go(func() { d.work(deltaJob{id, sub.Entry}) })
 		}
-		select {
-		case d.queue <- deltaJob{id, sub.Entry}:
-		default:
-		}
+	}
+}
+
+// work makes the deltas to a version when it is its turn.
+func (d *deltas) work(j deltaJob) {
+	leave, err := d.turns.Enter(d.ctx, j.id.Space, 1)
+	if err != nil {
+		d.server.config.Logger.Debug("delta not made", "feed", j.id.String(), "package", j.entry.Ref.String(), "error", err)
+		return
+	}
+	defer leave()
+	if err := d.make(d.ctx, j); err != nil && d.ctx.Err() == nil {
+		d.server.config.Logger.Warn("delta not made", "feed", j.id.String(), "package", j.entry.Ref.String(), "error", err)
 	}
 }
 

@@ -43,11 +43,8 @@ func (s *Server) Register(r prometheus.Registerer) error {
 		gauge("airlock_cache_bytes", "Memory that is used, of --cache-mib.", func() int64 { return c.Stats().Bytes })
 	}
 	gauge("airlock_peers", "Other servers of the store that answer.", func() int64 { return s.peers.count() })
-	gauge("airlock_deltas_waiting", "Versions to which deltas are to be made.", func() int64 {
-		if s.deltas == nil {
-			return 0
-		}
-		return int64(len(s.deltas.queue))
-	})
+	if s.deltas != nil {
+		errs = append(errs, r.Register(s.deltas.turns))
+	}
 	return errors.Join(errs...)
 }

@@ -78,7 +78,7 @@ func labelsOf(expr string) (out []string) {
 func shownMetrics(t *testing.T) map[string][]string {
 	t.Helper()
 	w := newWorld(t, storage.NewMem())
-	srv := w.server(server.Config{Cache: storage.NewCache(1 << 20)})
+	srv := w.server(server.Config{Cache: storage.NewCache(1 << 20), Deltas: true})
 	registry := prometheus.NewRegistry()
 	if err := srv.Register(registry); err != nil {
 		t.Fatal(err)
