@@ -36,8 +36,8 @@ type Limits struct {
 	Waiters     int           // long polls at once; 16384
 	Waited      int           // feeds that all long polls wait for; 262144
 	Requests    int           // answered at once, but for long polls and uploads; 256
-	Line        int           // requests of a Space that wait for that; 256
-	Lines       int           // of all that wait for it; 4096
+	Line        int           // requests of a Space that wait for that; 8192
+	Lines       int           // of all that wait for it; 16384
 	MaxWait     time.Duration // of a long poll; 55 s
 	HeaderTime  time.Duration // for a request's header to arrive; 10 s
 	IdleTime    time.Duration // of a connection between requests; 2 min
@@ -58,8 +58,8 @@ func (l Limits) withDefaults() Limits {
 	l.Waiters = cmp.Or(l.Waiters, 16384)
 	l.Waited = cmp.Or(l.Waited, 1<<18)
 	l.Requests = cmp.Or(l.Requests, 256)
-	l.Line = cmp.Or(l.Line, 256)
-	l.Lines = cmp.Or(l.Lines, 4096)
+	l.Line = cmp.Or(l.Line, 8192)
+	l.Lines = cmp.Or(l.Lines, 16384)
 	l.MaxWait = cmp.Or(l.MaxWait, 55*time.Second)
 	l.HeaderTime = cmp.Or(l.HeaderTime, 10*time.Second)
 	l.IdleTime = cmp.Or(l.IdleTime, 2*time.Minute)
