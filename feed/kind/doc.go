@@ -1,6 +1,6 @@
 // Package kind says what a package may hold: seven kinds, each with a JSON
-// schema, a validator and a diff for people. It also reads the one document that
-// is written by the same rules and stays at home, a Subscription.
+// schema, a validator and a diff for people. It also reads documents that are written
+// by the same rules and stay at home: a Subscription, and any Config.
 //
 // # Documents
 //
