@@ -146,7 +146,7 @@ func (h *Handler) sendBody(c *call, a answer) (int64, error) {
 // sendfile.
 func (h *Handler) copy(c *call, src io.Reader, n int64) (sent int64, err error) {
 	for sent < n {
-		k, err := io.CopyN(c.w, src, min(n-sent, h.limits.Pace))
+		k, err := io.CopyN(c.w, src, min(n-sent, h.limits().Pace))
 		if sent += k; errors.Is(err, io.EOF) {
 			return sent, fmt.Errorf("the store has %d of %d bytes: %w", sent, n, io.ErrUnexpectedEOF)
 		}

@@ -31,8 +31,8 @@ func (h *Handler) paced(c *call, what string, max int64) (*pacedBody, error) {
 	if c.r.ContentLength > max {
 		return nil, &LimitError{what, max}
 	}
-	b := &pacedBody{body: c.r.Body, control: http.NewResponseController(c.w), grace: h.limits.Grace,
-		pace: h.limits.Pace, max: max, what: what}
+	b := &pacedBody{body: c.r.Body, control: http.NewResponseController(c.w), grace: h.limits().Grace,
+		pace: h.limits().Pace, max: max, what: what}
 	return b, b.extend()
 }
 
@@ -149,7 +149,7 @@ func checkMediaType(r *http.Request, want ...string) error {
 
 // dropBody bounds what the server still reads of a body that nobody wants.
 func (h *Handler) dropBody(c *call) {
-	err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.limits.Grace))
+	err := http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(h.limits().Grace))
 	if ignoreUnsupported(err) != nil {
 		h.logger.Debug("no read deadline", "request", c.caller.Request, "error", err)
 	}

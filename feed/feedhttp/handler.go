@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -45,7 +46,7 @@ type Config struct {
 // Handler serves feeds. It may be used by any number of goroutines.
 type Handler struct {
 	config  Config
-	limits  Limits
+	bounds  atomic.Pointer[Limits]
 	logger  *slog.Logger
 	now     func() time.Time
 	router  *mux.Router
@@ -77,9 +78,9 @@ func New(c Config) (*Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{config: c, limits: c.Limits.withDefaults(), logger: c.Logger, now: c.Now}
+	h := &Handler{config: c, logger: c.Logger, now: c.Now}
 	h.draining, h.drain = context.WithCancel(context.Background())
-	h.share()
+	h.share(c.Limits.withDefaults())
 	h.ids.seed()
 	h.routes = newRoutes()
 	h.router = h.routes.router()
@@ -97,8 +98,8 @@ func New(c Config) (*Handler, error) {
 }
 
 // share sets up what Spaces share.
-func (h *Handler) share() {
-	l := h.limits
+func (h *Handler) share(l Limits) {
+	h.bounds.Store(&l)
 	h.appends, h.uploads = newShares("batches", int64(l.Appends)), newShares("uploads", int64(l.Uploads))
 	h.waiters, h.waited = newShares("long polls", int64(l.Waiters)), newShares("feeds of long polls", int64(l.Waited))
 	h.memory = newShares("bytes of bodies", l.BatchMemory)
@@ -186,7 +187,7 @@ func (h *Handler) finish(c *call, status int, sent int64, err error) {
 
 // extendWrite gives the client Grace to take the next bytes.
 func (h *Handler) extendWrite(c *call) {
-	err := http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(h.limits.Grace))
+	err := http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(h.limits().Grace))
 	if ignoreUnsupported(err) != nil {
 		h.logger.Debug("no write deadline", "request", c.caller.Request, "error", err)
 	}

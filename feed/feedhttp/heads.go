@@ -81,7 +81,7 @@ func postHeads(h *Handler, c *call) (answer, error) {
 		}
 		defer h.waited.leave(who, int64(len(rq.Known)))
 	}
-	heads, err := h.await(c, rq.Known, min(time.Duration(rq.Wait)*time.Second, h.limits.MaxWait))
+	heads, err := h.await(c, rq.Known, min(time.Duration(rq.Wait)*time.Second, h.limits().MaxWait))
 	if err := cmp.Or(c.r.Context().Err(), err); err != nil {
 		return answer{}, fromStore(err)
 	}

@@ -22,48 +22,73 @@ const (
 	maxMissing = 16384
 )
 
-// Limits bounds what a client may send and hold. A zero field means its
-// default. Of what is bounded for all, no Space gets more than was left free: where
-// it is alone, half of it.
+// Limits bounds what a client may send and hold. A zero field means its default.
+// Of what is bounded for all, no Space gets more than was left free: where it is
+// alone, half of it. Fields of type int64 are bytes. The tag about says what a field bounds, also to
+// operators; restart marks what SetLimits leaves as it is.
 type Limits struct {
-	HeaderBytes int           // of request line and header together; 16 KiB
-	URLBytes    int           // 1 KiB
-	BatchBytes  int64         // of one batch; MaxBatch
-	UploadBytes int64         // of one upload; feed.MaxPayload
-	BatchMemory int64         // of all bodies held at once; 256 MiB
-	Appends     int           // batches at once, those that are still coming too; 512
-	Uploads     int           // uploads at once; 128
-	Waiters     int           // long polls at once; 16384
-	Waited      int           // feeds that all long polls wait for; 262144
-	Requests    int           // answered at once, but for long polls and uploads; 256
-	Line        int           // requests of a Space that wait for that; 8192
-	Lines       int           // of all that wait for it; 16384
-	MaxWait     time.Duration // of a long poll; 55 s
-	HeaderTime  time.Duration // for a request's header to arrive; 10 s
-	IdleTime    time.Duration // of a connection between requests; 2 min
-	// Grace is how long a body may take for its first Pace bytes, and again
-	// for each further Pace bytes, in either direction; 20 s.
-	Grace time.Duration
-	Pace  int64 // bytes; 256 KiB
+	HeaderBytes int64 `restart:"true" about:"a request's line and header together"`
+	URLBytes    int64 `about:"a request's path and query"`
+	BatchBytes  int64 `about:"one batch"`
+	UploadBytes int64 `about:"one upload"`
+	BatchMemory int64 `about:"the bodies that are held in memory at once, of all Spaces"`
+
+	Appends  int `about:"batches at once, those that are still coming too"`
+	Uploads  int `about:"uploads at once"`
+	Waiters  int `about:"long polls at once"`
+	Waited   int `about:"feeds that all long polls together wait for"`
+	Requests int `about:"requests that are answered at once, but for long polls and uploads"`
+	Line     int `about:"requests of one Space that wait for that"`
+	Lines    int `about:"requests of all Spaces that wait for that"`
+
+	MaxWait    time.Duration `about:"how long a long poll lasts"`
+	HeaderTime time.Duration `restart:"true" about:"how long a request's header may take to arrive"`
+	IdleTime   time.Duration `restart:"true" about:"how long a connection may rest between two requests"`
+	Grace      time.Duration `about:"how long a body may take for its first pace bytes, and again for each further pace bytes, in either direction"`
+	Pace       int64         `about:"how many bytes of a body have to pass within grace"`
+}
+
+// DefaultLimits returns what zero fields mean.
+func DefaultLimits() Limits {
+	return Limits{HeaderBytes: 16 << 10, URLBytes: 1 << 10, BatchBytes: MaxBatch, UploadBytes: feed.MaxPayload, BatchMemory: 256 << 20,
+		Appends: 512, Uploads: 128, Waiters: 16384, Waited: 1 << 18, Requests: 256, Line: 8192, Lines: 16384,
+		MaxWait: 55 * time.Second, HeaderTime: 10 * time.Second, IdleTime: 2 * time.Minute, Grace: 20 * time.Second, Pace: 256 << 10}
 }
 
 func (l Limits) withDefaults() Limits {
-	l.HeaderBytes = cmp.Or(l.HeaderBytes, 16<<10)
-	l.URLBytes = cmp.Or(l.URLBytes, 1<<10)
-	l.BatchBytes = cmp.Or(l.BatchBytes, MaxBatch)
-	l.UploadBytes = cmp.Or(l.UploadBytes, feed.MaxPayload)
-	l.BatchMemory = cmp.Or(l.BatchMemory, 256<<20)
-	l.Appends = cmp.Or(l.Appends, 512)
-	l.Uploads = cmp.Or(l.Uploads, 128)
-	l.Waiters = cmp.Or(l.Waiters, 16384)
-	l.Waited = cmp.Or(l.Waited, 1<<18)
-	l.Requests = cmp.Or(l.Requests, 256)
-	l.Line = cmp.Or(l.Line, 8192)
-	l.Lines = cmp.Or(l.Lines, 16384)
-	l.MaxWait = cmp.Or(l.MaxWait, 55*time.Second)
-	l.HeaderTime = cmp.Or(l.HeaderTime, 10*time.Second)
-	l.IdleTime = cmp.Or(l.IdleTime, 2*time.Minute)
-	l.Grace = cmp.Or(l.Grace, 20*time.Second)
-	l.Pace = cmp.Or(l.Pace, 256<<10)
+	d := DefaultLimits()
+	l.HeaderBytes = cmp.Or(l.HeaderBytes, d.HeaderBytes)
+	l.URLBytes = cmp.Or(l.URLBytes, d.URLBytes)
+	l.BatchBytes = cmp.Or(l.BatchBytes, d.BatchBytes)
+	l.UploadBytes = cmp.Or(l.UploadBytes, d.UploadBytes)
+	l.BatchMemory = cmp.Or(l.BatchMemory, d.BatchMemory)
+	l.Appends = cmp.Or(l.Appends, d.Appends)
+	l.Uploads = cmp.Or(l.Uploads, d.Uploads)
+	l.Waiters = cmp.Or(l.Waiters, d.Waiters)
+	l.Waited = cmp.Or(l.Waited, d.Waited)
+	l.Requests = cmp.Or(l.Requests, d.Requests)
+	l.Line = cmp.Or(l.Line, d.Line)
+	l.Lines = cmp.Or(l.Lines, d.Lines)
+	l.MaxWait = cmp.Or(l.MaxWait, d.MaxWait)
+	l.HeaderTime = cmp.Or(l.HeaderTime, d.HeaderTime)
+	l.IdleTime = cmp.Or(l.IdleTime, d.IdleTime)
+	l.Grace = cmp.Or(l.Grace, d.Grace)
+	l.Pace = cmp.Or(l.Pace, d.Pace)
 	return l
 }
+
+// SetLimits puts other limits in the place of those that a handler has, for what
+// comes from then on: what runs goes on by those with which it began. HeaderBytes,
+// HeaderTime and IdleTime stay what they were when Server was called.
+func (h *Handler) SetLimits(l Limits) {
+	l = l.withDefaults()
+	h.bounds.Store(&l)
+	h.appends.setMax(int64(l.Appends))
+	h.uploads.setMax(int64(l.Uploads))
+	h.waiters.setMax(int64(l.Waiters))
+	h.waited.setMax(int64(l.Waited))
+	h.memory.setMax(l.BatchMemory)
+	h.work.SetLimits(l.Requests, l.Line, l.Lines)
+}
+
+func (h *Handler) limits() *Limits { return h.bounds.Load() }

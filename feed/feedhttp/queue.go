@@ -21,11 +21,11 @@ const MaxCost = 64
 type Queue struct {
 	what    string
 	metrics gauges
+
+	mu      sync.Mutex // guards what follows
 	places  int
 	line    int // that wait of one Space
 	all     int // that wait in all
-
-	mu      sync.Mutex // guards what follows
 	busy    int
 	waiting int
 	lines   map[trust.Space]*line
@@ -50,7 +50,18 @@ type place struct {
 // NewQueue returns a queue with so many places at work; perSpace pieces of work of
 // one Space wait for them, and in all at most all.
 func NewQueue(what string, places, perSpace, all int) *Queue {
-	return &Queue{what: what, metrics: queueGauges(what), places: max(places, 1), line: perSpace, all: all, lines: map[trust.Space]*line{}}
+	q := &Queue{what: what, metrics: queueGauges(what), lines: map[trust.Space]*line{}}
+	q.SetLimits(places, perSpace, all)
+	return q
+}
+
+// SetLimits changes how much is done at once, and how much may wait, for what comes
+// from then on.
+func (q *Queue) SetLimits(places, perSpace, all int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.places, q.line, q.all = max(places, 1), perSpace, all
+	q.serve()
 }
 
 // Enter waits for a place for a piece of work of a Space, which costs 1 to MaxCost;

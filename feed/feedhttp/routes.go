@@ -130,8 +130,8 @@ func (rs *routes) router() *mux.Router {
 // costs several times as much, does the rest.
 func (h *Handler) find(c *call) (endpoint, error) {
 	c.route = h.routes.unknown
-	if len(c.r.RequestURI) > h.limits.URLBytes {
-		return nil, &LimitError{"URL", int64(h.limits.URLBytes)}
+	if int64(len(c.r.RequestURI)) > h.limits().URLBytes {
+		return nil, &LimitError{"URL", h.limits().URLBytes}
 	}
 	if (c.r.Method == http.MethodGet || c.r.Method == http.MethodHead) && h.findFast(c) {
 		return c.route.get, nil

@@ -10,11 +10,11 @@ import (
 func Server(h *Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
-		MaxHeaderBytes:    h.limits.HeaderBytes,
-		ReadHeaderTimeout: h.limits.HeaderTime,
-		IdleTimeout:       h.limits.IdleTime,
+		MaxHeaderBytes:    int(h.limits().HeaderBytes),
+		ReadHeaderTimeout: h.limits().HeaderTime,
+		IdleTimeout:       h.limits().IdleTime,
 		// Bodies and long polls move these two on as they proceed.
-		WriteTimeout:                 h.limits.MaxWait + 2*h.limits.Grace,
+		WriteTimeout:                 h.limits().MaxWait + 2*h.limits().Grace,
 		ErrorLog:                     slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 		DisableGeneralOptionsHandler: true,
 	}

@@ -39,9 +39,9 @@ func (c *call) sharer() trust.Space {
 type shares struct {
 	what    string
 	metrics gauges
-	max     int64
 
 	mu      sync.Mutex // guards what follows
+	max     int64
 	now     int64
 	held    map[trust.Space]int64
 	refused int64 // that had their share
@@ -49,6 +49,13 @@ type shares struct {
 
 func newShares(what string, max int64) *shares {
 	return &shares{what: what, metrics: shareGauges(what), max: max, held: map[trust.Space]int64{}}
+}
+
+// setMax changes how much there is; who holds more keeps it.
+func (s *shares) setMax(n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.max = n
 }
 
 // take takes n more for a Space; leave gives them back. It is a *ShareError where

@@ -70,7 +70,7 @@ func (s *shares) Describe(ch chan<- *prometheus.Desc) { s.metrics.describe(ch) }
 // Collect implements prometheus.Collector.
 func (s *shares) Collect(ch chan<- prometheus.Metric) {
 	s.mu.Lock()
-	now, refused := s.now, s.refused
+	now, most, refused := s.now, s.max, s.refused
 	s.mu.Unlock()
-	s.metrics.collect(ch, now, s.max, refused)
+	s.metrics.collect(ch, now, most, refused)
 }

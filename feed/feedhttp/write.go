@@ -54,7 +54,7 @@ func (h *Handler) withBatch(c *call, do func(feed.Batch) (any, error)) (answer, 
 	if err := h.config.Writer.MayAppend(c.r.Context(), c.caller, c.id); err != nil {
 		return answer{}, err
 	}
-	return h.withBody(c, BatchMediaType, "batch", h.limits.BatchBytes, func(body []byte) (any, error) {
+	return h.withBody(c, BatchMediaType, "batch", h.limits().BatchBytes, func(body []byte) (any, error) {
 		batch, err := ParseBatch(body, c.id)
 		if err != nil {
 			return nil, err
@@ -143,7 +143,7 @@ func patchUpload(h *Handler, c *call) (answer, error) {
 		return answer{}, err
 	}
 	defer h.uploads.leave(who, 1)
-	body, err := h.paced(c, "upload", h.limits.UploadBytes)
+	body, err := h.paced(c, "upload", h.limits().UploadBytes)
 	if err != nil {
 		return answer{}, err
 	}
