@@ -32,6 +32,8 @@ type app struct {
 	getenv func(string) string
 	now    func() time.Time
 
+	inEnvironment map[string]bool // flags that the environment set
+
 	open   *home.Home
 	tookIn int    // approvals that were new
 	said   string // the passphrase, once it was typed

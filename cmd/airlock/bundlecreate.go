@@ -15,6 +15,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
+	"airlock/internal/settings"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -215,7 +216,7 @@ func volumeSize(s string) (int64, error) {
 	if n, ok := volumeSizes[strings.ToLower(s)]; ok {
 		return n, nil
 	}
-	n, ok := parseSize(s)
+	n, ok := settings.ParseSize(s)
 	if !ok || n < 1 {
 		return 0, usage("--max-volume-size %.40q: is no size", "say fat32, dvd, bd25, or bytes such as 700M or 4G", s)
 	}
@@ -223,17 +224,6 @@ func volumeSize(s string) (int64, error) {
 		n = bundle.FAT32
 	}
 	return n, nil
-}
-
-// parseSize reads a number of bytes, such as 700, 700M or 4GiB.
-func parseSize(s string) (int64, bool) {
-	number := strings.TrimRight(strings.ToUpper(s), "KMGTIB")
-	shift, ok := map[string]int{"": 0, "K": 10, "M": 20, "G": 30, "T": 40}[strings.TrimSuffix(strings.TrimSuffix(strings.ToUpper(s[len(number):]), "B"), "I")]
-	n, err := strconv.ParseInt(number, 10, 64)
-	if !ok || err != nil || n < 0 || n > 1<<62>>shift {
-		return 0, false
-	}
-	return n << shift, true
 }
 
 // percent reads a share of 0 to 50 %.

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"airlock/feed/kind"
+	"airlock/internal/settings"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -16,9 +17,9 @@ import (
 var (
 	folderFlags = []string{"home", "store", "from", "into", "base", "root-keys", "receipts", "evidence"}
 	fileFlags   = []string{"output", "key-out", "manifest", "identity", "passphrase-file", "token-file",
-		"tsa-certs", "log", "access-log", "audit-log", "tls-cert", "tls-key", "exec", "scan", "key", "approvals", "html"}
+		"tsa-certs", "log", "access-log", "audit-log", "config", "tls-cert", "tls-key", "exec", "scan", "key", "approvals", "html"}
 	wordFlags = map[string][]string{
-		"access":          {accessOpen, accessCredentials},
+		"access":          {settings.Open, settings.Credentials},
 		"max-volume-size": {"fat32", "dvd", "bd25"},
 		"format":          {"table", "json", "yaml"},
 		"kind":            kind.Names(),
@@ -26,7 +27,7 @@ var (
 		"encryption":      {"new", "keep", "drop"},
 		"take":            {kind.TakeNow, kind.TakeAsked, kind.TakeManual},
 		"when":            {kind.WhenNow, kind.WhenApproved, "at 02:00"},
-		"tls":             {tlsSelf},
+		"tls":             {settings.Self},
 		"role":            {string(trust.Approver), string(trust.Operator), string(trust.Publisher)},
 	}
 )

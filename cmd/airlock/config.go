@@ -1,24 +1,27 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"gopkg.in/yaml.v3"
 
+	"airlock/feed/kind"
 	"airlock/internal/home"
 )
 
-// config is the home's config.yaml: defaults for flags of the same name.
-type config struct {
-	APIVersion string            `yaml:"apiVersion"` // "airlock.example/v1"
-	Kind       string            `yaml:"kind"`       // "Config"
-	Flags      map[string]string `yaml:"flags"`      // such as server: http://127.0.0.1:7070
-}
+// flagsDocument is the kind of the home's config.yaml: defaults for flags.
+//
+//	apiVersion: airlock.example/v1
+//	kind: Config
+//	flags: {server: http://127.0.0.1:7070}
+const flagsDocument = "Config"
+
+func configFile(home string) string { return filepath.Join(home, "config.yaml") }
 
 // settleFromFile reads config.yaml, where there is one, for the flags that
 // neither the command line nor the environment (said) has set.
@@ -27,36 +30,67 @@ func (a *app) settleFromFile(flags *pflag.FlagSet, said map[string]bool) error {
 	if err != nil {
 		return nil // a command that needs the home will say so
 	}
-	path := filepath.Join(dir, "config.yaml")
-	b, err := home.ReadFile(path, 64<<10)
+	file := configFile(dir)
+	b, err := home.ReadFile(file, kind.MaxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var c config
-	dec := yaml.NewDecoder(bytes.NewReader(b))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil {
-		return usage("%s: %v", "correct the file", path, err)
-	}
-	if c.APIVersion != "airlock.example/v1" || c.Kind != "Config" {
-		return usage("%s: apiVersion %.60q and kind %.60q, want airlock.example/v1 and Config", "correct the file", path, c.APIVersion, c.Kind)
-	}
-	names := make([]string, 0, len(c.Flags))
-	for name := range c.Flags {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		f := flags.Lookup(name)
-		if f == nil || f.Changed || said[name] || f.Annotations[ownMeaning] != nil || name == "home" {
-			continue // another command's flag, or already said more loudly
+	// Another command's flag is passed over, and so is what was said more loudly.
+	all := []kind.Setting{{Path: "flags.*", Form: kind.Scalar, Want: "what a flag takes", Set: func(string) bool { return true }}}
+	flags.VisitAll(func(f *pflag.Flag) {
+		if fromFile(f) && !f.Changed && !said[f.Name] {
+			all = append(all, flagSetting(f.Name, f))
 		}
-		if err := f.Value.Set(c.Flags[name]); err != nil {
-			return usage("%s: flags.%s: %v", "correct the file", path, name, err)
-		}
+	})
+	c := kind.OpenConfig(file, b)
+	c.Read(flagsDocument, all)
+	if err := c.Err(); err != nil {
+		return usage("%v", "correct the file; airlock config check checks it", err)
 	}
 	return nil
+}
+
+// fromFile reports whether a flag is one of those that config.yaml may set.
+func fromFile(f *pflag.Flag) bool {
+	return f.Annotations[ownMeaning] == nil && f.Name != "home" && f.Name != "help" && f.Name != "version"
+}
+
+// flagSetting is what config.yaml may say of a flag: what one of the commands takes
+// that have a flag of this name.
+func flagSetting(name string, of ...*pflag.Flag) kind.Setting {
+	return kind.Setting{Path: "flags." + name, Form: kind.Scalar, Want: "what --" + name + " takes (" + of[0].Value.Type() + ")",
+		Set: func(text string) bool {
+			for _, f := range of {
+				if f.Value.Set(text) == nil {
+					return true
+				}
+			}
+			return false
+		}}
+}
+
+// everyFlag returns what config.yaml may say: the flags of all commands. Those of a
+// program that is never run are set by the way.
+func everyFlag() (out []kind.Setting) {
+	named := map[string][]*pflag.Flag{}
+	var visit func(c *cobra.Command)
+	visit = func(c *cobra.Command) {
+		c.Flags().AddFlagSet(c.PersistentFlags())
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if fromFile(f) {
+				named[f.Name] = append(named[f.Name], f)
+			}
+		})
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(newRoot(&app{}))
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		out = append(out, flagSetting(name, named[name]...))
+	}
+	return out
 }

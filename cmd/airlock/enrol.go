@@ -14,6 +14,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/internal/server"
+	"airlock/internal/settings"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -24,7 +25,7 @@ const maxInvitation = 90 * 24 * time.Hour
 
 type inviteOptions struct {
 	space, group, lasts string
-	tls                 tlsOptions
+	serving             settings.Server // its TLS, without the key
 	dryRun              bool
 }
 
@@ -50,7 +51,7 @@ digest alone.`,
 	f.StringVar(&o.space, "space", "", "who may use it: <organisation>/<space> (default whoever has it)")
 	f.StringVar(&o.group, "group", "", "group that the Space will be of")
 	f.StringVar(&o.lasts, "for", "24h", "how long it is good, such as 12h or 3d")
-	o.tls.flags(f)
+	settingFlags(f, slices.DeleteFunc(o.serving.Fields(), func(f settings.Field) bool { return f.Path != "tls.mode" && f.Path != "tls.cert" }))
 	f.BoolVar(&o.dryRun, "dry-run", false, "show what it would say and make none")
 	return c
 }
@@ -74,7 +75,7 @@ func (a *app) invite(ctx context.Context, o inviteOptions) error {
 	if err != nil {
 		return err
 	}
-	if in.Pin, err = o.tls.pin(key); err != nil {
+	if in.Pin, err = shownPin(key, o.serving.TLS); err != nil {
 		return err
 	}
 	doc := inviteDoc{Space: o.space, Group: o.group, Expires: signing.FormatTime(in.Until), TLSKey: in.Pin.String(), LogKey: storage.DigestOf(key.Public()).String()}
@@ -112,7 +113,7 @@ func (o inviteOptions) invite(now time.Time) (server.Invite, error) {
 			return in, usage("--space: %v", "a Space is named like acme/dev-qa", err)
 		}
 	}
-	return in, o.tls.checkChoice()
+	return in, refused(&o.serving, o.serving.TLS.Choice())
 }
 
 // operatorKey returns the home's log key, and unless a command changes nothing

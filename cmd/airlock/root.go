@@ -67,7 +67,7 @@ func (a *app) commands() []*cobra.Command {
 		a.listCommand(), a.showCommand(), a.diffCommand(), a.statusCommand(),
 		a.verifyCommand(), a.logCommand(), a.explainCommand(), a.doctorCommand(),
 		a.serveCommand(), a.serverCommand(), a.tsaCommand(),
-		a.schemaCommand(), a.versionCommand(),
+		a.configCommand(), a.schemaCommand(), a.versionCommand(),
 	}
 }
 
@@ -83,6 +83,7 @@ func (a *app) settle(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	a.inEnvironment = said
 	if err := a.settleFromFile(flags, said); err != nil {
 		return err
 	}

@@ -106,6 +106,9 @@ func TestScript(t *testing.T) {
 			"volume":       volumeOf,
 			"cp-json":      copyJSON,
 			"member":       jsonMember,
+			"run-start":    runStart,
+			"hangup":       hangUp,
+			"tls-pair":     tlsPair,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {

@@ -20,22 +20,20 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 	"airlock/internal/server"
+	"airlock/internal/settings"
 	"airlock/storage"
 )
 
 type serveOptions struct {
-	listen, access, accessLog, auditLog string
-	advertise                           string // where other servers of the store reach this one
-	tls                                 tlsOptions
-	cacheMiB                            int64
-	serving                             bool   // sign checkpoints and take large objects
-	open                                bool   // who shows no credential reads
-	to                                  access // reading makes nothing, and no audit line
-	window, drain                       time.Duration
+	settings.Server
+	config  string // the file that says more of them
+	serving bool   // sign checkpoints and take large objects
+	open    bool   // who shows no credential reads
+	to      access // reading makes nothing, and no audit line
 }
 
 func (a *app) serveCommand() *cobra.Command {
-	var o serveOptions
+	o := serveOptions{Server: settings.Default()}
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the feeds of a store over HTTP",
@@ -50,25 +48,23 @@ signatures either way: see airlock server admit.
 
 With --tls self it speaks TLS with a key made out of the operator's log key, so all
 servers of an operator show the same one. Spaces that joined (airlock server
-invite) pin it, and are known by their own certificates; others show tokens.`,
+invite) pin it, and are known by their own certificates; others show tokens.
+
+All settings may stand in a file, --config: airlock config example prints one, with
+more of them than are listed here. SIGHUP has it read again, and certificates too.`,
 		Example: `  airlock serve
   airlock serve --store /srv/airlock --listen 127.0.0.1:7070
   airlock serve --listen :7070 --tls self
+  airlock serve --config server.yaml
   airlock serve --store s3://bucket/airlock --listen :7070 --tls-cert c.pem --tls-key k.pem`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), o) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.serve(cmd.Context(), o, a.louder(cmd.Flags()))
+		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.listen, "listen", "127.0.0.1:7070", "address to listen on; port 0 chooses a free one")
-	f.StringVar(&o.advertise, "advertise", "", "URL at which other servers of the store reach this one (default that of --listen on loopback)")
-	f.StringVar(&o.access, "access", "", "who may ask: open or credentials (default open on loopback, credentials elsewhere)")
-	f.StringVar(&o.accessLog, "access-log", "-", "file for the access log; - for standard error, none for nowhere")
-	f.StringVar(&o.auditLog, "audit-log", "", "file for the audit log (default audit.log in the home)")
-	o.tls.flags(f)
-	f.StringVar(&o.tls.key, "tls-key", "", "private key in PEM")
-	f.Int64Var(&o.cacheMiB, "cache-mib", 64, "memory for cached objects, in MiB")
-	f.DurationVar(&o.drain, "drain", 0, "how long it goes on answering when it is stopped, while /readyz says so: for a proxy to notice")
-	f.DurationVar(&o.window, "commit-window", 0, "how long a commit waits for more; 20ms suits distant stores")
+	f.StringVar(&o.config, "config", "", "file with settings; flags and environment beat it")
+	settingFlags(f, o.Server.Fields())
 	return c
 }
 
@@ -80,17 +76,19 @@ const listenHint = "is another server running there? say --listen 127.0.0.1:PORT
 // pointers: looking at them costs little, and room for as much again is wasted.
 const serveGC = 25
 
-func (a *app) serve(ctx context.Context, o serveOptions) error {
-	if err := o.check(); err != nil {
+func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string) bool) (err error) {
+	said := saidSettings{a, o.config, o.Server, louder}
+	said.base.Store = a.store
+	if o.Server, err = said.read(); err != nil {
 		return err
 	}
-	addr, err := net.ResolveTCPAddr("tcp", o.listen)
+	a.store = o.Store
+	again := reloads{saidSettings: said, current: o.Server}
+	addr, err := net.ResolveTCPAddr("tcp", o.Listen)
 	if err != nil {
 		return hinted(err, err.Error(), listenHint)
 	}
-	if o.open, err = o.isOpen(addr); err != nil {
-		return err
-	}
+	o.open = o.Access == settings.Open || o.Access == "" && isLoopback(addr)
 	listener, err := net.ListenTCP("tcp", addr)
 	if err != nil {
 		return hinted(err, err.Error(), listenHint)
@@ -99,8 +97,8 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(serveGC)
 	}
-	if o.advertise == "" && isLoopback(listener.Addr()) {
-		o.advertise = o.tls.scheme() + "://" + listener.Addr().String()
+	if o.Advertise == "" && isLoopback(listener.Addr()) {
+		o.Advertise = scheme(o.TLS) + "://" + listener.Addr().String()
 	}
 	o.serving, o.to = true, publishing
 	k, err := a.keep(ctx, o)
@@ -108,7 +106,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	defer k.close()
-	access, closeAccess, err := a.logFile(o.accessLog)
+	access, closeAccess, err := a.logFile(o.Logs.Access)
 	if err != nil {
 		return err
 	}
@@ -118,7 +116,7 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
-		Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
+		Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -127,23 +125,15 @@ func (a *app) serve(ctx context.Context, o serveOptions) error {
 		return err
 	}
 	s := feedhttp.Server(handler)
-	if s.TLSConfig, err = a.serverTLS(k.key, o.tls); err != nil {
-		return err
-	}
-	a.noteServing(k.store, o.tls, s, listener)
+	s.TLSConfig = k.shown.config()
+	again.handler, again.shown = handler, k.shown
+	defer again.onHangup(ctx)()
+	a.noteServing(k, o.TLS, listener)
 	return a.listen(ctx, s, listener, func() {
 		handler.Drain()
 		s.SetKeepAlivesEnabled(false) // who comes back goes to another server
-		sleep(context.WithoutCancel(ctx), o.drain)
+		sleep(context.WithoutCancel(ctx), o.Drain)
 	})
-}
-
-// check refuses what would only fail once the server listens.
-func (o serveOptions) check() error {
-	if _, _, err := net.SplitHostPort(o.listen); err != nil {
-		return usage("--listen %.200q is no address with a port", "say --listen 127.0.0.1:PORT", o.listen)
-	}
-	return o.tls.check()
 }
 
 // listen serves until ctx ends, calls drain, and then lets running requests finish.
@@ -172,7 +162,8 @@ func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, drain 
 type keeper struct {
 	store  *storage.Store
 	server *server.Server
-	key    feed.LogKey // zero for who administers without
+	key    feed.LogKey       // zero for who administers without
+	shown  *shownCertificate // nil for without TLS
 	floor  *home.Floor
 	spool  *storage.Spool
 	audit  func() error
@@ -220,17 +211,20 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 		if k.key, err = a.newLogKey(h); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
+		if k.shown, err = a.shows(k.key, o.TLS); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
 		if k.spool, err = a.openSpool(h); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 	}
 	switch {
 	case o.to == reading:
-		o.auditLog = "none"
-	case o.auditLog == "":
-		o.auditLog = filepath.Join(h.Path(), "audit.log")
+		o.Logs.Audit = "none"
+	case o.Logs.Audit == "":
+		o.Logs.Audit = filepath.Join(h.Path(), "audit.log")
 	}
-	audit, closeAudit, err := a.logFile(o.auditLog)
+	audit, closeAudit, err := a.logFile(o.Logs.Audit)
 	if err != nil {
 		return nil, errors.Join(err, k.close())
 	}
@@ -239,13 +233,13 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	if k.floor, err = h.NewFloor(ctx, logger); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
-	c := server.Config{Store: store, LogKey: k.key, Floor: k.floor, Cache: storage.NewCache(max(o.cacheMiB, 1) << 20),
-		Window: o.window, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
+	c := server.Config{Store: store, LogKey: k.key, Floor: k.floor, Cache: storage.NewCache(max(o.Cache, 1<<20)),
+		Window: o.CommitWindow, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
 	if k.spool != nil {
 		c.Spool = k.spool
 	}
 	if o.serving && store.Exclusive == "" {
-		if c.Peering, err = o.peering(h, k.key); err != nil {
+		if c.Peering, err = o.peering(h, k.shown); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 	}
@@ -255,12 +249,13 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 
 // peering is how other servers of the store know this one. Where it shows a key of
 // its own at an https address, they hold it to that.
-func (o serveOptions) peering(h *home.Home, logKey feed.LogKey) (server.Peering, error) {
-	p := server.Peering{Address: o.advertise, Version: version}
-	id, err := h.ServerID()
-	if p.ID = id; err == nil && o.tls.scheme() == "https" && strings.HasPrefix(o.advertise, "https:") {
-		p.Pin, err = o.tls.pin(logKey)
+func (o serveOptions) peering(h *home.Home, shown *shownCertificate) (server.Peering, error) {
+	p := server.Peering{Address: o.Advertise, Version: version}
+	if shown != nil && strings.HasPrefix(o.Advertise, "https:") {
+		p.Pin = shown.pin
 	}
+	id, err := h.ServerID()
+	p.ID = id
 	return p, err
 }
 
@@ -303,28 +298,6 @@ func (a *app) logFile(path string) (io.Writer, func() error, error) {
 	}
 	return f, f.Close, nil
 }
-
-// isOpen reports whether who shows no credential may read.
-func (o serveOptions) isOpen(addr *net.TCPAddr) (bool, error) {
-	switch o.access {
-	case "":
-		return isLoopback(addr), nil
-	case accessOpen:
-		if !isLoopback(addr) {
-			return false, usage("%s is not a loopback address, and readers would need no credential", "say --access credentials, or listen on 127.0.0.1", o.listen)
-		}
-		return true, nil
-	case accessCredentials:
-		return false, nil
-	}
-	return false, usage("--access %.40q is neither open nor credentials", "say --access open or --access credentials", o.access)
-}
-
-// What --access may say.
-const (
-	accessOpen        = "open"
-	accessCredentials = "credentials"
-)
 
 func isLoopback(addr net.Addr) bool {
 	tcp, ok := addr.(*net.TCPAddr)

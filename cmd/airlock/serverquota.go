@@ -10,6 +10,7 @@ import (
 
 	"airlock/feed/log"
 	"airlock/internal/server"
+	"airlock/internal/settings"
 	"airlock/trust"
 )
 
@@ -74,7 +75,7 @@ Requests a second count on each server.`,
 // change changes a quota as the flags say, and reports whether they say anything.
 func (o quotaOptions) change(q *server.Quota) (bool, error) {
 	if o.said("bytes") {
-		n, ok := parseSize(o.bytes)
+		n, ok := settings.ParseSize(o.bytes)
 		if !ok {
 			return false, usage("--bytes %.40q: is no size", "say bytes such as 500M or 10G, or 0 for no bound", o.bytes)
 		}

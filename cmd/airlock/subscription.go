@@ -45,7 +45,7 @@ type newRule struct {
 }
 
 func (a *app) subscriptionAddCommand() *cobra.Command {
-	n := newSubscription{APIVersion: "airlock.example/v1", Kind: "Subscription"}
+	n := newSubscription{APIVersion: "airlock.example/v1", Kind: kind.SubscriptionDocument}
 	var rule newRule
 	var into, exec string
 	var dryRun bool

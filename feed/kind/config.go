@@ -116,6 +116,7 @@ func (c *Config) mapping(n *node, path string, settings []Setting, known ...stri
 	o, ok := c.r.object(n, path, append(known, slices.Sorted(maps.Keys(at))...)...)
 	for _, f := range n.fields {
 		switch i, named := at[f.name]; {
+		case named && i < 0 && f.value.shape == isNull: // all in it is a comment
 		case named && i < 0:
 			c.mapping(f.value, join(path, f.name), settings)
 		case named:

@@ -54,6 +54,9 @@ func TestConfig(t *testing.T) {
 	if c.Document() != "Server" || !c.Says("limits.uploads") || c.Says("limits.waiters") || c.Says("listen.uploads") {
 		t.Errorf("document %q, or it says what it does not", c.Document())
 	}
+	if _, empty := readConfig("apiVersion: airlock.example/v1\nkind: Server\nlimits:\n"); empty.Err() != nil {
+		t.Errorf("a mapping of comments alone: %v", empty.Err())
+	}
 	c.Refuse("limits.uploads", "fewer", "64")
 	c.Refuse("listen", "a loopback address", "127.0.0.1:7070")
 	c.Refuse("tls.key", "the key's file", "nothing")
@@ -77,6 +80,7 @@ func TestConfigRefuses(t *testing.T) {
 		"text for a number":    {"uploads: 64", `uploads: "64"`, "server.yaml:6:12: limits.uploads: want something good, got text"},
 		"number for a text":    {"listen: 127.0.0.1:7070", "listen: 7070", "server.yaml:3:9: listen: want something good, got a number"},
 		"text for a flag":      {"open: true", "open: maybe", "server.yaml:4:7: open: want something good, got text"},
+		"nothing for a list":   {"allow: [10.0.0.0/8, 192.168.0.0/16]", "allow:", "push.allow: want something good, got null"},
 		"nothing":              {"open: true", "open:", "server.yaml:4:6: open: want something good, got null"},
 		"list for a flag":      {"quiet: true", "quiet: [true]", "server.yaml:12:10: flags.quiet: want something good, got a list"},
 		"number in a list":     {"10.0.0.0/8", "10", "server.yaml:10:11: push.allow[0]: want something good (in quotes), got a number"},

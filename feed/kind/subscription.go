@@ -14,6 +14,9 @@ import (
 // no kind of package: it stays where it is.
 const SubscriptionName = "subscription"
 
+// SubscriptionDocument is what its field kind says.
+const SubscriptionDocument = "Subscription"
+
 // MaxSubscription bounds a subscription, in bytes.
 const MaxSubscription = 256 << 10
 
@@ -147,7 +150,7 @@ func (r *report) subscription(root *node) (s Subscription) {
 		return s
 	}
 	o.required("apiVersion", word(apiVersion))
-	o.required("kind", word("Subscription"))
+	o.required("kind", word(SubscriptionDocument))
 	s.Name, _ = o.required("name", labelRule)
 	s.Description, _ = o.text("description", prose)
 	if o.n.get("feeds") == nil {

@@ -2,7 +2,7 @@
 // files, and the state of the feeds it follows. One home holds one Space.
 //
 //	format               "airlock-home 1\n"
-//	config.yaml          defaults for flags, see docs/operations.md
+//	config.yaml          defaults for flags, see docs/configuration.md
 //	space.id             the Space's identity file
 //	keys/root-1.key      private keys, 0600; the highest number is the next root
 //	keys/publisher-1.key its number is that of the identity version that lists it

@@ -49,7 +49,7 @@ func (h *Home) Subscriptions() ([]Subscribed, error) {
 		s := Subscribed{Name: name, File: h.SubscriptionFile(name)}
 		s.read()
 		if s.Err == nil && s.Subscription.Name != name {
-			s.Err = fmt.Errorf("%s: name: want %q as the file is called, got %q", s.File, name, s.Subscription.Name)
+			s.Err = &kind.Error{File: s.File, Field: "name", Want: fmt.Sprintf("%q as the file is called", name), Got: fmt.Sprintf("%q", s.Subscription.Name)}
 		}
 		out = append(out, s)
 	}

@@ -21,9 +21,9 @@ type Peering struct {
 	ID string
 	// Address is the URL at which the others reach it.
 	Address string
-	// Pin is the thumbprint of the TLS key that it shows there; zero for one that
-	// the system's authorities vouch for.
-	Pin     storage.Digest
+	// Pin returns the thumbprint of the TLS key that it shows there; nil for one
+	// that the system's authorities vouch for.
+	Pin     func() storage.Digest
 	Version string
 	// Every is how often it says that it runs and looks who else does; 5 s. A
 	// server that says nothing for four times as long counts as gone: by the clock
@@ -47,6 +47,7 @@ const (
 type peers struct {
 	server *Server
 	self   registration
+	pin    func() storage.Digest
 	tag    string // of the own cell
 	token  string // that others show us
 	every  time.Duration
@@ -72,7 +73,7 @@ type peer struct {
 
 func (s *Server) startPeers(c Peering) (*peers, error) {
 	p := &peers{server: s, known: map[string]*peer{}, every: cmp.Or(c.Every, beatEvery),
-		self: registration{ID: c.ID, Pin: c.Pin, Started: s.config.Now().Unix(), Version: c.Version}}
+		pin: c.Pin, self: registration{ID: c.ID, Started: s.config.Now().Unix(), Version: c.Version}}
 	var err error
 	if p.token, err = peerToken(s.config.LogKey, c.ID); err != nil {
 		return nil, err

@@ -70,7 +70,7 @@ func (w *world) join(id string, off time.Duration, change func(*server.Config)) 
 	}))
 	pin := w.listen(out.http)
 	c := server.Config{Recheck: time.Hour, Now: func() time.Time { return w.clock.Now().Add(off) },
-		Peering: server.Peering{ID: out.id, Address: out.http.URL, Pin: pin, Version: "test", Every: every}}
+		Peering: server.Peering{ID: out.id, Address: out.http.URL, Pin: func() storage.Digest { return pin }, Version: "test", Every: every}}
 	if change != nil {
 		change(&c)
 	}
@@ -186,7 +186,7 @@ func TestPeersOverTLS(t *testing.T) {
 		came   int64
 	}{
 		"its key":     {came: 1},
-		"another key": {change: func(s *server.Config) { s.Peering.Pin = storage.DigestOf(nil) }},
+		"another key": {change: func(s *server.Config) { s.Peering.Pin = func() storage.Digest { return storage.DigestOf(nil) } }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, storage.NewMem())

@@ -81,6 +81,9 @@ func peerToken(key feed.LogKey, id string) (string, error) {
 // beat says that this server runs, and where.
 func (p *peers) beat(ctx context.Context, address string) error {
 	p.self.Address = address
+	if p.pin != nil {
+		p.self.Pin = p.pin()
+	}
 	err := p.register(ctx)
 	if !errors.Is(err, storage.ErrConflict) && !errors.Is(err, storage.ErrUnclear) {
 		return err

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"airlock/feed/kind"
+	"airlock/internal/home"
+	"airlock/internal/settings"
+	"airlock/storage"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	c := group("config", "Explain and check configuration files", a.configExampleCommand(), a.configCheckCommand())
+	c.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if _, err := a.settleFromEnv(cmd.Flags()); err != nil { // config.yaml may be what is wrong
+			return err
+		}
+		return knownForm(a.format, wordFlags["format"])
+	}
+	return c
+}
+
+func (a *app) configExampleCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "example",
+		Short: "Print a configuration file for airlock serve that explains every setting",
+		Long: `Print a configuration file for airlock serve --config. It says of every setting what
+it is, and what it is without a word; so as it is printed it changes nothing.`,
+		Example: `  airlock config example
+  airlock config example -o server.yaml`,
+		Args: exactly(0, "no arguments"),
+		RunE: func(*cobra.Command, []string) error { return a.writeOutput(out, bytes.NewReader(settings.Example())) },
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
+	return c
+}
+
+func (a *app) configCheckCommand() *cobra.Command {
+	var probe bool
+	c := &cobra.Command{
+		Use:   "check [FILE…]",
+		Short: "Check configuration files, without FILE those of this home",
+		Long: `Check configuration files, and say of everything that is wrong the line, the field and
+what was expected: a server's, the config.yaml of a home, and subscriptions. What a
+file is, it says itself. Without FILE those of this home are checked.
+
+Of a server's it also looks whether its settings go together, and whether its
+certificate is in date and belongs to its key. With --probe it asks the store, too.`,
+		Example: `  airlock config check server.yaml
+  airlock config check server.yaml --probe
+  airlock config check -f json`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.configCheck(cmd.Context(), args, probe) },
+	}
+	c.Flags().BoolVar(&probe, "probe", false, "see whether the store answers; makes none")
+	return c
+}
+
+// configDoc is what was found in a file.
+type configDoc struct {
+	File     string          `json:"file"`
+	Kind     string          `json:"kind"` // "" for none that is known
+	Problems []configProblem `json:"problems"`
+}
+
+type configProblem struct {
+	Line   int    `json:"line"`   // from 1; 0 for what is missing
+	Column int    `json:"column"` // from 1, in characters
+	Field  string `json:"field"`
+	Want   string `json:"want"`
+	Got    string `json:"got,omitempty"`
+	text   string // of all that
+}
+
+func (a *app) configCheck(ctx context.Context, files []string, probe bool) (err error) {
+	var own map[string]error // what is wrong with subscriptions of this home
+	if len(files) == 0 {
+		if files, own, err = a.ownConfigs(); err != nil {
+			return err
+		}
+	}
+	docs, wrong := []configDoc{}, 0
+	for _, file := range files {
+		d := configDoc{File: file, Problems: []configProblem{}}
+		err, known := own[file]
+		if d.Kind = kind.SubscriptionDocument; !known {
+			d.Kind, err = a.checkConfig(ctx, file, probe)
+		}
+		d.add(err)
+		wrong += len(d.Problems)
+		docs = append(docs, d)
+	}
+	if err := a.show(docs, func(w io.Writer) {
+		for _, d := range docs {
+			d.write(w)
+		}
+	}); err != nil || wrong == 0 {
+		return err
+	}
+	return &failure{code: exitFailed, what: count(wrong, "thing is", "things are") + " wrong in " + count(len(files), "file", "files"),
+		hint: "correct what is named; airlock config example says what each setting of a server is"}
+}
+
+func (d *configDoc) write(w io.Writer) {
+	for _, p := range d.Problems {
+		fmt.Fprintln(w, p.text)
+	}
+	if len(d.Problems) == 0 {
+		fmt.Fprintf(w, "%s: %s, as it should be\n", d.File, d.Kind)
+	}
+}
+
+// add adds an error, or each of several that were joined.
+func (d *configDoc) add(err error) {
+	switch e := err.(type) {
+	case nil:
+	case *kind.Error:
+		d.Problems = append(d.Problems, configProblem{e.Line, e.Column, e.Field, e.Want, e.Got, e.Error()})
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			d.add(one)
+		}
+	default:
+		d.Problems = append(d.Problems, configProblem{Want: "a file that can be read", Got: err.Error(), text: oneLine(err.Error())})
+	}
+}
+
+// ownConfigs returns the files of this home that people write, and of subscriptions
+// what is wrong with them.
+func (a *app) ownConfigs() (files []string, own map[string]error, err error) {
+	h, err := a.home()
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := os.Stat(configFile(h.Path())); !errors.Is(err, fs.ErrNotExist) {
+		files = append(files, configFile(h.Path()))
+	}
+	all, err := h.Subscriptions()
+	own = map[string]error{}
+	for _, s := range all {
+		files = append(files, s.File)
+		own[s.File] = s.Err
+	}
+	a.note("%s in %s", count(len(files), "configuration", "configurations"), h.Path())
+	return files, own, err
+}
+
+// checkConfig checks a file by what it says it is.
+func (a *app) checkConfig(ctx context.Context, file string, probe bool) (document string, err error) {
+	b, err := home.ReadFile(file, kind.MaxConfig)
+	if err != nil {
+		return "", err
+	}
+	c := kind.OpenConfig(file, b)
+	switch document = c.Document(); document {
+	case settings.Document:
+		a.checkServer(ctx, settings.Read(file, c), probe)
+	case flagsDocument:
+		c.Read(flagsDocument, everyFlag())
+	case kind.SubscriptionDocument:
+		_, err := kind.ParseSubscription(file, b)
+		return document, err
+	default:
+		if c.Err() == nil {
+			c.Refuse("kind", settings.Document+", "+flagsDocument+" or "+kind.SubscriptionDocument, fmt.Sprintf("%.60q", document))
+		}
+	}
+	return document, c.Err()
+}
+
+// checkServer adds to what is wrong with a server's file what only this machine shows.
+func (a *app) checkServer(ctx context.Context, f *settings.File, probe bool) {
+	s := &f.Server
+	problems := s.Problems()
+	for _, p := range problems {
+		f.Config.Refuse(p.Path, p.Want, p.Got)
+	}
+	if c, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key); err == nil {
+		const want = "a certificate that is in date"
+		switch now := a.now(); {
+		case now.Before(c.Leaf.NotBefore):
+			f.Config.Refuse("tls.cert", want, "one that begins on "+day(c.Leaf.NotBefore))
+		case now.After(c.Leaf.NotAfter):
+			f.Config.Refuse("tls.cert", want, "one that ended on "+day(c.Leaf.NotAfter))
+		}
+	}
+	if !probe || s.Store == "" {
+		return
+	}
+	store, err := storage.OpenExisting(ctx, s.Store, a.getenv)
+	if err == nil {
+		err = store.Close()
+	}
+	if err != nil && !errors.Is(err, storage.ErrNoStore) { // which serve makes
+		f.Config.Refuse("store", "a store that answers", oneLine(err.Error()))
+	}
+}

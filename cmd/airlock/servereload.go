@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"airlock/feed/feedhttp"
+	"airlock/internal/settings"
+)
+
+// reloads are what a server takes up while it runs: limits, and certificates.
+type reloads struct {
+	saidSettings
+	current settings.Server
+	handler *feedhttp.Handler
+	shown   *shownCertificate // nil for without TLS
+}
+
+// onHangup reads the settings again at each SIGHUP, until stop.
+func (r *reloads) onHangup(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	hangup, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-hangup:
+				if err := r.reload(); err != nil {
+					r.app.note("airlock: warning: nothing was reloaded: %s", oneLine(err.Error()))
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(hangup)
+		cancel()
+		<-done
+	}
+}
+
+// errTLS reports a change that connections could not follow.
+var errTLS = errors.New("tls is turned on or off, or of another mode: restart the server for that")
+
+// reload takes up what may change. Where anything is wrong it changes nothing.
+func (r *reloads) reload() error {
+	next, err := r.read()
+	if err != nil {
+		return err
+	}
+	if next.TLS.Mode != r.current.TLS.Mode || scheme(next.TLS) != scheme(r.current.TLS) {
+		return errTLS
+	}
+	same := true
+	if next.TLS.Cert != "" {
+		c, err := tls.LoadX509KeyPair(next.TLS.Cert, next.TLS.Key)
+		if err != nil {
+			return err
+		}
+		if same = bytes.Equal(c.Leaf.Raw, r.shown.Load().Leaf.Raw); !same {
+			r.shown.Store(&c)
+			r.app.note("reloaded: its TLS key is %s, with a certificate until %s", r.shown.pin(), day(c.Leaf.NotAfter))
+		}
+	}
+	changes := r.current.Take(next)
+	r.handler.SetLimits(r.current.Limits)
+	for _, c := range changes {
+		if c.Live {
+			r.app.note("reloaded: %s is %s, was %s", c.Path, c.New, c.Old)
+		} else {
+			r.app.note("airlock: warning: %s stays %s until the server is restarted; it is to be %s", c.Path, dash(c.Old), dash(c.New))
+		}
+	}
+	if same && len(changes) == 0 {
+		r.app.note("reloaded: nothing has changed")
+	}
+	return nil
+}
