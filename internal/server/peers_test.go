@@ -202,6 +202,31 @@ func TestPeersOverTLS(t *testing.T) {
 	}
 }
 
+// TestPeersFollowThePin passes batches on to a server that came to show another key
+// than the one with which it began.
+func TestPeersFollowThePin(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.tls = true
+	var renewed atomic.Bool
+	first := w.join("a", 0, func(s *server.Config) {
+		pin := s.Peering.Pin
+		s.Peering.Pin = func() storage.Digest {
+			if renewed.Load() {
+				return pin()
+			}
+			return storage.DigestOf(nil)
+		}
+	})
+	second := w.join("b", 0, nil)
+	first.send(t, w.Author, w.Opening()...)
+	renewed.Store(true)
+	time.Sleep(20 * every)
+	second.send(t, w.Author, w.Publish("file/a@1"))
+	if n := first.entries.Load(); n != 1 {
+		t.Errorf("%d batches came to who committed last, want the one", n)
+	}
+}
+
 // TestPeerStartsAnew holds that a server that was killed is known as soon as it runs
 // again, and not only when it says so the next time.
 func TestPeerStartsAnew(t *testing.T) {
