@@ -160,8 +160,8 @@ func (c *Config) take(s Setting, n *node, at string) {
 }
 
 // Refuse says that what stands at path, or is missing there, is not as wanted. What
-// was got is shown as it is.
-func (c *Config) Refuse(path, want, got string) { c.r.at(c.find(path), path, want, got) }
+// was got is shown, but for control characters.
+func (c *Config) Refuse(path, want, got string) { c.r.at(c.find(path), path, want, printable(got)) }
 
 // Err returns what is wrong: nothing, an *Error, or several joined in the order of
 // the document.

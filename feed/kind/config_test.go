@@ -59,8 +59,8 @@ func TestConfig(t *testing.T) {
 	}
 	c.Refuse("limits.uploads", "fewer", "64")
 	c.Refuse("listen", "a loopback address", "127.0.0.1:7070")
-	c.Refuse("tls.key", "the key's file", "nothing")
-	lines := "server.yaml: tls.key: want the key's file, got nothing\n" +
+	c.Refuse("tls.key", "the key's file", "\x1b[1mnothing")
+	lines := "server.yaml: tls.key: want the key's file, got \\u001b[1mnothing\n" +
 		"server.yaml:3:9: listen: want a loopback address, got 127.0.0.1:7070\n" +
 		"server.yaml:6:12: limits.uploads: want fewer, got 64"
 	if err := c.Err(); err == nil || err.Error() != lines {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/kind"
@@ -174,7 +175,7 @@ func isURL(s string) bool {
 	return err == nil
 }
 
-func isLine(s string) bool { return !strings.ContainsAny(s, "\n\r\x00") }
+func isLine(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
 
 // from makes a path that stands in a document that of the document's folder.
 func (f form) from(folder, text string) string {
