@@ -180,8 +180,7 @@ func (a *app) checkConfig(ctx context.Context, file string, probe bool) (documen
 // checkServer adds to what is wrong with a server's file what only this machine shows.
 func (a *app) checkServer(ctx context.Context, f *settings.File, probe bool) {
 	s := &f.Server
-	problems := s.Problems()
-	for _, p := range problems {
+	for _, p := range s.Problems() {
 		f.Config.Refuse(p.Path, p.Want, p.Got)
 	}
 	if c, err := tls.LoadX509KeyPair(s.TLS.Cert, s.TLS.Key); err == nil {
@@ -193,14 +192,36 @@ func (a *app) checkServer(ctx context.Context, f *settings.File, probe bool) {
 			f.Config.Refuse("tls.cert", want, "one that ended on "+day(c.Leaf.NotAfter))
 		}
 	}
-	if !probe || s.Store == "" {
-		return
+	if probe {
+		if err := a.probe(ctx, s.Store); err != nil {
+			f.Config.Refuse("store", "a store that answers", oneLine(err.Error()))
+		}
 	}
-	store, err := storage.OpenExisting(ctx, s.Store, a.getenv)
-	if err == nil {
-		err = store.Close()
+}
+
+// probe opens a store, that of the home where none is named. One that is not there
+// yet serve makes.
+func (a *app) probe(ctx context.Context, where string) error {
+	if where == "" && a.hasHome() {
+		h, err := a.home()
+		if err != nil {
+			return err
+		}
+		where = a.storePath(h)
 	}
-	if err != nil && !errors.Is(err, storage.ErrNoStore) { // which serve makes
-		f.Config.Refuse("store", "a store that answers", oneLine(err.Error()))
+	if where == "" {
+		return nil
 	}
+	store, err := storage.OpenExisting(ctx, where, a.getenv)
+	if errors.Is(err, storage.ErrNoStore) {
+		a.note("%s is not there yet: airlock serve makes it", where)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if store.Exclusive != "" {
+		a.note("there may be one server only on %s: %s", store.Name, store.Exclusive)
+	}
+	return store.Close()
 }
