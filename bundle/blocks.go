@@ -168,14 +168,3 @@ func (b *Bundle) part(i int) (*io.SectionReader, error) {
 	}
 	return plain, err
 }
-
-// partBytes returns the whole of a small part.
-func (b *Bundle) partBytes(i int) ([]byte, error) {
-	r, err := b.part(i)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, r.Size()) // bounded by ParseTables, and there
-	_, err = io.ReadFull(r, out)
-	return out, err
-}

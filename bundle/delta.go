@@ -145,21 +145,21 @@ func (s *streamAt) close() error {
 }
 
 // delta makes a payload out of what the receiver holds.
-func (b *Bundle) delta(ctx context.Context, i int, off int64) (io.ReadCloser, error) {
-	raw, err := b.part(i)
+func (c *carried) delta(ctx context.Context, i int, off int64) (io.ReadCloser, error) {
+	raw, err := c.open(i)
 	if err != nil {
 		return nil, err
 	}
 	frames := bufio.NewReaderSize(raw, 256<<10)
 	head, err := storage.ReadDeltaHead(frames)
 	if err != nil {
-		return nil, malformed("bundle %s: part %d: %w", b.id.Short(), i, err)
+		return nil, malformed("bundle %s: part %d: %w", c.id.Short(), i, err)
 	}
-	p := b.tables.Parts[i]
+	p := c.list[i]
 	if head.Payload.Digest != p.Of || len(head.Bases) != 1 || head.Bases[0].Digest != p.Base {
-		return nil, malformed("bundle %s: part %d: is a delta of something else", b.id.Short(), i)
+		return nil, malformed("bundle %s: part %d: is a delta of something else", c.id.Short(), i)
 	}
-	base, _, closer, err := b.base(ctx, p.Base)
+	base, _, closer, err := c.base(ctx, p.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (b *Bundle) delta(ctx context.Context, i int, off int64) (io.ReadCloser, er
 		defer close(d.done)
 		err := head.Apply(ctx, w, frames, func(int) (io.ReaderAt, error) { return base, nil })
 		if errors.Is(err, storage.ErrBase) {
-			err = &BaseError{ID: b.id, Payload: p.Base, Err: err}
+			err = &BaseError{ID: c.id, Payload: p.Base, Err: err}
 		}
 		w.CloseWithError(err)
 	}()

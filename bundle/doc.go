@@ -53,4 +53,10 @@
 // filled with zeros, and so do blocks that a group lacks. Parity block p of group
 // g is block p·groups + g of the parity. Neighbouring blocks are in different
 // groups, so a lost volume and damage in one place both spread over all groups.
+//
+// # Streams
+//
+// What a server pushes over a line is a [Stream]: the parts of one feed, without
+// volumes. [WriteStream] writes it as it reads, [ReadStream] makes a feed.Source of
+// it.
 package bundle

@@ -53,6 +53,13 @@ type Party struct {
 	Space   string        `json:"space"`
 }
 
+func (p Party) check() error {
+	if _, err := trust.ParseSpace(p.Space); err != nil || strings.Contains(p.Space, "://") {
+		return fmt.Errorf("space %.150q: want <organisation>/<space>", p.Space)
+	}
+	return nil
+}
+
 // Slice is what a bundle carries of a feed: the entries from From up to (not
 // including) To, all of them.
 type Slice struct {
@@ -144,8 +151,8 @@ func (d *Document) check() error {
 		return fmt.Errorf("classification: %w", err)
 	}
 	for _, p := range []Party{d.Audience, d.Creator} {
-		if _, err := trust.ParseSpace(p.Space); err != nil || strings.Contains(p.Space, "://") {
-			return fmt.Errorf("space %.150q: want <organisation>/<space>", p.Space)
+		if err := p.check(); err != nil {
+			return err
 		}
 	}
 	if d.Tables.Size < 0 || d.Tables.Size > MaxTables {

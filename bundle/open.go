@@ -12,7 +12,6 @@ import (
 
 	"filippo.io/age"
 
-	"airlock/feed"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -37,7 +36,7 @@ type OpenOptions struct {
 //
 // A Bundle never writes. Its methods may be called concurrently.
 type Bundle struct {
-	id       ID
+	carried
 	manifest *manifest
 	tables   *Tables
 	layout   *layout
@@ -47,14 +46,7 @@ type Bundle struct {
 
 	files  []*os.File // nil where a volume is missing
 	blocks *blockCache
-	parts  map[partKey]int
 	key    func() (age.Identity, error) // nil where it is not encrypted
-	small  struct {
-		sync.Mutex
-		in     map[objectKey]int // part with the pack; nil until it is asked for
-		last   *feed.Pack
-		number int // part of last
-	}
 }
 
 // Open opens the bundle at paths: files, or folders that hold volumes.
@@ -63,7 +55,7 @@ func Open(ctx context.Context, paths []string, o OpenOptions) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{id: set.ID, manifest: set.head.manifest, set: set, unread: unread, options: o, files: make([]*os.File, len(set.Volumes))}
+	b := &Bundle{carried: carried{id: set.ID, doc: set.Document, hold: o.Base}, manifest: set.head.manifest, set: set, unread: unread, options: o, files: make([]*os.File, len(set.Volumes))}
 	if b.manifest.tables, b.tables, err = set.tables(); err != nil {
 		return nil, fmt.Errorf("bundle %s: %w", b.id.Short(), err)
 	}
@@ -86,6 +78,7 @@ func Open(ctx context.Context, paths []string, o OpenOptions) (*Bundle, error) {
 	if e := set.Document.Encryption; e != nil {
 		b.key = sync.OnceValues(func() (age.Identity, error) { return e.key(o.Key) })
 	}
+	b.list, b.open = b.tables.Parts, b.part
 	b.index()
 	return b, nil
 }
@@ -159,43 +152,4 @@ func (b *Bundle) Authenticate(view *trust.View) (trust.Verified, error) {
 	}
 	return view.Verify(a, trust.Want{Kind: signing.Bundle, Subject: storage.Digest(b.id)},
 		trust.Position{Feed: bound.Feed, Epoch: bound.Epoch, Index: trust.AtEnd})
-}
-
-// partKey finds a part by what it is about.
-type partKey struct {
-	kind PartKind
-	objectKey
-}
-
-// index notes where each object is.
-func (b *Bundle) index() {
-	b.parts = make(map[partKey]int, len(b.tables.Parts))
-	for i, p := range b.tables.Parts {
-		if p.Kind == Statements {
-			continue
-		}
-		id := b.manifest.doc.Feeds[p.Feed].Feed
-		key := partKey{p.Kind, objectKey{id.Space, p.Of}}
-		switch p.Kind {
-		case Packed, Scans:
-			key = feedKey(p.Kind, id, p.First)
-		case HeldPackage:
-			key = feedKey(HeldPackage, id, p.Of)
-		}
-		if _, ok := b.parts[key]; !ok {
-			b.parts[key] = i
-		}
-	}
-}
-
-// feedKey is the key of what belongs to one feed: a pack by where its segment
-// begins, a package that is held by its manifest.
-func feedKey(kind PartKind, id feed.ID, what any) partKey {
-	return partKey{kind, objectKey{id.Space, storage.DigestOf(fmt.Appendf(nil, "%s %v", id, what))}}
-}
-
-// find returns the part of a kind about an object.
-func (b *Bundle) find(kind PartKind, id feed.ID, d storage.Digest) (int, bool) {
-	i, ok := b.parts[partKey{kind, objectKey{id.Space, d}}]
-	return i, ok
 }

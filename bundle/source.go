@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"sync"
 
 	"airlock/feed"
 	"airlock/storage"
@@ -19,36 +20,55 @@ var (
 	_ feed.Chunks = (*Bundle)(nil)
 )
 
-// Checkpoint returns the checkpoint that the bundle leads to.
-func (b *Bundle) Checkpoint(_ context.Context, id feed.ID) (feed.Checkpoint, error) {
-	s, err := b.slice(id)
+// carried is the parts of a bundle or stream, as a feed.Source: what the follower
+// of a feed is given of them, wherever they lie.
+type carried struct {
+	id   ID
+	doc  *Document // of a stream, with what it has of one alone
+	list []Part
+	at   map[partKey]int
+	// open returns the content of a part.
+	open func(i int) (*io.SectionReader, error)
+	// hold opens a payload that the receiver holds; nil where it holds nothing.
+	hold  func(ctx context.Context, payload storage.Digest) (io.ReaderAt, int64, io.Closer, error)
+	small struct {
+		sync.Mutex
+		in     map[objectKey]int // part with the pack; nil until it is asked for
+		last   *feed.Pack
+		number int // part of last
+	}
+}
+
+// Checkpoint returns the checkpoint that is led to.
+func (c *carried) Checkpoint(_ context.Context, id feed.ID) (feed.Checkpoint, error) {
+	s, err := c.slice(id)
 	return s.Checkpoint(), err
 }
 
-func (b *Bundle) slice(id feed.ID) (Slice, error) {
-	s, ok := b.manifest.doc.Slice(id)
+func (c *carried) slice(id feed.ID) (Slice, error) {
+	s, ok := c.doc.Slice(id)
 	if !ok {
-		return s, fmt.Errorf("feed %s is not in bundle %s: %w", id, b.id.Short(), fs.ErrNotExist)
+		return s, fmt.Errorf("feed %s is not in bundle %s: %w", id, c.id.Short(), fs.ErrNotExist)
 	}
 	return s, nil
 }
 
 // Segments yields the statements that the bundle carries. To a Follower that
 // ends before them the ones between are a gap, which it names.
-func (b *Bundle) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
+func (c *carried) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
 	return func(yield func(feed.Segment, error) bool) {
-		if _, err := b.slice(id); err != nil {
+		if _, err := c.slice(id); err != nil {
 			yield(feed.Segment{}, err)
 			return
 		}
-		for i, p := range b.tables.Parts {
-			if p.Kind != Statements || b.manifest.doc.Feeds[p.Feed].Feed != id || p.First+int64(p.Count) <= from || p.First >= to {
+		for i, p := range c.list {
+			if p.Kind != Statements || c.doc.Feeds[p.Feed].Feed != id || p.First+int64(p.Count) <= from || p.First >= to {
 				continue
 			}
 			var segment feed.Segment
 			err := ctx.Err()
 			if err == nil {
-				segment, err = b.segment(i, p)
+				segment, err = c.segment(i, p)
 			}
 			if !yield(segment, err) || err != nil {
 				return
@@ -57,8 +77,8 @@ func (b *Bundle) Segments(ctx context.Context, id feed.ID, from, to int64) iter.
 	}
 }
 
-func (b *Bundle) segment(i int, p Part) (feed.Segment, error) {
-	raw, err := b.partBytes(i)
+func (c *carried) segment(i int, p Part) (feed.Segment, error) {
+	raw, err := c.partBytes(i)
 	if err != nil {
 		return feed.Segment{}, err
 	}
@@ -66,16 +86,16 @@ func (b *Bundle) segment(i int, p Part) (feed.Segment, error) {
 }
 
 // Pack returns the small objects of a segment, as far as they are carried.
-func (b *Bundle) Pack(_ context.Context, id feed.ID, start int64, _ int) (*feed.Pack, error) {
-	i, ok := b.parts[feedKey(Packed, id, start)]
+func (c *carried) Pack(_ context.Context, id feed.ID, start int64, _ int) (*feed.Pack, error) {
+	i, ok := c.at[feedKey(Packed, id, start)]
 	if !ok {
 		return nil, fmt.Errorf("pack at %d: %w", start, fs.ErrNotExist)
 	}
-	return b.pack(i)
+	return c.pack(i)
 }
 
-func (b *Bundle) pack(i int) (*feed.Pack, error) {
-	raw, err := b.partBytes(i)
+func (c *carried) pack(i int) (*feed.Pack, error) {
+	raw, err := c.partBytes(i)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +103,12 @@ func (b *Bundle) pack(i int) (*feed.Pack, error) {
 }
 
 // Chunks returns how a payload is cut.
-func (b *Bundle) Chunks(_ context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
-	i, ok := b.find(Chunks, id, d)
+func (c *carried) Chunks(_ context.Context, id feed.ID, d storage.Digest) (*storage.ChunkIndex, error) {
+	i, ok := c.find(Chunks, id, d)
 	if !ok {
 		return nil, fmt.Errorf("chunks of %s: %w", d, fs.ErrNotExist)
 	}
-	raw, err := b.partBytes(i)
+	raw, err := c.partBytes(i)
 	if err != nil {
 		return nil, err
 	}
@@ -99,31 +119,31 @@ func (b *Bundle) Chunks(_ context.Context, id feed.ID, d storage.Digest) (*stora
 // a delta, or what the receiver holds itself. Not carried is fs.ErrNotExist,
 // for its payload may have been left out; what the receiver should have and has
 // not is a *BaseError.
-func (b *Bundle) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	if i, ok := b.find(Object, id, d); ok {
-		r, err := b.part(i)
+func (c *carried) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	if i, ok := c.find(Object, id, d); ok {
+		r, err := c.open(i)
 		if err != nil {
 			return nil, err
 		}
 		return from(r, off)
 	}
-	if _, ok := b.find(Chunks, id, d); ok {
-		return b.framed(ctx, id, d, off)
+	if _, ok := c.find(Chunks, id, d); ok {
+		return c.framed(ctx, id, d, off)
 	}
-	if i, ok := b.find(Delta, id, d); ok {
-		return b.delta(ctx, i, off)
+	if i, ok := c.find(Delta, id, d); ok {
+		return c.delta(ctx, i, off)
 	}
-	if _, ok := b.find(Held, id, d); ok {
-		return b.held(ctx, d, off)
+	if _, ok := c.find(Held, id, d); ok {
+		return c.held(ctx, d, off)
 	}
-	return b.packed(ctx, id, d, off)
+	return c.packed(ctx, id, d, off)
 }
 
 // ReceiverHas reports whether a package of a feed was not carried because the
 // receiver had said that it holds it. Any other that is live and not carried was
 // left out by the maker, or is an older version than the receiver has seen.
-func (b *Bundle) ReceiverHas(id feed.ID, manifest storage.Digest) bool {
-	_, ok := b.parts[feedKey(HeldPackage, id, manifest)]
+func (c *carried) ReceiverHas(id feed.ID, manifest storage.Digest) bool {
+	_, ok := c.at[feedKey(HeldPackage, id, manifest)]
 	return ok
 }
 
@@ -137,8 +157,8 @@ func from(r *io.SectionReader, off int64) (io.ReadCloser, error) {
 }
 
 // framed reads a payload out of its frames.
-func (b *Bundle) framed(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	x, err := b.Chunks(ctx, id, d)
+func (c *carried) framed(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	x, err := c.Chunks(ctx, id, d)
 	if err != nil {
 		return nil, err
 	}
@@ -149,13 +169,13 @@ func (b *Bundle) framed(ctx context.Context, id feed.ID, d storage.Digest, off i
 		return nil, fmt.Errorf("object %s: %w", d, fs.ErrNotExist)
 	}
 	return x.Open(ctx, off, storage.ChunkSource{Frames: func(at int64) (io.ReadCloser, error) {
-		return b.Object(ctx, id, x.Frames.Digest, at)
+		return c.Object(ctx, id, x.Frames.Digest, at)
 	}}), nil
 }
 
 // held reads what the receiver holds.
-func (b *Bundle) held(ctx context.Context, d storage.Digest, off int64) (io.ReadCloser, error) {
-	r, size, closer, err := b.base(ctx, d)
+func (c *carried) held(ctx context.Context, d storage.Digest, off int64) (io.ReadCloser, error) {
+	r, size, closer, err := c.base(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -170,61 +190,111 @@ func (b *Bundle) held(ctx context.Context, d storage.Digest, off int64) (io.Read
 }
 
 // base opens a payload that the receiver must have.
-func (b *Bundle) base(ctx context.Context, d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
-	if b.options.Base == nil {
-		return nil, 0, nil, &BaseError{ID: b.id, Payload: d, Err: errors.New("nothing is held here")}
+func (c *carried) base(ctx context.Context, d storage.Digest) (io.ReaderAt, int64, io.Closer, error) {
+	if c.hold == nil {
+		return nil, 0, nil, &BaseError{ID: c.id, Payload: d, Err: errors.New("nothing is held here")}
 	}
-	r, size, closer, err := b.options.Base(ctx, d)
+	r, size, closer, err := c.hold(ctx, d)
 	if err != nil {
-		return nil, 0, nil, &BaseError{ID: b.id, Payload: d, Err: err}
+		return nil, 0, nil, &BaseError{ID: c.id, Payload: d, Err: err}
 	}
 	return r, size, closer, nil
 }
 
 // packed finds a small object. The packs are looked through once, for what is in
 // which; the last one is kept, for who asks for neighbours.
-func (b *Bundle) packed(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	b.small.Lock()
-	defer b.small.Unlock()
-	if err := b.lookIntoPacks(ctx); err != nil {
+func (c *carried) packed(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
+	c.small.Lock()
+	defer c.small.Unlock()
+	if err := c.lookIntoPacks(ctx); err != nil {
 		return nil, err
 	}
-	i, ok := b.small.in[objectKey{id.Space, d}]
+	i, ok := c.small.in[objectKey{id.Space, d}]
 	if !ok {
-		return nil, fmt.Errorf("object %s is not in bundle %s: %w", d, b.id.Short(), fs.ErrNotExist)
+		return nil, fmt.Errorf("object %s is not in bundle %s: %w", d, c.id.Short(), fs.ErrNotExist)
 	}
-	if b.small.last == nil || b.small.number != i {
-		pack, err := b.pack(i)
+	if c.small.last == nil || c.small.number != i {
+		pack, err := c.pack(i)
 		if err != nil {
 			return nil, err
 		}
-		b.small.last, b.small.number = pack, i
+		c.small.last, c.small.number = pack, i
 	}
-	raw, _ := b.small.last.Object(d)
+	raw, _ := c.small.last.Object(d)
 	return from(io.NewSectionReader(bytes.NewReader(raw), 0, int64(len(raw))), off)
 }
 
 // lookIntoPacks notes what is in which pack; small is locked.
-func (b *Bundle) lookIntoPacks(ctx context.Context) error {
-	if b.small.in != nil {
+func (c *carried) lookIntoPacks(ctx context.Context) error {
+	if c.small.in != nil {
 		return nil
 	}
 	in := map[objectKey]int{}
-	for i, p := range b.tables.Parts {
+	for i, p := range c.list {
 		if p.Kind != Packed {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		pack, err := b.pack(i)
+		pack, err := c.pack(i)
 		if err != nil {
 			return err
 		}
 		for d := range pack.Objects() {
-			in[objectKey{b.manifest.doc.Feeds[p.Feed].Feed.Space, d}] = i
+			in[objectKey{c.doc.Feeds[p.Feed].Feed.Space, d}] = i
 		}
 	}
-	b.small.in = in
+	c.small.in = in
 	return nil
+}
+
+// partKey finds a part by what it is about.
+type partKey struct {
+	kind PartKind
+	objectKey
+}
+
+// index notes where each object is.
+func (c *carried) index() {
+	c.at = make(map[partKey]int, len(c.list))
+	for i, p := range c.list {
+		if p.Kind == Statements {
+			continue
+		}
+		id := c.doc.Feeds[p.Feed].Feed
+		key := partKey{p.Kind, objectKey{id.Space, p.Of}}
+		switch p.Kind {
+		case Packed, Scans:
+			key = feedKey(p.Kind, id, p.First)
+		case HeldPackage:
+			key = feedKey(HeldPackage, id, p.Of)
+		}
+		if _, ok := c.at[key]; !ok {
+			c.at[key] = i
+		}
+	}
+}
+
+// feedKey is the key of what belongs to one feed: a pack by where its segment
+// begins, a package that is held by its manifest.
+func feedKey(kind PartKind, id feed.ID, what any) partKey {
+	return partKey{kind, objectKey{id.Space, storage.DigestOf(fmt.Appendf(nil, "%s %v", id, what))}}
+}
+
+// find returns the part of a kind about an object.
+func (c *carried) find(kind PartKind, id feed.ID, d storage.Digest) (int, bool) {
+	i, ok := c.at[partKey{kind, objectKey{id.Space, d}}]
+	return i, ok
+}
+
+// partBytes returns the whole of a small part.
+func (c *carried) partBytes(i int) ([]byte, error) {
+	r, err := c.open(i)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, r.Size()) // bounded by ParseTables, and there
+	_, err = io.ReadFull(r, out)
+	return out, err
 }

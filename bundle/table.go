@@ -94,17 +94,22 @@ func (t *Tables) Format() []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(len(t.Parts)))
 	out = binary.BigEndian.AppendUint32(out, uint32(len(t.Blocks)))
 	for _, p := range t.Parts {
-		out = append(out, byte(p.Kind), 0)
-		out = binary.BigEndian.AppendUint16(out, uint16(p.Feed))
-		out = binary.BigEndian.AppendUint32(out, uint32(p.Count))
-		out = binary.BigEndian.AppendUint64(out, uint64(p.First))
-		out = binary.BigEndian.AppendUint64(out, uint64(p.Size))
-		out = append(append(out, p.Of[:]...), p.Base[:]...)
+		out = p.appendTo(out)
 	}
 	for _, b := range t.Blocks {
 		out = append(out, b[:]...)
 	}
 	return out
+}
+
+// appendTo appends the record of a part.
+func (p Part) appendTo(out []byte) []byte {
+	out = append(out, byte(p.Kind), 0)
+	out = binary.BigEndian.AppendUint16(out, uint16(p.Feed))
+	out = binary.BigEndian.AppendUint32(out, uint32(p.Count))
+	out = binary.BigEndian.AppendUint64(out, uint64(p.First))
+	out = binary.BigEndian.AppendUint64(out, uint64(p.Size))
+	return append(append(out, p.Of[:]...), p.Base[:]...)
 }
 
 // ParseTables reads the tables of a document and checks them against it. Every

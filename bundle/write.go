@@ -194,18 +194,24 @@ func cutOff(err error) error {
 
 // content opens a part: checked against what was planned, then encrypted.
 func (w *writer) content(i int) (io.ReadCloser, error) {
-	part := w.plan.Parts[i]
-	body, err := w.plan.content[i](w.ctx)
+	body, err := w.plan.open(w.ctx, i)
 	if err != nil {
 		return nil, err
-	}
-	if part.Kind != Chunks && part.Kind != Delta {
-		body = storage.Checked(w.ctx, body, storage.Ref{Digest: part.Of, Size: part.Size})
 	}
 	if e := w.plan.Document.Encryption; e != nil {
 		return e.encrypt(body)
 	}
 	return body, nil
+}
+
+// open opens what a part holds, checked against what was planned.
+func (p *Plan) open(ctx context.Context, i int) (io.ReadCloser, error) {
+	part := p.Parts[i]
+	body, err := p.content[i](ctx)
+	if err == nil && part.Kind != Chunks && part.Kind != Delta {
+		body = storage.Checked(ctx, body, storage.Ref{Digest: part.Of, Size: part.Size})
+	}
+	return body, err
 }
 
 // runWriter writes the run of parts: it hashes the blocks, and goes from one
