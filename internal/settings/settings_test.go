@@ -134,7 +134,7 @@ func TestTake(t *testing.T) {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]Change{{"listen", "127.0.0.1:7070", "127.0.0.1:1", false}, {"tls.cert", "", "c.pem", true},
-		{"limits.uploads", "64", "1", true}, {"limits.headerTime", "10s", "1s", false}}, changes); diff != "" {
+		{"limits.uploads", "128", "1", true}, {"limits.headerTime", "10s", "1s", false}}, changes); diff != "" {
 		t.Error(diff)
 	}
 	if again := s.Take(want); len(again) > 0 {
