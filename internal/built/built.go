@@ -1,4 +1,5 @@
-// Package built builds the program, for tests that run it as users do.
+// Package built builds the program, for tests that run it as users do, and runs
+// its servers.
 package built
 
 import (

@@ -20,6 +20,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/internal/built"
 	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/storage"
@@ -57,7 +58,7 @@ func (w *world) killServer() {
 	if out, err := w.command(w.t.Context(), w.home(0), "server", "admit", w.file("space.id"), "--store", w.store).CombinedOutput(); err != nil {
 		w.t.Fatalf("admit: %v\n%s", err, out)
 	}
-	address := freeAddress(w.t)
+	address := built.FreeAddress(w.t)
 	running := w.serve(address)
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
@@ -73,24 +74,24 @@ func (w *world) killServer() {
 	for range killCount() {
 		w.waitForMore(running)
 		time.Sleep(rand.N(40 * time.Millisecond))
-		running.kill()
+		running.Kill()
 		running = w.serve(address)
 	}
 	w.waitForMore(running)
 	stop()
 	wg.Wait()
-	running.kill()
+	running.Kill()
 	w.checkAll()
 }
 
 // waitForMore waits until something more was acknowledged: a kill proves
 // nothing while nothing happens.
-func (w *world) waitForMore(s *process) {
+func (w *world) waitForMore(s *built.Server) {
 	before := w.ackCount()
 	deadline := time.Now().Add(30 * time.Second)
 	for w.ackCount() == before {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("nothing was acknowledged for 30 s\n%s", s.log)
+			w.t.Fatalf("nothing was acknowledged for 30 s\n%s", s.Said)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/internal/built"
 	"airlock/storage/storetest"
 )
 
@@ -37,8 +38,8 @@ func (w *world) rollServers() {
 	if out, err := w.command(w.t.Context(), w.home(0), "server", "admit", w.file("space.id"), "--store", w.store).CombinedOutput(); err != nil {
 		w.t.Fatalf("admit: %v\n%s", err, out)
 	}
-	addresses := []string{freeAddress(w.t), freeAddress(w.t)}
-	running := []*process{w.serveFrom(0, addresses[0]), w.serveFrom(1, addresses[1])}
+	addresses := []string{built.FreeAddress(w.t), built.FreeAddress(w.t)}
+	running := []*built.Server{w.serveFrom(0, addresses[0]), w.serveFrom(1, addresses[1])}
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
 	var wg sync.WaitGroup
@@ -53,8 +54,8 @@ func (w *world) rollServers() {
 	for i := range rollCount() {
 		for n := range running {
 			w.waitForMore(running[n])
-			if err := running[n].stop(); err != nil {
-				w.t.Errorf("round %d: server %d ended with %v\n%s", i, n, err, running[n].log)
+			if err := running[n].Stop(); err != nil {
+				w.t.Errorf("round %d: server %d ended with %v\n%s", i, n, err, running[n].Said)
 			}
 			running[n] = w.serveFrom(n, addresses[n])
 		}
@@ -63,7 +64,7 @@ func (w *world) rollServers() {
 	stop()
 	wg.Wait()
 	for n := range running {
-		running[n].kill()
+		running[n].Kill()
 	}
 	w.checkAll()
 }

@@ -1,17 +1,14 @@
 package killtest
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -90,53 +87,16 @@ func (w *world) command(ctx context.Context, homeDir string, args ...string) *ex
 	return c
 }
 
-// process is a running airlock serve.
-type process struct {
-	cmd *exec.Cmd
-	log *strings.Builder
-}
-
 // serve starts the server on an address and waits until it listens.
-func (w *world) serve(address string) *process { return w.serveFrom(0, address) }
+func (w *world) serve(address string) *built.Server { return w.serveFrom(0, address) }
 
 // serveFrom is serve with the home of another client.
-func (w *world) serveFrom(n int, address string) *process {
-	s := &process{cmd: w.command(context.Background(), w.home(n), "serve", "--store", w.store, "--listen", address, "--access-log", "none"), log: &strings.Builder{}}
-	pipe, err := s.cmd.StderrPipe()
+func (w *world) serveFrom(n int, address string) *built.Server {
+	w.t.Helper()
+	c := w.command(context.Background(), w.home(n), "serve", "--store", w.store, "--listen", address, "--access-log", "none")
+	s, err := built.Serve(c, io.Discard)
 	must(w.t, err)
-	must(w.t, s.cmd.Start())
-	lines := bufio.NewScanner(pipe)
-	for lines.Scan() {
-		fmt.Fprintln(s.log, lines.Text())
-		if strings.HasPrefix(lines.Text(), "serving ") {
-			go io.Copy(io.Discard, pipe)
-			return s
-		}
-	}
-	w.t.Fatalf("the server did not start: %v\n%s", s.cmd.Wait(), s.log)
-	return nil
-}
-
-// kill ends the server as a power switch would end a process.
-func (s *process) kill() {
-	s.cmd.Process.Kill()
-	s.cmd.Wait()
-}
-
-// stop ends the server as an operator does, and returns how it ended.
-func (s *process) stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		return err
-	}
-	return s.cmd.Wait()
-}
-
-// freeAddress returns a loopback address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	return s
 }
 
 // s3World is a world on a real S3 server behind a proxy that loses answers.
