@@ -187,6 +187,8 @@ func TestS3Unclear(t *testing.T) {
 		"500":          {Status: http.StatusInternalServerError},
 		"500 after it": {StatusAfter: http.StatusInternalServerError},
 		"hangs":        {Hang: true},
+		"gone":         {Drop: true},
+		"late":         {Late: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,6 +206,33 @@ func TestS3Unclear(t *testing.T) {
 				t.Errorf("load: %v", err)
 			}
 		})
+	}
+}
+
+// A swap that was given up and arrives afterwards takes effect once, with the one
+// that was sent again or instead of it.
+func TestS3Late(t *testing.T) {
+	t.Parallel()
+	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
+	cfg.Timeout = time.Second
+	s := openS3(t, cfg)
+	late := false
+	proxy.SetPlan(func(r *http.Request) storetest.Trouble {
+		if r.Method == http.MethodPut && !late {
+			late = true
+			return storetest.Trouble{Late: true}
+		}
+		return storetest.Trouble{Wait: time.Millisecond}
+	})
+	tag, err := s.Cells.Swap(t.Context(), "a", "", []byte("1"))
+	if err != nil || !late {
+		t.Fatalf("swap: %v", err)
+	}
+	if tag, err = s.Cells.Swap(t.Context(), "a", tag, []byte("2")); err != nil {
+		t.Fatalf("swap with the tag of the one before: %v", err)
+	}
+	if value, now, err := s.Cells.Load(t.Context(), "a"); string(value) != "2" || now != tag || err != nil {
+		t.Errorf("got %q with tag %s, %v, want 2 with %s", value, now, err, tag)
 	}
 }
 

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -10,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7/pkg/signer"
 
@@ -18,6 +21,14 @@ import (
 
 // Trouble is what a LossyProxy does to one request.
 type Trouble struct {
+	// Wait is how long the request is kept before all else.
+	Wait time.Duration
+	// Drop closes the connection without asking the store, as one does that is
+	// gone.
+	Drop bool
+	// Late asks the store once the client has given up and gone away: what nobody
+	// waits for any more takes effect all the same.
+	Late bool
 	// Lose closes the connection instead of passing the answer on; the store
 	// has done its work by then.
 	Lose bool
@@ -99,7 +110,18 @@ func (p *LossyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.seen[r.Method]++
 	trouble := p.plan(r)
 	p.mu.Unlock()
+	if trouble.Wait > 0 {
+		select {
+		case <-time.After(trouble.Wait):
+		case <-r.Context().Done():
+		}
+	}
 	switch {
+	case trouble.Drop:
+		panic(http.ErrAbortHandler) // closes the connection, net/http says nothing
+	case trouble.Late:
+		p.late(r)
+		return
 	case trouble.Hang:
 		_, _ = io.Copy(io.Discard, r.Body) // else the end of the client is not seen
 		<-r.Context().Done()
@@ -117,9 +139,21 @@ func (p *LossyProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	p.proxy.ServeHTTP(&swallowed{header: http.Header{}}, r)
 	if trouble.Lose {
-		panic(http.ErrAbortHandler) // closes the connection, net/http says nothing
+		panic(http.ErrAbortHandler)
 	}
 	w.WriteHeader(trouble.StatusAfter)
+}
+
+// late carries a request out when its client does not wait for it any more.
+func (p *LossyProxy) late(r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	<-r.Context().Done()
+	if err != nil {
+		return // half a request: the store would not take it
+	}
+	r = r.Clone(context.WithoutCancel(r.Context()))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	p.proxy.ServeHTTP(&swallowed{header: http.Header{}}, r)
 }
 
 func (p *LossyProxy) unconditional(r *http.Request) *http.Request {
