@@ -234,7 +234,10 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 		return nil, errors.Join(err, k.close())
 	}
 	c := server.Config{Store: store, LogKey: k.key, Floor: k.floor, Cache: storage.NewCache(max(o.Cache, 1<<20)),
-		Window: o.CommitWindow, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Audit: slog.New(slog.NewJSONHandler(audit, nil)), Now: a.now}
+		Window: o.CommitWindow, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Now: a.now}
+	if audit != nil {
+		c.Audit = slog.New(slog.NewJSONHandler(audit, nil))
+	}
 	if k.spool != nil {
 		c.Spool = k.spool
 	}
@@ -283,7 +286,7 @@ func (a *app) storePath(h *home.Home) string {
 	return filepath.Join(h.Path(), "store")
 }
 
-// logFile opens a log: "-" is standard error, "none" and "" nowhere.
+// logFile opens a log: "-" is standard error, "none" and "" nowhere, which is nil.
 func (a *app) logFile(path string) (io.Writer, func() error, error) {
 	nothing := func() error { return nil }
 	switch path {
