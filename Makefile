@@ -3,7 +3,7 @@
 # kept there between runs; a new version of a pin rebuilds that one tool.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test unit fuzz-short check fuzz faults bench interop mutate tools bench-peers clean
+.PHONY: help build demo test unit fuzz-short check fuzz faults soak bench interop mutate tools bench-peers clean
 SHELL := /bin/sh
 
 ROOT  := $(CURDIR)
@@ -67,6 +67,14 @@ fuzz: ## every fuzz target for FUZZTIME each (30s)
 faults: ## each byte of a bundle changed in turn, and the bundle taken in: a minute
 	$(call say,faults)
 	@go test -count=1 -timeout 15m -run 'TestEveryByte$$' ./bundle -every
+
+# How long `make soak` runs, and what its faults are drawn from (0: the time).
+SOAK ?= 10m
+SEED ?= 0
+
+soak: $(STAMP)/$(VERSITYGW) ## eight servers of one bucket under faults for SOAK (10m), what clients saw checked
+	$(call say,soak for $(SOAK))
+	@go test -count=1 -timeout 0 -v -run 'TestSoak$$' ./internal/soak -soak $(SOAK) -seed $(SEED)
 
 check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticcheck, imports, known vulnerabilities, modules
 	$(call say,gofmt)

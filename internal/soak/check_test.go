@@ -41,7 +41,7 @@ func (w *window) points(o *op, commits []*op) (_ []point, rule string) {
 			return nil, "a client saw the log go back"
 		case o.At > w.end():
 			return nil, "a client was shown more than there is"
-		case !known || root != o.Root:
+		case known && root != o.Root, !known && o.At >= w.Base:
 			return nil, "a client was shown another log than the one in the store"
 		case w.inside(o.At, commits):
 			return nil, "a client was shown half a batch"

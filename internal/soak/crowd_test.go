@@ -1,0 +1,50 @@
+package soak
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// crowd connects to the servers and says nothing, or a byte a second.
+func (s *soak) crowd(ctx context.Context) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	random := s.random("crowd")
+	at := s.addresses(random)
+	for n := range s.silent + s.slow {
+		first := time.Duration(random.Int64N(int64(5 * time.Second)))
+		all.Go(func() {
+			for sleep(ctx, first) {
+				s.linger(ctx, at[n%len(at)].Host, n < s.slow)
+				first = time.Second
+			}
+		})
+	}
+}
+
+// linger holds a connection until it is closed at the other end, and, where it is
+// slow, sends the head of a batch a byte a second.
+func (s *soak) linger(ctx context.Context, address string, slow bool) {
+	c, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return // it is killed
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { _ = c.Close() })()
+	s.tally.add("connections that say little or nothing")
+	if slow {
+		go func() {
+			head := fmt.Sprintf("POST /v1/feeds/acme/dev-qa/feed-0/entries HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000000\r\n\r\n", address)
+			for i := range head {
+				if _, err := c.Write([]byte(head[i : i+1])); err != nil || !sleep(ctx, time.Second) {
+					return
+				}
+			}
+		}()
+	}
+	_, _ = io.Copy(io.Discard, c)
+}
