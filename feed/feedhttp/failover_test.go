@@ -10,6 +10,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/feed/log"
 	"airlock/storage"
 )
 
@@ -99,5 +100,36 @@ func TestUploadElsewhere(t *testing.T) {
 	}
 	if got, err := readObject(t, c, a.ID, storage.DigestOf(data), 0); err != nil || len(got) != len(data) {
 		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+// TestReadsWhatItPublished holds that who published to one server is shown that by
+// the next, even where that one has an older head at hand.
+func TestReadsWhatItPublished(t *testing.T) {
+	b := newBackend(t)
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	b.fill(t, a, 1)
+	behind := newBackend(t)
+	behind.store = b.store
+	behind.logs = log.New(log.Config{Store: b.store, Key: b.key, Fresh: time.Hour})
+	stale := handler(t, behind, nil)
+	ask(stale, "GET", shared+"/checkpoint", "")
+	ends := &atomic.Bool{}
+	first := handler(t, b, nil)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ends.Load() {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		first.ServeHTTP(w, r)
+	})
+	c := client(t, serve(t, h), func(c *feedhttp.ClientConfig) { c.Others = []feedhttp.Endpoint{{Base: serve(t, stale)}} })
+	accepted, err := c.Publish(t.Context(), batchOf(a, a.Publish("file/next@1")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends.Store(true)
+	if head, err := c.Checkpoint(t.Context(), a.ID); err != nil || head.Size != accepted.Checkpoint.Size {
+		t.Errorf("shown %d entries, %v; it published up to %d", head.Size, err, accepted.Checkpoint.Size)
 	}
 }

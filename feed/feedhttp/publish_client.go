@@ -110,6 +110,7 @@ func (c *Client) sendBatch(ctx context.Context, b feed.Batch, rq request) (feed.
 	if err != nil {
 		return feed.Accepted{}, c.named(fmt.Errorf("feed %s: %w", b.Feed, err))
 	}
+	c.keep(b.Feed, accepted.Checkpoint) // so that the next server, too, shows what was published
 	return accepted, nil
 }
 

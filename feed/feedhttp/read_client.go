@@ -14,8 +14,8 @@ import (
 )
 
 // Checkpoint returns the newest checkpoint, and never one that is older than
-// what the server knows of and this client has seen. An unchanged one costs a
-// request and an answer of a few hundred bytes.
+// what the server knows of and this client has seen or published. An unchanged
+// one costs a request and an answer of a few hundred bytes.
 func (c *Client) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, error) {
 	known, have := c.known(id)
 	rq := request{method: http.MethodGet, path: feedPath(id) + "/checkpoint", limit: feed.MaxCheckpoint}
@@ -41,10 +41,17 @@ func (c *Client) learn(id feed.ID, note []byte) (feed.Checkpoint, error) {
 	if err != nil {
 		return feed.Checkpoint{}, c.named(fmt.Errorf("feed %s: %w", id, err))
 	}
+	c.keep(id, head)
+	return head, nil
+}
+
+// keep keeps a head, unless one that came meanwhile is newer.
+func (c *Client) keep(id feed.ID, head feed.Checkpoint) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.heads[id] = head
-	return head, nil
+	if have := c.heads[id]; have.Origin != head.Origin || have.Size < head.Size {
+		c.heads[id] = head
+	}
 }
 
 func (c *Client) known(id feed.ID) (feed.Checkpoint, bool) {
