@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ func (s *soak) crowd(ctx context.Context) {
 		all.Go(func() {
 			for sleep(ctx, first) {
 				s.linger(ctx, at[n%len(at)].Host, n < s.slow)
-				first = time.Second
+				first = time.Duration(rand.Int64N(int64(40 * time.Second))) // servers close it after 10 s
 			}
 		})
 	}

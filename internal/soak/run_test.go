@@ -161,6 +161,7 @@ func (s *soak) run() error {
 	}
 	defer nodes.Wait()
 	defer end()
+	defer s.weather.fine() // or what ends would wait for the store
 	all.Go(func() { s.weather.run(ctx) })
 	all.Go(func() { s.killAll(ctx) })
 	all.Go(func() { s.crowd(ctx) })

@@ -70,6 +70,7 @@ func (n *node) run(ctx context.Context) {
 			n.s.tally.add("servers: started")
 			if strings.Contains(running.Said, "must be the only server") {
 				n.s.tally.add("servers: started alone")
+				n.s.t.Logf("%s: %s: %s", n.s.now().Round(time.Millisecond), n.name, running.Said)
 			}
 			<-running.Ended()
 			running.Kill()
