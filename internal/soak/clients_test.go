@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"airlock/feed"
@@ -71,7 +73,8 @@ func (c *client) excused(what string, err error) bool {
 	switch {
 	case problem != nil && slices.Contains([]string{"busy", "unclear", "timeout", "closing", "slow", "no-space", "internal"}, problem.Name):
 		c.s.tally.add(what + ": " + problem.Name)
-	case problem == nil && (errors.As(err, &netErr) || errors.As(err, &urlErr) || errors.Is(err, context.DeadlineExceeded)):
+	case problem == nil && (errors.As(err, &netErr) || errors.As(err, &urlErr) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		strings.HasSuffix(err.Error(), "the server does not answer")):
 		c.s.tally.add(what + ": no answer")
 	case errors.Is(err, context.Canceled):
 	default:
@@ -268,13 +271,14 @@ func (r *reader) read(ctx context.Context) {
 			r.saw(call, head)
 		}
 	default:
-		r.follow(ctx, call)
+		r.follow(ctx)
 	}
 }
 
 // follow reads all that is new and verifies it. Whatever it finds wrong that is not
 // a matter of the way there ends the run: an entry that does not count, too.
-func (r *reader) follow(ctx context.Context, call time.Duration) {
+func (r *reader) follow(ctx context.Context) {
+	call := r.s.now()
 	view, err := trust.NewView(r.s.space.HistoryAt(1), nil)
 	if err != nil {
 		r.s.broken(err)

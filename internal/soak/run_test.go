@@ -2,7 +2,6 @@ package soak
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -60,7 +59,10 @@ type soak struct {
 	odd     []*oddClock
 	tracks  []*track
 	tally   tally
-	fail    context.CancelCauseFunc
+	fail    context.CancelFunc // ends the run
+
+	mu      sync.Mutex
+	trouble error // the first
 }
 
 // TestSoak lets servers of one bucket be killed while the store fails, publishers
@@ -150,10 +152,9 @@ func (s *soak) path(name string) string { return filepath.Join(s.dir, name) }
 
 // run lets everything go on until its time is over or something is wrong.
 func (s *soak) run() error {
-	ctx, stop := context.WithTimeout(s.t.Context(), s.lasts)
-	defer stop()
-	ctx, s.fail = context.WithCancelCause(ctx)
-	defer s.fail(nil)
+	var ctx context.Context
+	ctx, s.fail = context.WithTimeout(s.t.Context(), s.lasts)
+	defer s.fail()
 	var all, nodes sync.WaitGroup
 	running, end := context.WithCancel(s.t.Context())
 	for _, n := range s.nodes {
@@ -175,23 +176,37 @@ func (s *soak) run() error {
 		all.Go(func() { track.run(ctx) })
 	}
 	all.Wait()
-	if err := context.Cause(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
 	s.weather.fine()
 	for _, track := range s.tracks {
-		if err := track.end(); err != nil {
-			return err
+		newcomer := newReader(track, s.readers)
+		for patience := s.now() + time.Minute; newcomer.seen == 0 && s.first() == nil && s.now() < patience; {
+			newcomer.ask(s.t.Context(), newcomer.follow)
 		}
+		if newcomer.seen == 0 {
+			s.broken(fmt.Errorf("feed %s: a newcomer cannot read it, with nothing in its way", track.id))
+		}
+		s.broken(track.end())
 	}
-	return nil
+	return s.first()
 }
 
-// broken ends the run.
+// broken ends the run, where something is wrong.
 func (s *soak) broken(err error) {
-	if err != nil {
-		s.fail(err)
+	if err == nil {
+		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble == nil {
+		s.trouble = err
+		s.fail()
+	}
+}
+
+func (s *soak) first() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
 }
 
 // killAll kills a server each second.

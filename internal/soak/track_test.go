@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"sync"
 	"time"
 
@@ -102,6 +103,9 @@ func (t *track) end() error {
 		return fmt.Errorf("feed %s, %s to %s: %w", t.id, w.From.Round(time.Millisecond), w.To.Round(time.Millisecond), err)
 	}
 	t.s.tally.max("longest check in ms", int(time.Since(began).Milliseconds()))
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	t.s.tally.max("memory of the run in MiB, at most", int(memory.HeapInuse>>20))
 	return nil
 }
 

@@ -30,7 +30,7 @@ const (
 	usual    spell = iota // the shares above
 	gone                  // the store answers nobody
 	noRoom                // the store takes nothing in
-	parted                // one network does not reach the store
+	parted                // what one network sends to the store is lost
 	cutApart              // no server reaches another
 	sluggish              // each request takes up to a second more
 	spells
@@ -102,9 +102,12 @@ func (w *weather) trouble(random *rand.Rand, way int, method string) (out storet
 	switch lot := random.Float64(); {
 	case now < usual:
 		return storetest.Trouble{}
-	case now == gone, now == parted && way == 1:
+	case now == gone:
 		w.s.tally.add("store: gone")
 		return storetest.Trouble{Drop: true}
+	case now == parted && way == 1:
+		w.s.tally.add("store: cut off")
+		return storetest.Trouble{Hang: true}
 	case now == noRoom && writes:
 		w.s.tally.add("store: no room")
 		out.Status = http.StatusInsufficientStorage
