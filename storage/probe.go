@@ -15,6 +15,7 @@ import (
 const (
 	probeWriters = 8
 	probeRounds  = 5
+	probePause   = 3 // attempts that the pauses between rounds count more: 0.4 to 3.2 s
 	probeTimeout = time.Minute
 )
 
@@ -28,17 +29,21 @@ func Probe(ctx context.Context, s *Store) string {
 	defer cancel()
 	p := &probe{store: s, folder: "probe/" + strings.ToLower(rand.Text())}
 	defer p.cleanUp(ctx)
-	var err error
-	for range probeRounds { // an unclear answer says nothing about conditions
-		if err = p.run(ctx); err == nil {
+	for {
+		err := p.run(ctx)
+		if err == nil {
 			return ""
 		}
 		if broken := (*brokenRule)(nil); errors.As(err, &broken) {
 			return broken.Error()
 		}
 		p.round++
+		// An unclear answer says nothing about conditions, and a store that is gone
+		// for seconds shall keep nobody alone for as long as it runs.
+		if p.round == probeRounds || isUnclear(err) && !pause(ctx, probePause+p.round) {
+			return fmt.Sprintf("conditional writes could not be tried: %v", err)
+		}
 	}
-	return fmt.Sprintf("conditional writes could not be tried: %v", err)
 }
 
 // brokenRule is a promise of Files or Cells that a store does not keep.
