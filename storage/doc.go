@@ -68,5 +68,6 @@
 // flock, which network file systems do not carry reliably. Any number of
 // processes anywhere may use a bucket that honours If-Match and If-None-Match.
 // Some do not and say nothing, so OpenS3 tries (Probe) and sets
-// Store.Exclusive; one process is then still safe, two are not.
+// Store.Exclusive; one process is then still safe, two are not. Where it cannot
+// try it sets Store.Untried, and one process is safe in any case.
 package storage

@@ -12,7 +12,7 @@ import (
 func Overlay(s *Store) *Store {
 	mem := NewMem()
 	return &Store{
-		Name: s.Name, Objects: s.Objects, Exclusive: s.Exclusive, Close: mem.Close,
+		Name: s.Name, Objects: s.Objects, Exclusive: s.Exclusive, Untried: s.Untried, Close: mem.Close,
 		Files: &overlayFiles{Files: mem.Files, below: s.Files},
 		Cells: &overlayCells{Cells: mem.Cells, below: s.Cells},
 	}

@@ -19,12 +19,12 @@ const (
 	probeTimeout = time.Minute
 )
 
-// Probe tries whether a store honours conditional writes, and returns why it
-// does not: then only one server may write there. It is empty for a store that
-// does. A store that cannot be tried counts as one that does not.
+// Probe tries whether a store honours conditional writes. exclusive says why it
+// does not: then only one server may write there; untried why that cannot be
+// known, as of a store that is full or away. Both are empty for a store that does.
 //
 // Some S3 servers ignore conditions in silence; only trying tells.
-func Probe(ctx context.Context, s *Store) string {
+func Probe(ctx context.Context, s *Store) (exclusive, untried string) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	p := &probe{store: s, folder: "probe/" + strings.ToLower(rand.Text())}
@@ -32,16 +32,16 @@ func Probe(ctx context.Context, s *Store) string {
 	for {
 		err := p.run(ctx)
 		if err == nil {
-			return ""
+			return "", ""
 		}
 		if broken := (*brokenRule)(nil); errors.As(err, &broken) {
-			return broken.Error()
+			return broken.Error(), ""
 		}
 		p.round++
 		// An unclear answer says nothing about conditions, and a store that is gone
 		// for seconds shall keep nobody alone for as long as it runs.
 		if p.round == probeRounds || isUnclear(err) && !pause(ctx, probePause+p.round) {
-			return fmt.Sprintf("conditional writes could not be tried: %v", err)
+			return "", fmt.Sprintf("conditional writes could not be tried: %v", err)
 		}
 	}
 }

@@ -21,7 +21,8 @@ const s3Retries = 6
 // OpenS3 opens the store in a bucket, which must exist, and makes it where
 // there is nothing under the prefix. It then probes whether the bucket honours
 // conditional writes, on which several servers depend; where it does not,
-// Exclusive of the store says so, and this process keeps its own writers apart.
+// Exclusive of the store says so, and Untried where that cannot be tried: then
+// this process keeps its own writers apart.
 func OpenS3(ctx context.Context, cfg S3Config) (*Store, error) {
 	return openS3(ctx, cfg, opening{format: Format})
 }
@@ -37,8 +38,8 @@ func openS3(ctx context.Context, cfg S3Config, o opening) (*Store, error) {
 		return nil, fmt.Errorf("store %s: %w", name, err)
 	}
 	store := s.ports(name)
-	store.Exclusive = Probe(ctx, store)
-	s.alone = store.Exclusive != ""
+	store.Exclusive, store.Untried = Probe(ctx, store)
+	s.alone = store.Exclusive+store.Untried != ""
 	return store, nil
 }
 
@@ -50,7 +51,7 @@ type s3Store struct {
 	bucket  string
 	prefix  string
 	timeout time.Duration
-	alone   bool          // the bucket ignores conditions
+	alone   bool          // the bucket ignores conditions, or may
 	writers keyLocks      // keeps this process's writers apart where alone
 	large   chan struct{} // one token for each buffer of a large object
 	close   func()

@@ -253,6 +253,17 @@ func TestS3Full(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+	// A server may start on it, and does not take it for one that ignores conditions.
+	proxy.SetPlan(func(r *http.Request) storetest.Trouble {
+		if r.Method != http.MethodPut {
+			return storetest.Trouble{}
+		}
+		return storetest.Trouble{Status: http.StatusInsufficientStorage}
+	})
+	full, err := storage.OpenS3(t.Context(), cfg)
+	if err != nil || full.Exclusive != "" || !strings.Contains(full.Untried, "no room left") {
+		t.Errorf("opened with %v, %+v", err, full)
+	}
 }
 
 // The bytes under a marker, and what no version wrote.

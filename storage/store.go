@@ -14,6 +14,9 @@ type Store struct {
 	// Exclusive holds the reason why only one server may write here: the probe
 	// found that conditional writes are not honoured. Empty where several may.
 	Exclusive string
+	// Untried holds the reason why the probe could not find out. Several servers may
+	// write where that is known of the store otherwise.
+	Untried string
 	// Close releases what the store holds open.
 	Close func() error
 

@@ -87,6 +87,10 @@ func (c *checkup) storeItself(ctx context.Context, where string) bool {
 		c.say(checkWarn, "store", "let only one server write there, or use a store that honours If-Match and If-None-Match", "conditional writes: %s", why)
 		return true
 	}
+	if why := s.Untried; why != "" {
+		c.say(checkWarn, "store", "make room there, or look at its permissions, and run airlock doctor again", "%s", why)
+		return true
+	}
 	c.ok("store", "honours conditional writes: several servers may write")
 	return true
 }

@@ -205,6 +205,9 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	if store.Exclusive != "" {
 		a.note("this must be the only server on %s: %s", store.Name, store.Exclusive)
 	}
+	if store.Untried != "" {
+		a.note("whether several servers may write to %s is not known: %s", store.Name, store.Untried)
+	}
 	k := &keeper{store: store}
 	var err error
 	if o.serving {

@@ -69,8 +69,10 @@ func (n *node) run(ctx context.Context) {
 		if err == nil {
 			n.s.tally.add("servers: started")
 			if strings.Contains(running.Said, "must be the only server") {
-				n.s.tally.add("servers: started alone")
-				n.s.t.Logf("%s: %s: %s", n.s.now().Round(time.Millisecond), n.name, running.Said)
+				n.s.broken(fmt.Errorf("%s takes the store for one that ignores conditions: %s", n.name, running.Said))
+			}
+			if strings.Contains(running.Said, "is not known") {
+				n.s.tally.add("servers: started on a store that could not be tried")
 			}
 			<-running.Ended()
 			running.Kill()
