@@ -91,7 +91,8 @@ type publisher struct {
 	author   *feedtest.Author
 	heads    map[string]signing.ID // as far as known
 	versions int
-	last     *statement // that was committed
+	last     *statement    // that was committed
+	pause    time.Duration // before the next, at most
 }
 
 func newPublisher(t *track, n int) *publisher {
@@ -101,7 +102,7 @@ func newPublisher(t *track, n int) *publisher {
 }
 
 func (p *publisher) run(ctx context.Context) {
-	for p.ask(ctx, p.publish) && sleep(ctx, time.Duration(p.random.Int64N(int64(50*time.Millisecond)))) {
+	for p.ask(ctx, p.publish) && sleep(ctx, time.Duration(p.random.Int64N(int64(p.pause)))) {
 		if p.random.IntN(3) == 0 {
 			p.ask(ctx, p.look)
 		}
@@ -165,7 +166,10 @@ func (p *publisher) publish(ctx context.Context) {
 	}
 	p.note(o)
 	name := o.Batch[0].Name
+	p.pause = 50 * time.Millisecond
 	switch o.Result {
+	case unclear:
+		p.pause = 2 * time.Second
 	case committed:
 		p.s.tally.add("publish: acknowledged")
 		p.s.tally.max("publish: slowest in ms", int((o.Ret - o.Call).Milliseconds()))

@@ -3,8 +3,6 @@ package soak
 import (
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -14,14 +12,14 @@ import (
 func (s *soak) crowd(ctx context.Context) {
 	var all sync.WaitGroup
 	defer all.Wait()
-	random := s.random("crowd")
-	at := s.addresses(random)
+	at := s.addresses(s.random("crowd"))
 	for n := range s.silent + s.slow {
-		first := time.Duration(random.Int64N(int64(5 * time.Second)))
+		random := s.random(fmt.Sprintf("crowd %d", n))
 		all.Go(func() {
-			for sleep(ctx, first) {
+			within := int64(5 * time.Second)
+			for sleep(ctx, time.Duration(random.Int64N(within))) {
 				s.linger(ctx, at[n%len(at)].Host, n < s.slow)
-				first = time.Duration(rand.Int64N(int64(40 * time.Second))) // servers close it after 10 s
+				within = int64(40 * time.Second) // servers close it after 10 s
 			}
 		})
 	}
@@ -47,5 +45,7 @@ func (s *soak) linger(ctx context.Context, address string, slow bool) {
 			}
 		}()
 	}
-	_, _ = io.Copy(io.Discard, c)
+	for answer := make([]byte, 64); err == nil; { // there are thousands of them
+		_, err = c.Read(answer)
+	}
 }
