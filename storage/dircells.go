@@ -98,6 +98,22 @@ func (c *dirCells) swap(ctx context.Context, key, tag string, value []byte) (str
 	return c.replace(ctx, key, value)
 }
 
+// replace gives a file, in a folder that is durable, other bytes; durable on return.
+// It is what it was, or the new bytes, whenever the power fails.
+func (s *dirStore) replace(name string, content []byte) error {
+	staged, err := s.stageBytes(syncCell, content)
+	if err != nil {
+		return err
+	}
+	if err := s.rename(staged, name); err != nil {
+		return err
+	}
+	if err := s.files.SyncDir(filepath.Dir(name), syncCellFolder); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnclear, err) // others may see it already
+	}
+	return nil
+}
+
 // replace writes a cell under its lock.
 func (c *dirCells) replace(ctx context.Context, key string, value []byte) (string, error) {
 	name := c.path(key)
@@ -106,15 +122,8 @@ func (c *dirCells) replace(ctx context.Context, key string, value []byte) (strin
 		return "", err
 	}
 	drawn := newNonce()
-	staged, err := c.store.stageBytes(syncCell, formatCell(drawn, value))
-	if err != nil {
+	if err := c.store.replace(name, formatCell(drawn, value)); err != nil {
 		return "", err
-	}
-	if err := c.store.rename(staged, name); err != nil {
-		return "", err
-	}
-	if err := c.store.files.SyncDir(dir, syncCellFolder); err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUnclear, err) // others may see it already
 	}
 	tag := drawn.String()
 	c.store.tags.add(key, tag)

@@ -23,14 +23,7 @@ func OpenEarlier(ctx context.Context, spec string, getenv func(string) string) (
 
 // raise puts the marker of Format in place of another.
 func (s *dirStore) raise(context.Context) error {
-	staged, err := s.stageBytes(syncFile, []byte(Format))
-	if err != nil {
-		return err
-	}
-	if err := s.rename(staged, s.path(formatKey)); err != nil {
-		return err
-	}
-	return s.files.SyncDir(s.root, syncFileFolder)
+	return s.replace(s.path(formatKey), []byte(Format))
 }
 
 // raise puts the marker of Format in place of another; whoever does it writes
