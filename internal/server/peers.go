@@ -163,7 +163,7 @@ func (p *peers) note(id string, r registration) {
 	next.client = client
 	var ctx context.Context
 	ctx, next.end = context.WithCancel(p.ctx)
-	p.running.Go(func() { p.tellAll(ctx, next) })
+	p.running.Go(func() { p.tellAll(ctx, id, next) })
 }
 
 // gone reports whether a server has said nothing for too long.
@@ -236,8 +236,9 @@ func (p *peers) tell(id feed.ID, size int64) {
 }
 
 // tellAll tells one server what is new until ctx ends. What it does not hear it
-// finds itself.
-func (p *peers) tellAll(ctx context.Context, other *peer) {
+// finds itself. The server's id comes apart from what it says of itself, which
+// [peers.note] may be changing.
+func (p *peers) tellAll(ctx context.Context, id string, other *peer) {
 	for {
 		select {
 		case <-other.kick:
@@ -248,10 +249,10 @@ func (p *peers) tellAll(ctx context.Context, other *peer) {
 		news := other.news
 		other.news = map[feed.ID]int64{}
 		p.mu.Unlock()
-		if p.alive(other.ID) == other && len(news) > 0 {
+		if p.alive(id) == other && len(news) > 0 {
 			limited, cancel := context.WithTimeout(ctx, feedhttp.PeerTimeout)
 			if err := other.client.Grown(limited, news); err != nil && ctx.Err() == nil {
-				p.server.config.Logger.Debug("another server was not told", "server", other.ID, "error", err)
+				p.server.config.Logger.Debug("another server was not told", "server", id, "error", err)
 				p.shun(other)
 			}
 			cancel()
