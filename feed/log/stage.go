@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"sync"
 	"time"
 
 	"airlock/feed"
@@ -41,7 +40,7 @@ func (l *Log) Stage(ctx context.Context, subs []Submission) error {
 		for i, s := range some {
 			statements[i] = s.Attestation.Bytes()
 		}
-		object, err := l.stages.put(ctx, l.objects, statements)
+		object, err := l.stage(ctx, statements)
 		if err != nil {
 			return fmt.Errorf("feed %s: statements: %w", l.id, err)
 		}
@@ -53,62 +52,25 @@ func (l *Log) Stage(ctx context.Context, subs []Submission) error {
 	return nil
 }
 
-// stages collects the statements of callers while others are being written.
-type stages struct {
-	writing chan struct{} // holds one while an object is written
+// stages collects the statements of callers while others are being written, and
+// gives the object that they lie in.
+type stages = feed.Turns[[][]byte, storage.Digest]
 
-	mu   sync.Mutex
-	next *stage // takes more; nil where nobody waits
-}
+func newStages() *stages { return feed.NewTurns[[][]byte, storage.Digest]() }
 
-// stage is a group of statements that become one object.
-type stage struct {
-	statements [][]byte
-	written    bool // by who fills stages.writing, as is what follows
-	object     storage.Digest
-	err        error
-}
-
-func newStages() *stages { return &stages{writing: make(chan struct{}, 1)} }
-
-// put adds statements to the stage that is next, writes it unless another of its
-// callers was faster, and returns the object that they lie in.
-func (s *stages) put(ctx context.Context, to storage.Objects, statements [][]byte) (storage.Digest, error) {
-	mine := s.join(statements)
-	select {
-	case s.writing <- struct{}{}:
-		defer func() { <-s.writing }()
-	case <-ctx.Done():
-		return storage.Digest{}, ctx.Err() // who else waits, or comes next, writes it
-	}
-	if !mine.written {
-		s.leave(mine)
-		// It is written for all, so it goes on when this caller leaves.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stageTimeout)
+// stage adds statements to the object that is written next, and returns it.
+func (l *Log) stage(ctx context.Context, statements [][]byte) (storage.Digest, error) {
+	return l.stages.Do(ctx, func(all *[][]byte) bool {
+		if len(*all)+len(statements) > feed.SegmentSize {
+			return false
+		}
+		*all = append(*all, statements...)
+		return true
+	}, func(ctx context.Context, all [][]byte) (storage.Digest, error) {
+		ctx, cancel := context.WithTimeout(ctx, stageTimeout)
 		defer cancel()
-		mine.object, mine.err = writeStaged(ctx, to, mine.statements)
-		mine.written, mine.statements = true, nil
-	}
-	return mine.object, mine.err
-}
-
-func (s *stages) join(statements [][]byte) *stage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next == nil || len(s.next.statements)+len(statements) > feed.SegmentSize {
-		s.next = &stage{}
-	}
-	s.next.statements = append(s.next.statements, statements...)
-	return s.next
-}
-
-// leave has who comes from here on wait for another stage.
-func (s *stages) leave(taken *stage) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.next == taken {
-		s.next = nil
-	}
+		return writeStaged(ctx, l.objects, all)
+	})
 }
 
 // writeStaged stores statements as one object, durable on return.

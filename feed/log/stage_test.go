@@ -103,7 +103,7 @@ func (o *slowObjects) Put(ctx context.Context, ref storage.Ref, r io.Reader) err
 func TestStageTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slowObjects{held: make(chan struct{})}
-		s := newStages()
+		l := &Log{objects: to, stages: newStages()}
 		var lies [5]storage.Digest
 		var leaves []context.CancelFunc
 		var waiting sync.WaitGroup
@@ -112,7 +112,7 @@ func TestStageTogether(t *testing.T) {
 			leaves = append(leaves, leave)
 			waiting.Go(func() {
 				var err error
-				if lies[i], err = s.put(ctx, to, numbered(i, 1)); (i == 4) != errors.Is(err, context.Canceled) {
+				if lies[i], err = l.stage(ctx, numbered(i, 1)); (i == 4) != errors.Is(err, context.Canceled) {
 					t.Errorf("statement %d: %v", i, err)
 				}
 			})
@@ -138,11 +138,11 @@ func TestStageTogether(t *testing.T) {
 func TestStageFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slowObjects{held: make(chan struct{}), err: storage.ErrNoSpace}
-		s := newStages()
+		l := &Log{objects: to, stages: newStages()}
 		var waiting sync.WaitGroup
 		for i := range 3 {
 			waiting.Go(func() {
-				if _, err := s.put(t.Context(), to, numbered(i, 1)); !errors.Is(err, storage.ErrNoSpace) {
+				if _, err := l.stage(t.Context(), numbered(i, 1)); !errors.Is(err, storage.ErrNoSpace) {
 					t.Errorf("got %v", err)
 				}
 			})
@@ -157,10 +157,10 @@ func TestStageFails(t *testing.T) {
 func TestStageFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		to := &slowObjects{held: make(chan struct{})}
-		s := newStages()
+		l := &Log{objects: to, stages: newStages()}
 		var waiting sync.WaitGroup
 		for i := range 4 {
-			waiting.Go(func() { _, _ = s.put(t.Context(), to, numbered(200*i, 200)) })
+			waiting.Go(func() { _, _ = l.stage(t.Context(), numbered(200*i, 200)) })
 			synctest.Wait()
 		}
 		close(to.held)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"airlock/feed"
 	"airlock/storage"
 )
 
@@ -31,6 +32,7 @@ type accessState struct {
 	logger *slog.Logger
 
 	loading sync.Mutex // held while buckets are read
+	heads   *feed.Turns[struct{}, *accessHead]
 	tried   atomic.Pointer[time.Time]
 	view    atomic.Pointer[accessView]
 }
@@ -51,7 +53,7 @@ type loadedBucket struct {
 }
 
 func newAccessState(cells storage.Cells, now func() time.Time, logger *slog.Logger) *accessState {
-	a := &accessState{cells: cells, now: now, logger: logger}
+	a := &accessState{cells: cells, now: now, logger: logger, heads: feed.NewTurns[struct{}, *accessHead]()}
 	a.tried.Store(&time.Time{})
 	a.view.Store(&accessView{changed: make(chan struct{})})
 	return a
@@ -84,10 +86,10 @@ func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) 
 	return a.load(ctx, n, 0)
 }
 
-// newest returns a bucket as it is now. It asks the head each time, and callers
-// do not wait for each other.
+// newest returns a bucket as it is now. The head is read after each call, for all
+// at once who called meanwhile.
 func (a *accessState) newest(ctx context.Context, n int) (*loadedBucket, error) {
-	head, _, err := a.readHead(ctx)
+	head, err := a.heads.Do(ctx, func(*struct{}) bool { return true }, a.headNow)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +97,16 @@ func (a *accessState) newest(ctx context.Context, n int) (*loadedBucket, error) 
 		return b, nil
 	}
 	return a.load(ctx, n, head.Versions[n])
+}
+
+// headTimeout bounds a read of the head that is made for several callers.
+const headTimeout = 30 * time.Second
+
+func (a *accessState) headNow(ctx context.Context, _ struct{}) (*accessHead, error) {
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	head, _, err := a.readHead(ctx)
+	return head, err
 }
 
 // known returns a bucket as a head that gave it that version, or a later one,

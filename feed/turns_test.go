@@ -1,0 +1,96 @@
+package feed_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/sync/errgroup"
+
+	"airlock/feed"
+)
+
+// TestTurns: who comes while work is under way gets what was read after it came,
+// together with all others who did. Who leaves keeps nobody from it.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, held := feed.NewTurns[int, int](), make(chan struct{})
+		now, worked := 0, 0
+		work := func(ctx context.Context, callers int) (int, error) {
+			seen := now
+			<-held
+			worked += callers
+			return seen, ctx.Err()
+		}
+		var got [5]int
+		var leaves []context.CancelFunc
+		var waiting errgroup.Group
+		for i := range got {
+			ctx, leave := context.WithCancel(t.Context())
+			leaves = append(leaves, leave)
+			now = i
+			waiting.Go(func() (err error) {
+				got[i], err = turns.Do(ctx, func(n *int) bool { *n++; return true }, work)
+				if (i == 3) != errors.Is(err, context.Canceled) {
+					t.Errorf("caller %d: %v", i, err)
+				}
+				return nil
+			})
+			synctest.Wait()
+		}
+		leaves[0]() // works
+		leaves[3]() // waits
+		synctest.Wait()
+		close(held)
+		_ = waiting.Wait()
+		for i, want := range []int{0, 4, 4, 0, 4} {
+			if got[i] != want {
+				t.Errorf("caller %d got what was there at %d, want %d", i, got[i], want)
+			}
+		}
+		if worked != len(got) {
+			t.Errorf("the work was done for %d callers, want %d", worked, len(got))
+		}
+	})
+}
+
+// TestTurnsFull: what has no room in a turn takes one of its own.
+func TestTurnsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := feed.NewTurns[[]int, int]()
+		var sizes []int
+		var waiting errgroup.Group
+		held := make(chan struct{})
+		for range 6 {
+			waiting.Go(func() error {
+				_, err := turns.Do(t.Context(), func(job *[]int) bool {
+					if len(*job) == 2 {
+						return false
+					}
+					*job = append(*job, 1)
+					return true
+				}, func(_ context.Context, job []int) (int, error) {
+					<-held
+					sizes = append(sizes, len(job))
+					return 0, nil
+				})
+				return err
+			})
+			synctest.Wait()
+		}
+		close(held)
+		if err := waiting.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		total := 0
+		for _, n := range sizes {
+			if total += n; n < 1 || n > 2 {
+				t.Errorf("a turn of %d, want 1 or 2", n)
+			}
+		}
+		if total != 6 {
+			t.Errorf("turns of %v, want 6 together", sizes)
+		}
+	})
+}
