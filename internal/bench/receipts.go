@@ -22,10 +22,12 @@ import (
 type receiver struct {
 	own    *trust.History
 	signer *signing.Signer
-	clock  *tsa.Authority
+	clock  *tsa.Authority // nil for receipts without a time stamp
 	feed   feed.ID
-	last   *signing.ID
-	number int64
+
+	instance string
+	last     *signing.ID
+	number   int64
 }
 
 // buildReceipts fills the store of a new site with packages, and with so many
@@ -58,7 +60,7 @@ func (s *site) openReceiver() (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{}
+	r := &receiver{instance: "00112233445566778899aabbccddeeff"}
 	if r.own, err = h.Identity(); err != nil {
 		return nil, err
 	}
@@ -84,12 +86,7 @@ func (r *receiver) answer(ctx context.Context, s *site, h *here, n int64) error 
 	if err != nil {
 		return err
 	}
-	var packages []feed.Row
-	for row := range seen.Index.Rows(0) {
-		if row.What == feed.IsPublication {
-			packages = append(packages, row)
-		}
-	}
+	packages := published(seen)
 	opening, err := openingOf(ctx, r.feed, r.own, r.signer, h.logKey)
 	if err != nil {
 		return err
@@ -109,6 +106,16 @@ func (r *receiver) answer(ctx context.Context, s *site, h *here, n int64) error 
 	return nil
 }
 
+// published returns the packages of a feed.
+func published(in *feed.State) (packages []feed.Row) {
+	for row := range in.Index.Rows(0) {
+		if row.What == feed.IsPublication {
+			packages = append(packages, row)
+		}
+	}
+	return packages
+}
+
 // batch signs and stamps the next receipts.
 func (r *receiver) batch(ctx context.Context, seen *feed.State, packages []feed.Row, n int64) (feed.Batch, error) {
 	unsigned := make([]signing.Statement, n)
@@ -121,27 +128,27 @@ func (r *receiver) batch(ctx context.Context, seen *feed.State, packages []feed.
 	}
 	b := feed.Batch{Feed: r.feed, Epoch: 1, Statements: make([]signing.Attestation, n)}
 	errs := make([]error, n)
-	feed.Parallel(int(n), func(i int) {
-		signed, err := r.signer.Sign(ctx, unsigned[i])
-		if err != nil {
-			errs[i] = err
-			return
-		}
-		token, err := r.clock.Stamp(ctx, signed.Signature())
-		if err != nil {
-			errs[i] = err
-			return
-		}
-		b.Statements[i], errs[i] = signed.WithTimestamp(token)
-	})
+	feed.Parallel(int(n), func(i int) { b.Statements[i], errs[i] = r.sign(ctx, unsigned[i]) })
 	return b, errors.Join(errs...)
+}
+
+func (r *receiver) sign(ctx context.Context, st signing.Statement) (signing.Attestation, error) {
+	signed, err := r.signer.Sign(ctx, st)
+	if err != nil || r.clock == nil {
+		return signed, err
+	}
+	token, err := r.clock.Stamp(ctx, signed.Signature())
+	if err != nil {
+		return signed, err
+	}
+	return signed.WithTimestamp(token)
 }
 
 // receipt is the next one, unsigned.
 func (r *receiver) receipt(seen *feed.State, row feed.Row) (signing.Statement, error) {
 	r.number++
 	st, err := receipts.Receipt{By: "receiver", Checkpoint: string(seen.Note), Environment: "production", Epoch: 1, Feed: r.feed,
-		Instance: "00112233445566778899aabbccddeeff", Lineage: r.own.Lineage(), Number: r.number, Operation: "add", Outcome: receipts.Applied,
+		Instance: r.instance, Lineage: r.own.Lineage(), Number: r.number, Operation: "add", Outcome: receipts.Applied,
 		Previous: r.last, Targets: []string{"/srv/airlock"}, Time: signing.FormatTime(time.Now()), Manifest: row.Manifest,
 		Publication: receipts.Publication{Epoch: seen.Epoch, Feed: seen.ID, Kind: row.Ref.Kind, Lineage: seen.Lineage, Name: row.Ref.Name, Statement: row.ID, Version: row.Ref.Version}}.Statement()
 	if err != nil {
