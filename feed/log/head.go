@@ -49,11 +49,17 @@ func (l *Log) newest() *Head {
 func (l *Log) cached(least int64) *Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.head == nil || l.head.Checkpoint.Size < max(least, l.told) {
-		return nil
+	if h := l.fresh(); h != nil && h.Checkpoint.Size >= max(least, l.told) {
+		return h
 	}
+	return nil
+}
+
+// fresh returns the newest head known here if it is at most Config.Fresh old. The
+// caller holds mu.
+func (l *Log) fresh() *Head {
 	// A clock that was set back makes the age negative: read again.
-	if age := l.config.Now().Sub(l.readAt); age < 0 || age >= l.config.Fresh {
+	if age := l.config.Now().Sub(l.readAt); l.head == nil || age < 0 || age >= l.config.Fresh {
 		return nil
 	}
 	return l.head

@@ -125,11 +125,21 @@ func (l *Log) hear(size int64) bool {
 	return len(l.watchers) > 0
 }
 
-// Owner returns the hint of who committed last; empty where nobody left one.
+// Owner returns the hint of who committed last, as it was at most Config.Fresh ago;
+// empty where nobody left one. That others told of growth asks for no newer one:
+// they do with each commit.
 func (l *Log) Owner(ctx context.Context) (string, error) {
-	h, err := l.Head(ctx, 0)
-	if err != nil || !h.own {
-		return "", err // what nobody vouches for is no hint
+	l.mu.Lock()
+	h := l.fresh()
+	l.mu.Unlock()
+	if h == nil {
+		var err error
+		if h, err = l.Head(ctx, 0); err != nil {
+			return "", err
+		}
+	}
+	if !h.own {
+		return "", nil // what nobody vouches for is no hint
 	}
 	return h.cell.owner, nil
 }

@@ -3,6 +3,7 @@ package log_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -150,4 +151,37 @@ func TestHeadLeast(t *testing.T) {
 	if n := loads.of("n"); n > 1+1+20 {
 		t.Errorf("%d reads", n)
 	}
+}
+
+// TestOwner: who committed last is read as seldom as Fresh allows, also where others
+// tell of each commit.
+func TestOwner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, loads := storage.NewMem(), &counter{}
+		writer, a := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1), Owner: "one"}))
+		reader := process(t, log.Config{Key: feedtest.Key(1), Fresh: time.Second,
+			Store: broken(store, func(_ context.Context, op, key string) (error, error) {
+				if op == "load" && key == cellKey {
+					loads.add("n")
+				}
+				return nil, nil
+			})})
+		for i := range 5 {
+			accepted, err := feedtest.Append(t.Context(), store, writer, a.ID, a.Publish(fmt.Sprintf("file/a@%d", i)))
+			must(t, err)
+			reader.Grown(t.Context(), map[feed.ID]int64{a.ID: accepted.Checkpoint.Size})
+			if owner, err := reader.Feed(a.ID).Owner(t.Context()); owner != "one" || err != nil {
+				t.Errorf("committed by %q, %v", owner, err)
+			}
+		}
+		if loads.of("n") != 1 {
+			t.Errorf("%d reads for one second, want one", loads.of("n"))
+		}
+		time.Sleep(time.Second)
+		other, err := feedtest.Append(t.Context(), store, process(t, log.Config{Store: store, Key: feedtest.Key(1), Owner: "two"}).Feed(a.ID), a.ID, a.Publish("file/b@1"))
+		must(t, err)
+		if owner, err := reader.Feed(a.ID).Owner(t.Context()); owner != "two" || err != nil {
+			t.Errorf("after entry %d: committed by %q, %v", other.Checkpoint.Size, owner, err)
+		}
+	})
 }
