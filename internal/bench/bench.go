@@ -25,11 +25,15 @@ type sizes struct {
 	file     int64         // bytes of the large file
 	parity   int64         // bytes of the file that parity is made for; the peer is slow
 	loadTime time.Duration // of each load on a server
+	spaces   int           // of one store
+	pollTime time.Duration // in which each of them asks for news once
 }
 
 var (
-	fullSizes  = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second}
-	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second}
+	fullSizes = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second,
+		spaces: 10_000, pollTime: 15 * time.Second}
+	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second,
+		spaces: 200, pollTime: 2 * time.Second}
 )
 
 // bench is one run.
@@ -102,6 +106,7 @@ var measurements = []measurement{
 	{[]string{"delta"}, []string{"zstd", "restic", "go"}, measureDeltas},
 	{[]string{"audit"}, nil, measureAudit},
 	{[]string{"servers"}, []string{"versitygw"}, measureServers},
+	{[]string{"many"}, nil, measureMany},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"airlock/feed"
+	"airlock/feed/feedhttp"
 	"airlock/internal/bench/peers"
 )
 
@@ -218,5 +224,63 @@ func TestBuild(t *testing.T) {
 	}
 	if head, err := feed.OpenCheckpoint(got.Note, s.id.Origin(1), h.logKey); err != nil || head.Size != 2345 {
 		t.Errorf("feed of %d entries (%v), want 2345", head.Size, err)
+	}
+}
+
+// TestSpread checks that all is done, each at its time, and that the time passes.
+func TestSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		var mu sync.Mutex
+		at := make([]time.Duration, 5)
+		err := spread(t.Context(), len(at), 10*time.Second, func(_ context.Context, i int) error {
+			mu.Lock()
+			defer mu.Unlock()
+			at[i] = time.Since(begin)
+			return nil
+		})
+		want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
+		if took := time.Since(begin); err != nil || took != 10*time.Second || !slices.Equal(at, want) {
+			t.Errorf("done at %v, in %v (%v), want %v in 10s", at, took, err, want)
+		}
+		if err := spread(t.Context(), 2, time.Second, func(context.Context, int) error { return os.ErrInvalid }); err != os.ErrInvalid {
+			t.Errorf("a failure came out as %v", err)
+		}
+	})
+}
+
+// TestSpaces makes a few Spaces and asks with one's token for another's feeds.
+func TestSpaces(t *testing.T) {
+	airlock := os.Getenv("AIRLOCK_BIN")
+	if airlock == "" {
+		t.Skip("AIRLOCK_BIN does not name the program; make bench tests this too")
+	}
+	s, err := newSite(t.Context(), airlock, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := buildSpaces(t.Context(), s, 2, os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	p, err := openPopulation(airlock, s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.serverHere(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	for i, token := range p.tokens {
+		who, err := h.Identify(t.Context(), feedhttp.Credentials{Token: token})
+		if err != nil || who.Space != populated(i) {
+			t.Fatalf("token %d is of %s (%v)", i, who.Space, err)
+		}
+		for _, name := range populationFeeds {
+			got, err := h.Head(t.Context(), who, feed.ID{Space: populated(1 - i), Name: name}, 0)
+			if err != nil || got.Size != 3 {
+				t.Errorf("feed %s of Space %d has %d entries (%v), want 3", name, 1-i, got.Size, err)
+			}
+		}
 	}
 }

@@ -15,6 +15,6 @@
 // temporary folder that is removed. The step templates that are published and
 // pulled are those of ../shared/data/step-templates, beside the checkout, unless
 // -templates names another folder. The one exception is -cache: what takes
-// minutes to make, the feed of a million entries and that of the receipts, is
-// kept there for the next run.
+// minutes to make, the feed of a million entries, that of the receipts and the
+// many Spaces, is kept there for the next run.
 package main

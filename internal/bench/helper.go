@@ -18,6 +18,7 @@ import (
 var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writer) error{
 	"build":    siteHelper(build),
 	"receipts": siteHelper(buildReceipts),
+	"spaces":   siteHelper(buildSpaces),
 	"crypto":   cryptoHelper,
 	"touch":    touchHelper,
 	"profile":  profileHelper,

@@ -10,8 +10,9 @@ import (
 	"airlock/internal/bench/peers"
 )
 
-// formatVersion is part of the name of a cached feed. Raise it with any change
-// to the formats of store, home or statements, or to build.go and receipts.go.
+// formatVersion is part of the name of what is cached. Raise it with any change
+// to the formats of store, home or statements, or to build.go, receipts.go and
+// population.go.
 const formatVersion = 2
 
 // grown is a site whose feed has many entries.
@@ -21,9 +22,9 @@ type grown struct {
 }
 
 // grow has a helper make a site in dir: "build" one whose feed has n entries,
-// "receipts" one with n receipts.
+// "receipts" one with n receipts, "spaces" one of n Spaces.
 func (b *bench) grow(ctx context.Context, helper, dir string, n int64) error {
-	b.say("%s: %d entries", helper, n)
+	b.say("%s: %d", helper, n)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}

@@ -14,9 +14,9 @@ import (
 	"airlock/internal/bench/peers"
 )
 
-// newcomerRounds is the number of rounds of the longest measurement, where the
+// longRounds is the number of rounds of the longest measurements, where the
 // others have more.
-const newcomerRounds = 3
+const longRounds = 3
 
 // measureNewcomer has a new Space read the whole feed, over HTTP and from the
 // store's folder, against the bare arithmetic.
@@ -26,7 +26,7 @@ func (b *bench) measureNewcomer(ctx context.Context, g *grown, r *row) error {
 		return err
 	}
 	bare, http, folder := side{name: "SHA-256 and P-256 alone, 2 threads"}, side{name: "airlock pull, serve"}, side{name: "airlock pull --from DIR"}
-	rounds := min(b.rounds, newcomerRounds)
+	rounds := min(b.rounds, longRounds)
 	for i := range rounds {
 		b.say("newcomer: round %d", i+1)
 		if err := arithmetic(ctx, bytes, bytes/g.size, g.size, &bare); err != nil {

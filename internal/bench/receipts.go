@@ -61,13 +61,10 @@ func (s *site) openReceiver() (*receiver, error) {
 		return nil, err
 	}
 	r := &receiver{instance: "00112233445566778899aabbccddeeff"}
-	if r.own, err = h.Identity(); err != nil {
+	if r.own, r.signer, err = plainKeys(h); err != nil {
 		return nil, err
 	}
 	r.feed = feed.ID{Space: r.own.Space(), Name: receipts.Feed}
-	if r.signer, err = h.Publisher(func() (string, error) { return "", errors.New("the key is plain") }); err != nil {
-		return nil, err
-	}
 	authority, err := h.EnsureTimeAuthority(receiverName, time.Now())
 	if err != nil {
 		return nil, err

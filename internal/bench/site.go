@@ -52,30 +52,44 @@ func newSiteOn(ctx context.Context, airlock, dir, store string) (*site, error) {
 			return nil, err
 		}
 	}
-	return s, s.open()
+	return s, s.openDev()
 }
 
 // openSite returns a site that was made before.
 func openSite(airlock, dir string) (*site, error) {
 	s := &site{airlock: airlock, dir: dir}
-	return s, s.open()
+	return s, s.openDev()
 }
 
-func (s *site) open() error {
-	h, err := home.Open(s.path("dev"))
-	if err != nil {
-		return err
-	}
-	if s.own, err = h.Identity(); err != nil {
-		return err
-	}
-	if s.signer, err = h.Publisher(func() (string, error) { return "", errors.New("the key is plain") }); err != nil {
+func (s *site) openDev() error {
+	if err := s.open(s.path("dev")); err != nil {
 		return err
 	}
 	token, err := os.ReadFile(s.path("token"))
 	s.token = strings.TrimSpace(string(token))
 	s.id = feed.ID{Space: s.own.Space(), Name: feedName}
 	return err
+}
+
+// open has the Space of a home publish.
+func (s *site) open(dir string) error {
+	h, err := home.Open(dir)
+	if err != nil {
+		return err
+	}
+	s.own, s.signer, err = plainKeys(h)
+	return err
+}
+
+// plainKeys returns whose a home is, and what signs for it. Its keys have no
+// passphrase.
+func plainKeys(h *home.Home) (*trust.History, *signing.Signer, error) {
+	own, err := h.Identity()
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := h.Publisher(func() (string, error) { return "", errors.New("the key is plain") })
+	return own, signer, err
 }
 
 func (s *site) path(parts ...string) string {
