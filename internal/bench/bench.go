@@ -27,13 +27,14 @@ type sizes struct {
 	loadTime time.Duration // of each load on a server
 	spaces   int           // of one store
 	pollTime time.Duration // in which each of them asks for news once
+	waiters  int           // of those that wait for a publication; at most spaces
 }
 
 var (
 	fullSizes = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second,
-		spaces: 10_000, pollTime: 15 * time.Second}
+		spaces: 10_000, pollTime: 15 * time.Second, waiters: 5000}
 	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second,
-		spaces: 200, pollTime: 2 * time.Second}
+		spaces: 200, pollTime: 2 * time.Second, waiters: 200}
 )
 
 // bench is one run.
@@ -107,6 +108,7 @@ var measurements = []measurement{
 	{[]string{"audit"}, nil, measureAudit},
 	{[]string{"servers"}, []string{"versitygw"}, measureServers},
 	{[]string{"many"}, nil, measureMany},
+	{[]string{"waiters"}, nil, measureWaiters},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

@@ -19,6 +19,7 @@ var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writ
 	"build":    siteHelper(build),
 	"receipts": siteHelper(buildReceipts),
 	"spaces":   siteHelper(buildSpaces),
+	"waiters":  waitersHelper,
 	"crypto":   cryptoHelper,
 	"touch":    touchHelper,
 	"profile":  profileHelper,
