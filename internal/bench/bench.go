@@ -28,13 +28,14 @@ type sizes struct {
 	spaces   int           // of one store
 	pollTime time.Duration // in which each of them asks for news once
 	waiters  int           // of those that wait for a publication; at most spaces
+	idleTime time.Duration // in which an agent has nothing to do
 }
 
 var (
 	fullSizes = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second,
-		spaces: 10_000, pollTime: 15 * time.Second, waiters: 5000}
+		spaces: 10_000, pollTime: 15 * time.Second, waiters: 5000, idleTime: time.Minute}
 	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second,
-		spaces: 200, pollTime: 2 * time.Second, waiters: 200}
+		spaces: 200, pollTime: 2 * time.Second, waiters: 200, idleTime: 10 * time.Second}
 )
 
 // bench is one run.
@@ -109,6 +110,7 @@ var measurements = []measurement{
 	{[]string{"servers"}, []string{"versitygw"}, measureServers},
 	{[]string{"many"}, nil, measureMany},
 	{[]string{"waiters"}, nil, measureWaiters},
+	{[]string{"applied", "agent"}, nil, measureAgent},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

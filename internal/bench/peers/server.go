@@ -20,9 +20,9 @@ const (
 	stopLimit  = 10 * time.Second // until it is killed
 )
 
-// A Server is a running program that listens on a loopback address.
+// A Server is a running program, which may listen on a loopback address.
 type Server struct {
-	Addr string // host:port
+	Addr string // host:port, or empty
 	cmd  *exec.Cmd
 	out  *bytes.Buffer
 	done chan struct{}
@@ -38,8 +38,8 @@ func FreeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// Start runs a server and waits until it takes connections. It is killed when
-// the context ends.
+// Start runs a server and waits until it takes connections, where it has an address.
+// It is killed when the context ends.
 func Start(ctx context.Context, addr, name string, args ...string) (*Server, error) {
 	s := &Server{Addr: addr, cmd: exec.CommandContext(ctx, name, args...), out: &bytes.Buffer{}, done: make(chan struct{})}
 	s.cmd.Stdout, s.cmd.Stderr = nil, s.out
@@ -52,6 +52,9 @@ func Start(ctx context.Context, addr, name string, args ...string) (*Server, err
 		_ = s.cmd.Wait() // Stop and ready tell by done
 		close(s.done)
 	}()
+	if addr == "" {
+		return s, nil
+	}
 	if err := s.ready(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w\n%s", name, err, lastLines(s.output(), 10)), s.Stop())
 	}
