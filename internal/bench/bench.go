@@ -29,13 +29,14 @@ type sizes struct {
 	pollTime time.Duration // in which each of them asks for news once
 	waiters  int           // of those that wait for a publication; at most spaces
 	idleTime time.Duration // in which an agent has nothing to do
+	fairTime time.Duration // in which others are measured beside a loud Space
 }
 
 var (
 	fullSizes = sizes{rounds: 5, entries: 1_000_000, small: 1000, receipts: 100_000, publish: 200, releases: true, file: 1 << 30, parity: 256 << 20, loadTime: 5 * time.Second,
-		spaces: 10_000, pollTime: 15 * time.Second, waiters: 5000, idleTime: time.Minute}
+		spaces: 10_000, pollTime: 15 * time.Second, waiters: 5000, idleTime: time.Minute, fairTime: 20 * time.Second}
 	quickSizes = sizes{rounds: 1, entries: 20_000, small: 1000, receipts: 2000, publish: 40, file: 64 << 20, parity: 16 << 20, loadTime: time.Second,
-		spaces: 200, pollTime: 2 * time.Second, waiters: 200, idleTime: 10 * time.Second}
+		spaces: 200, pollTime: 2 * time.Second, waiters: 200, idleTime: 10 * time.Second, fairTime: 4 * time.Second}
 )
 
 // bench is one run.
@@ -109,8 +110,9 @@ var measurements = []measurement{
 	{[]string{"audit"}, nil, measureAudit},
 	{[]string{"servers"}, []string{"versitygw"}, measureServers},
 	{[]string{"many"}, nil, measureMany},
-	{[]string{"waiters"}, nil, measureWaiters},
+	{[]string{"waiters"}, []string{"nice"}, measureWaiters},
 	{[]string{"applied", "agent"}, nil, measureAgent},
+	{[]string{"fair"}, []string{"nice"}, measureFair},
 	{[]string{"million", "newcomer"}, nil, measureMillion},
 }
 

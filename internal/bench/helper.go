@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,6 +21,7 @@ var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writ
 	"receipts": siteHelper(buildReceipts),
 	"spaces":   siteHelper(buildSpaces),
 	"waiters":  waitersHelper,
+	"loud":     loudHelper,
 	"crypto":   cryptoHelper,
 	"touch":    touchHelper,
 	"profile":  profileHelper,
@@ -43,6 +45,38 @@ func help(ctx context.Context, stderr io.Writer, args ...string) ([]byte, error)
 		err = fmt.Errorf("%s: %w", args[0], err)
 	}
 	return out, err
+}
+
+// startHelper starts a helper that works beside this program, at a niceness. said
+// returns the next line that it prints. Stop it.
+func startHelper(ctx context.Context, niceness int, args ...string) (said func() (string, error), stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, helperLimit)
+	cmd := exec.CommandContext(ctx, "nice", append([]string{"-n", strconv.Itoa(niceness), self}, args...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	lines := bufio.NewScanner(out)
+	said = func() (string, error) {
+		if !lines.Scan() {
+			return "", errors.Join(lines.Err(), fmt.Errorf("%s: ended", args[0]))
+		}
+		return lines.Text(), nil
+	}
+	stop = func() {
+		cancel()
+		_ = cmd.Wait() // it was killed
+	}
+	return said, stop, nil
 }
 
 // siteHelper is "NAME AIRLOCK DIR N": a new site, filled with n entries.

@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	entries := flags.Int64("entries", 0, "entries of the large feed (1000000)")
 	file := flags.Int64("file", 0, "bytes of the large file (1073741824)")
 	quick := flags.Bool("quick", false, "one round with small sizes, to try the program")
-	only := flags.String("only", "", "measure the rows that match `REGEXP`: publish, commands, pull, object, unchanged, file, tar, bundle, takein, courier, parity, delta, audit, servers, many, waiters, applied, agent, million, newcomer")
+	only := flags.String("only", "", "measure the rows that match `REGEXP`: publish, commands, pull, object, unchanged, file, tar, bundle, takein, courier, parity, delta, audit, servers, many, waiters, applied, agent, fair, million, newcomer")
 	profiles := flags.Bool("profile", false, "add what the processors did, from runs of their own")
 	flags.StringVar(&b.airlock, "airlock", "bin/airlock", "the `program` under test")
 	flags.StringVar(&b.templates, "templates", "../shared/data/step-templates", "`folder` of step templates")

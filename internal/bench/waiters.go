@@ -1,14 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"time"
@@ -77,7 +74,7 @@ func (p *population) tellAll(ctx context.Context, addr string, n int) (acked, se
 	if err != nil {
 		return 0, 0, err
 	}
-	told, stop, err := startWaiters(ctx, p, addr, n)
+	told, stop, err := startHelper(ctx, 0, "waiters", p.airlock, p.dir, addr, strconv.Itoa(n))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -91,46 +88,18 @@ func (p *population) tellAll(ctx context.Context, addr string, n int) (acked, se
 			return 0, 0, err
 		}
 		end := time.Now()
-		last, err := told()
+		text, err := told()
 		if err != nil {
 			return 0, 0, err
 		}
+		nanoseconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, 0, err
+		}
+		last := time.Unix(0, nanoseconds)
 		acked, sent = max(acked, last.Sub(end).Seconds()*1000), max(sent, last.Sub(begin).Seconds()*1000)
 	}
 	return acked, sent, nil
-}
-
-// startWaiters starts the process with those who wait. told returns when the last
-// one was told, once all were.
-func startWaiters(ctx context.Context, p *population, addr string, n int) (told func() (time.Time, error), stop func(), err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, helperLimit)
-	cmd := exec.CommandContext(ctx, self, "waiters", p.airlock, p.dir, addr, strconv.Itoa(n))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		cancel()
-		return nil, nil, err
-	}
-	lines := bufio.NewScanner(out)
-	told = func() (time.Time, error) {
-		if !lines.Scan() {
-			return time.Time{}, errors.Join(lines.Err(), errors.New("those who wait ended"))
-		}
-		at, err := strconv.ParseInt(lines.Text(), 10, 64)
-		return time.Unix(0, at), err
-	}
-	stop = func() {
-		cancel()
-		_ = cmd.Wait() // it was killed
-	}
-	return told, stop, nil
 }
 
 // allWait returns once the server says that so many wait.
