@@ -30,20 +30,16 @@ func (l *Log) foldTo(ctx context.Context, h *Head) error {
 	size := h.cell.size()
 	for l.index.Size() < size {
 		from := l.index.Size()
-		n := from / feed.SegmentSize
-		width := int(min(size-n*feed.SegmentSize, feed.SegmentSize))
-		segment, err := l.segment(ctx, h, n, width)
+		statements, err := l.statements(ctx, h, from, min(size, (from/feed.SegmentSize+1)*feed.SegmentSize))
 		if err != nil {
 			return err
 		}
-		for i, raw := range segment.Statements {
-			if index := segment.Start + int64(i); index >= from {
-				row, err := l.foldRow(ctx, index, raw)
-				if err != nil {
-					return err
-				}
-				l.addRow(row)
+		for i, raw := range statements {
+			row, err := l.foldRow(ctx, from+int64(i), raw)
+			if err != nil {
+				return err
 			}
+			l.addRow(row)
 		}
 	}
 	return nil

@@ -301,11 +301,11 @@ func (l *Log) segmentNamed(ctx context.Context, h *Head, n, from int64) (spoken,
 			return s, nil
 		}
 	}
-	segment, err := l.segment(ctx, h, n, width)
+	statements, err := l.statements(ctx, h, max(from, start), start+int64(width))
 	if err != nil {
 		return spoken{}, err
 	}
-	s, err := l.speak(ctx, segment.Statements[max(from-start, 0):], nil)
+	s, err := l.speak(ctx, statements, nil)
 	if err == nil && whole && h.own {
 		l.keepNamed(ctx, h.Epoch, n, s)
 	}

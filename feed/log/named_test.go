@@ -208,6 +208,43 @@ func TestNamesReadsOnce(t *testing.T) {
 	if names(t, logs.Feed(w.ID), []byte("stray")) || reads.of("n") != before {
 		t.Errorf("%d reads for what is not named, where nothing is new", reads.of("n")-before)
 	}
+	next := w.Author.Publish("file/a@300")
+	_, err := feedtest.Append(t.Context(), w.Store, process(t, log.Config{Store: w.Store, Key: w.Key}).Feed(w.ID), w.ID, next)
+	must(t, err)
+	before = reads.of("n")
+	if !names(t, logs.Feed(w.ID), next.Objects[0]) {
+		t.Error("what is new is not named")
+	}
+	// The statement and its manifest: of the forty before it nothing.
+	if n := reads.of("n") - before; n > 4 {
+		t.Errorf("%d reads for one entry that is new", n)
+	}
+}
+
+// TestAppendReadsOnce: what another process appended is read as far as it is new,
+// before one's own comes after it.
+func TestAppendReadsOnce(t *testing.T) {
+	w := feedtest.New(t, storage.NewMem())
+	for i := range 40 {
+		w.Append(w.Author.Publish(fmt.Sprintf("file/a@%d", i)))
+	}
+	reads := &counter{}
+	other := process(t, log.Config{Key: w.Key, Store: broken(w.Store, func(_ context.Context, op, _ string) (error, error) {
+		if op == "get" {
+			reads.add("n")
+		}
+		return nil, nil
+	})}).Feed(w.ID)
+	var before int
+	for i := 40; i < 44; i += 2 {
+		w.Append(w.Author.Publish(fmt.Sprintf("file/a@%d", i)))
+		before = reads.of("n")
+		_, err := feedtest.Append(t.Context(), w.Store, other, w.ID, w.Author.Publish(fmt.Sprintf("file/a@%d", i+1)))
+		must(t, err)
+	}
+	if n := reads.of("n") - before; n > 4 {
+		t.Errorf("%d reads for one entry that is new", n)
+	}
 }
 
 // TestNamedExample: the bytes of docs/formats.md, and what is none.

@@ -53,28 +53,34 @@ func (l *Log) reaching(ctx context.Context, n int64, width int) (*Head, error) {
 	return h, nil
 }
 
-// segment reads entries of a segment at a head, from the segment's file or
-// from the tail.
+// segment reads the first width entries of segment n at a head.
 func (l *Log) segment(ctx context.Context, h *Head, n int64, width int) (feed.Segment, error) {
 	start := n * feed.SegmentSize
-	if start < h.cell.start() {
-		b, err := l.config.Store.Files.Get(ctx, l.partKey(h.Epoch, "segment", n))
+	statements, err := l.statements(ctx, h, start, start+int64(width))
+	return feed.Segment{Start: start, Statements: statements}, err
+}
+
+// statements reads the entries from index from up to to, which are of one segment,
+// at a head: from the segment's file or from the tail.
+func (l *Log) statements(ctx context.Context, h *Head, from, to int64) ([][]byte, error) {
+	start := h.cell.start()
+	if from >= start {
+		statements, err := l.readStatements(ctx, h.cell.tail[from-start:to-start])
 		if err != nil {
-			return feed.Segment{}, fmt.Errorf("feed %s: segment %d: %w", l.id, n, damaged(err))
+			return nil, fmt.Errorf("feed %s: statements from %d on: %w", l.id, from, damaged(err))
 		}
-		s, err := feed.ParseSegment(b, start, feed.SegmentSize)
-		if err != nil {
-			return feed.Segment{}, fmt.Errorf("feed %s: %w: %w", l.id, ErrDamaged, err)
-		}
-		s.Statements = s.Statements[:width]
-		return s, nil
+		return statements, nil
 	}
-	at := start - h.cell.start()
-	statements, err := l.readStatements(ctx, h.cell.tail[at:at+int64(width)])
+	n := from / feed.SegmentSize
+	b, err := l.config.Store.Files.Get(ctx, l.partKey(h.Epoch, "segment", n))
 	if err != nil {
-		return feed.Segment{}, fmt.Errorf("feed %s: statements from %d on: %w", l.id, start, damaged(err))
+		return nil, fmt.Errorf("feed %s: segment %d: %w", l.id, n, damaged(err))
 	}
-	return feed.Segment{Start: start, Statements: statements}, nil
+	s, err := feed.ParseSegment(b, n*feed.SegmentSize, feed.SegmentSize)
+	if err != nil {
+		return nil, fmt.Errorf("feed %s: %w: %w", l.id, ErrDamaged, err)
+	}
+	return s.Statements[from-s.Start : to-s.Start], nil
 }
 
 // damaged marks the absence of what must be there: fs.ErrNotExist would say
