@@ -6,7 +6,9 @@ import (
 )
 
 // Server returns an HTTP server for a handler, with the handler's limits. Its
-// Shutdown wakes long polls; the handler still has to be closed afterwards.
+// Shutdown wakes long polls; the handler still has to be closed afterwards. It speaks
+// HTTP/1.1 alone, with TLS too: agents have one connection each and wait on it, which
+// takes a third more memory by HTTP/2.
 func Server(h *Handler) *http.Server {
 	s := &http.Server{
 		Handler:           h,
@@ -18,6 +20,8 @@ func Server(h *Handler) *http.Server {
 		ErrorLog:                     slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug),
 		DisableGeneralOptionsHandler: true,
 	}
+	s.Protocols = new(http.Protocols)
+	s.Protocols.SetHTTP1(true)
 	s.RegisterOnShutdown(h.Drain)
 	return s
 }

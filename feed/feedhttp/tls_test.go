@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,6 +58,33 @@ func serveTLS(t *testing.T, c *tls.Certificate, h http.Handler) (*url.URL, *atom
 		t.Fatal(err)
 	}
 	return u, hellos
+}
+
+// TestServerSpeaksHTTP1: a client that knows HTTP/2 too is answered by HTTP/1.1.
+func TestServerSpeaksHTTP1(t *testing.T) {
+	s := feedhttp.Server(handler(t, newBackend(t), nil))
+	own := tlsKey(t, "server")
+	s.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*own}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.ServeTLS(listener, "", "") }()
+	t.Cleanup(func() {
+		s.Close()
+		<-ended
+	})
+	web := &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer web.CloseIdleConnections()
+	r, err := web.Get("https://" + listener.Addr().String() + "/healthz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if r.StatusCode != 200 || r.Proto != "HTTP/1.1" {
+		t.Errorf("%d by %s", r.StatusCode, r.Proto)
+	}
 }
 
 func pinned(t *testing.T, base *url.URL, server *tls.Certificate, own func() (*tls.Certificate, error)) *feedhttp.Client {
