@@ -13,7 +13,9 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/internal/bench/peers"
 	"airlock/internal/home"
+	"airlock/internal/server"
 	"airlock/signing"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -32,6 +34,7 @@ type site struct {
 	id           feed.ID
 	own          *trust.History
 	signer       *signing.Signer
+	pin          storage.Digest // of the servers' TLS key; zero where they speak none
 }
 
 // newSite makes the Space and admits it. Its feed does not exist yet.
@@ -112,8 +115,26 @@ func (s *site) serveAs(ctx context.Context, home string) (*peers.Server, error) 
 	if err != nil {
 		return nil, err
 	}
-	return peers.Start(ctx, addr, s.airlock, "--home", s.path(home), "--store", s.storePath(), "serve", "--listen", addr,
-		"--access-log", s.path(home+".access.log"), "--access", "credentials")
+	args := []string{"--home", s.path(home), "--store", s.storePath(), "serve", "--listen", addr,
+		"--access-log", s.path(home + ".access.log"), "--access", "credentials"}
+	if !s.pin.IsZero() {
+		args = append(args, "--tls", "self")
+	}
+	return peers.Start(ctx, addr, s.airlock, args...)
+}
+
+// speakTLS has servers that start from here on, and their clients, speak TLS.
+func (s *site) speakTLS() error {
+	op, err := home.Open(s.path("op"))
+	if err != nil {
+		return err
+	}
+	key, err := op.LogKey()
+	if err != nil {
+		return err
+	}
+	s.pin, err = server.CertificatePin(key)
+	return err
 }
 
 // receiver makes a new home that trusts the Space.
@@ -130,7 +151,10 @@ func (s *site) trust(ctx context.Context, dir, file, feed string, whose *trust.H
 
 // client returns a client of the server at addr.
 func (s *site) client(addr string, change func(*feedhttp.ClientConfig)) (*feedhttp.Client, error) {
-	c := feedhttp.ClientConfig{Base: &url.URL{Scheme: "http", Host: addr}, Token: s.token, UserAgent: "airlock/bench"}
+	c := feedhttp.ClientConfig{Base: &url.URL{Scheme: "http", Host: addr}, Token: s.token, Pin: s.pin, UserAgent: "airlock/bench"}
+	if !s.pin.IsZero() {
+		c.Base.Scheme = "https"
+	}
 	if change != nil {
 		change(&c)
 	}
