@@ -251,13 +251,14 @@ func (f *ownFeeds) spread(ctx context.Context, own *trust.History) error {
 }
 
 // tell hands the newest identity to the servers that this home joined, which know
-// it by the leaves for TLS there, and returns what came of it.
+// it by the leaves for TLS there, and returns what came of it. Those of one operator
+// have one store, so one of them is told.
 func (a *app) tell(ctx context.Context, own *trust.History) ([]carriedDoc, error) {
-	joined, err := a.joinedServers()
+	joined, err := a.operators()
 	var docs []carriedDoc
-	for _, s := range joined {
-		d := carriedDoc{Server: s.URL}
-		c, err := a.client(s.URL)
+	for _, of := range joined {
+		d := carriedDoc{Server: serversOf(of)}
+		c, err := a.client(d.Server)
 		if err == nil {
 			d.Version, err = c.Tell(ctx, trust.FormatFile(own))
 			err = errors.Join(err, c.Close())

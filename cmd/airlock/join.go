@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +27,7 @@ const askAgain = 2 * time.Second
 func (a *app) joinCommand() *cobra.Command {
 	var noWait bool
 	c := &cobra.Command{
-		Use:   "join URL CODE",
+		Use:   "join URL[,URL] CODE",
 		Short: "Enrol this Space with a server, by an invitation of its operator",
 		Long: `Ask the operator of a server for admission. The operator gave the code (airlock
 server invite); it is good once. It names the key that the server must show, so
@@ -37,10 +39,13 @@ it: airlock server confirm. Until then this command waits; with --no-wait it end
 and the same command later tells how things stand.
 
 From then on this home knows the server: commands without --server use it, over
-TLS, with its pinned key and this Space's own certificate.`,
+TLS, with its pinned key and this Space's own certificate. Of several servers of one
+store name all, with commas between: one is used until it fails, then the next. The
+same command, with the same code, adds one that came later.`,
 		Example: `  airlock join https://airlock.acme.example:7070 airlock-1-…
+  airlock join https://a.acme.example:7070,https://b.acme.example:7070 airlock-1-…
   airlock join https://airlock.acme.example:7070 airlock-1-… --no-wait`,
-		Args: exactly(2, "the URL of a server and a code"),
+		Args: exactly(2, "the URL of a server, or of several, and a code"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.join(cmd.Context(), args[0], args[1], noWait)
 		},
@@ -73,10 +78,6 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 	if err != nil {
 		return usage("%v", "copy the whole code that the operator gave you (airlock server invite)", err)
 	}
-	base, err := url.Parse(strings.TrimRight(where, "/"))
-	if err != nil || base.Scheme != "https" || base.Host == "" {
-		return usage("server %.200q is not an https URL", "say https://HOST:PORT, as the operator told you", where)
-	}
 	h, own, err := a.space()
 	if err != nil {
 		return err
@@ -87,14 +88,12 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 		return err
 	}
 	j := &joining{app: a, code: code, own: own}
-	if j.client, err = feedhttp.NewClient(feedhttp.ClientConfig{Base: base, Pin: code.Pin(), UserAgent: "airlock/" + version}); err != nil {
+	known, err := j.meet(ctx, where)
+	if err != nil {
 		return err
 	}
 	defer j.client.Close()
-	if j.logKey, err = j.client.LogKey(ctx); err != nil {
-		return err
-	}
-	doc := joinedDoc{Server: base.String(), Space: own.Space().String(), Lineage: own.Lineage().String(),
+	doc := joinedDoc{Server: serversOf(known), Space: own.Space().String(), Lineage: own.Lineage().String(),
 		TLSKey: code.Pin().String(), LogKey: storage.DigestOf(j.logKey).String()}
 	if j.signer, err = h.Publisher(a.passphrase); err != nil {
 		return err
@@ -102,8 +101,10 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 	if doc.State, err = j.ask(ctx); err != nil {
 		return err
 	}
-	if err := h.Remember(home.Server{LogKey: j.logKey, Pin: code.Pin(), URL: doc.Server}); err != nil {
-		return err
+	for _, s := range slices.Backward(known) { // the one remembered last comes first
+		if err := h.Remember(s); err != nil {
+			return err
+		}
 	}
 	if doc.State == feedhttp.Pending && !noWait {
 		a.note("asked; the administrator confirms it with: airlock server confirm %s\nBoth sides see the lineage %s and the log key %s", doc.Space, doc.Lineage, doc.LogKey)
@@ -112,6 +113,40 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 		}
 	}
 	return a.showJoined(doc)
+}
+
+// meet asks each of the servers that are named, with commas between, for its log
+// key, and opens a client of them all. Every one must answer, and show the key that
+// the code names: that one cannot be used is found now, not when another fails.
+func (j *joining) meet(ctx context.Context, where string) (known []home.Server, err error) {
+	var servers []feedhttp.Endpoint
+	for one := range strings.SplitSeq(where, ",") {
+		base, err := url.Parse(strings.TrimRight(one, "/"))
+		if err != nil || base.Scheme != "https" || base.Host == "" {
+			return nil, usage("server %.200q is not an https URL", "say https://HOST:PORT, as the operator told you", one)
+		}
+		servers = append(servers, feedhttp.Endpoint{Base: base, Pin: j.code.Pin()})
+	}
+	for _, s := range servers {
+		c, err := joinClient(s)
+		if err != nil {
+			return nil, err
+		}
+		key, err := c.LogKey(ctx)
+		if err = errors.Join(err, c.Close()); err != nil {
+			return nil, err
+		}
+		known = append(known, home.Server{LogKey: key, Pin: s.Pin, URL: s.Base.String()})
+	}
+	j.logKey = known[0].LogKey
+	j.client, err = joinClient(servers...)
+	return known, err
+}
+
+// joinClient asks without a certificate, which no server knows yet.
+func joinClient(servers ...feedhttp.Endpoint) (*feedhttp.Client, error) {
+	first := servers[0]
+	return feedhttp.NewClient(feedhttp.ClientConfig{Base: first.Base, Pin: first.Pin, Others: servers[1:], UserAgent: "airlock/" + version})
 }
 
 // ask sends the request, with a proof of now, and returns how things stand.
@@ -164,6 +199,29 @@ func (a *app) joined(base *url.URL) (home.Server, bool, error) {
 		}
 	}
 	return home.Server{}, false, err
+}
+
+// operators returns the servers that this home joined by their operators, that of
+// the one joined last at first.
+func (a *app) operators() (all [][]home.Server, err error) {
+	joined, err := a.joinedServers()
+	for _, s := range joined {
+		of := slices.IndexFunc(all, func(o []home.Server) bool { return bytes.Equal(o[0].LogKey, s.LogKey) })
+		if of < 0 {
+			of, all = len(all), append(all, nil)
+		}
+		all[of] = append(all[of], s)
+	}
+	return all, err
+}
+
+// serversOf names servers as --server does.
+func serversOf(all []home.Server) string {
+	var urls []string
+	for _, s := range all {
+		urls = append(urls, s.URL)
+	}
+	return strings.Join(urls, ",")
 }
 
 // joinedServers returns the servers that this home joined, the last at first. It

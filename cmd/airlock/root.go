@@ -37,7 +37,7 @@ func newRoot(a *app) *cobra.Command {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.homePath, "home", "", "the Space's own folder: keys, trust, state (default ~/.airlock)")
-	f.StringVar(&a.server, "server", "", "URL of the server, or of several of one store with commas between (default the one joined last, else http://127.0.0.1:7070)")
+	f.StringVar(&a.server, "server", "", "URL of the server, or of several of one store with commas between (default those of the operator joined last, else http://127.0.0.1:7070)")
 	f.StringVar(&a.store, "store", "", "a store instead of a server: DIR or s3://bucket/prefix")
 	f.StringVar(&a.tokenFile, "token-file", "", "file with the token for the server, or for each server a line with its URL and its token")
 	f.StringVarP(&a.format, "format", "f", "table", "form of the output: table, json or yaml")
@@ -102,9 +102,9 @@ func (a *app) settle(cmd *cobra.Command) error {
 	if a.server != "" || a.store != "" {
 		return nil
 	}
-	joined, err := a.joinedServers()
+	joined, err := a.operators()
 	if len(joined) > 0 {
-		a.server = joined[0].URL
+		a.server = serversOf(joined[0])
 	}
 	return err
 }

@@ -70,8 +70,8 @@ type Home struct {
 	identity *trust.History
 }
 
-// Open opens a home, and makes the folder where it is missing or empty. A
-// folder that holds something else is refused.
+// Open opens a home, and makes the folder where it is missing, empty, or holds
+// nothing but keys/log.key. One that holds something else is refused.
 func Open(path string) (*Home, error) {
 	h := &Home{path: path}
 	got, err := ReadFile(h.file("format"), 100)
@@ -104,12 +104,14 @@ func (h *Home) create() error {
 }
 
 // isEmpty reports whether the folder holds nothing, or what create left when it
-// was cut off.
+// was cut off, or a log key alone, which was put there: that of an operator whose
+// next server this is.
 func (h *Home) isEmpty() bool {
 	entries, _ := os.ReadDir(h.path)
 	for _, e := range entries {
 		switch inner, err := os.ReadDir(h.file(e.Name())); {
 		case strings.HasPrefix(e.Name(), storage.TempPrefix), e.Name() == "format":
+		case err == nil && e.Name() == "keys" && len(inner) == 1 && inner[0].Name() == "log.key":
 		case err != nil || len(inner) > 0 || e.Name() != "keys" && e.Name() != "trust":
 			return false
 		}

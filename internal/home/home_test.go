@@ -190,6 +190,8 @@ func TestOpenRefuses(t *testing.T) {
 		"another format":           {map[string]string{"format": "airlock-home 2\n"}, false},
 		"half made":                {map[string]string{"keys/": "", ".new-1": "airl"}, true},
 		"keys without a format":    {map[string]string{"keys/root-1.key": "x"}, false},
+		"a log key":                {map[string]string{"keys/log.key": "x"}, true},
+		"a log key and others":     {map[string]string{"keys/log.key": "x", "keys/root-1.key": "x"}, false},
 		"a folder of another name": {map[string]string{"photos/": ""}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
