@@ -203,15 +203,19 @@ func (o *opened) explainPolicy(doc *explainDoc, row feed.Row, now time.Time) err
 	}
 	if err := view.Authorize(item, now); err != nil {
 		doc.add("policy", "refused: %v", err)
-		return o.awaiting(row, err, o.medium())
+		return o.awaiting([]feed.Row{row}, err, o.medium())
 	}
 	doc.add("policy", "let in by allow[%d] of %s%s", policy.Rule(item), policy.File(), untilWord(policy))
 	return nil
 }
 
-// awaiting adds to a refusal that approvals would lift the command that makes
-// one. Where the feed was read from a medium, medium names it.
-func (o *opened) awaiting(row feed.Row, err error, medium string) error {
+// maxApproveHint is how many packages the hint of a missing approval names.
+const maxApproveHint = 5
+
+// awaiting adds to a refusal that approvals would lift the command that approves
+// all that lack one: these packages, or, where there are more than fit into a line,
+// those of the feed. Where it was read from a medium, medium names that.
+func (o *opened) awaiting(rows []feed.Row, err error, medium string) error {
 	if !errors.Is(err, trust.ErrUnapproved) {
 		return err
 	}
@@ -219,7 +223,13 @@ func (o *opened) awaiting(row feed.Row, err error, medium string) error {
 	if receiver == (trust.Lineage{}) {
 		return hinted(err, err.Error(), "approvals name who takes in, and this home holds no Space: airlock init ORGANISATION/SPACE")
 	}
-	return hinted(err, err.Error(), fmt.Sprintf("one of them runs: airlock approve %s %s%s --for %s --key FILE; then pull with --approvals approvals", o.state.ID, shownRef(row.Ref), fromMedium(medium), receiver))
+	what := o.state.ID.String()
+	if len(rows) <= maxApproveHint {
+		for _, row := range rows {
+			what += " " + shownRef(row.Ref)
+		}
+	}
+	return hinted(err, err.Error(), fmt.Sprintf("one of them runs: airlock approve %s%s --for %s --key FILE; then pull with --approvals approvals", what, fromMedium(medium), receiver))
 }
 
 // fromMedium is the flag that names a medium in a command; nothing for none.

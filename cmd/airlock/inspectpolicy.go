@@ -78,6 +78,11 @@ func (i *inspection) found(ctx context.Context) ([]trust.Approved, error) {
 	return out, nil
 }
 
+// itemAt returns where a row is among the items, negative where it is not.
+func itemAt(items []itemDoc, row feed.Row) int {
+	return slices.IndexFunc(items, func(it itemDoc) bool { return it.Entry == row.Index })
+}
+
 // judgeItems asks the policy about what a feed brings.
 func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) apply.Choice {
 	view := f.follower.View
@@ -87,16 +92,17 @@ func (i *inspection) judgeItems(f *checkedFeed, d *inspectFeedDoc) apply.Choice 
 		}
 	}
 	choice := apply.Choose(f.state, view, apply.Selection{}, i.now())
+	unapproved := slices.DeleteFunc(choice.Unapproved(nil), func(row feed.Row) bool { return itemAt(d.Items, row) < 0 })
 	refused := 0
 	for _, r := range choice.Refused {
-		n := slices.IndexFunc(d.Items, func(it itemDoc) bool { return it.Entry == r.Row.Index })
+		n := itemAt(d.Items, r.Row)
 		if n < 0 {
 			continue
 		}
 		refused++
 		d.Items[n].Refused = oneLine(r.Err.Error())
 		if !errors.Is(r.Err, trust.ErrUntrusted) && !i.silent[r.Row.Manifest] {
-			i.bad("policy", f.awaiting(r.Row, r.Err, i.medium()))
+			i.bad("policy", f.awaiting(unapproved, r.Err, i.medium()))
 		}
 	}
 	file := "this Space itself"

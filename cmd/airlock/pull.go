@@ -337,7 +337,7 @@ func (p *puller) judge(ctx context.Context, s *prepared) (err error) {
 	}
 	s.doc.Plan = apply.Describe(s.plan)
 	if r := choice.Pending(s.installed); r != nil && s.waiting == nil && !p.wouldScan(r.Err) {
-		s.waiting = (&opened{p.conn, f, s.state}).awaiting(r.Row, r.Err, p.conn.medium())
+		s.waiting = (&opened{p.conn, f, s.state}).awaiting(choice.Unapproved(s.installed), r.Err, p.conn.medium())
 	}
 	return nil
 }

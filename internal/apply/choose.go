@@ -105,11 +105,25 @@ func Choose(s *feed.State, v *trust.View, sel Selection, now time.Time) Choice {
 // What the policy keeps out for good is not meant: that was asked for.
 func (c Choice) Pending(installed []Item) *Refused {
 	for _, r := range c.Refused {
-		if errors.Is(r.Err, trust.ErrUnclean) || !errors.Is(r.Err, trust.ErrUntrusted) && !slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == r.Row.ID }) {
+		if errors.Is(r.Err, trust.ErrUnclean) || !errors.Is(r.Err, trust.ErrUntrusted) && !isAmong(installed, r.Row) {
 			return &r
 		}
 	}
 	return nil
+}
+
+// Unapproved returns what was refused, and is not installed, for want of approvals.
+func (c Choice) Unapproved(installed []Item) (rows []feed.Row) {
+	for _, r := range c.Refused {
+		if errors.Is(r.Err, trust.ErrUnapproved) && !isAmong(installed, r.Row) {
+			rows = append(rows, r.Row)
+		}
+	}
+	return rows
+}
+
+func isAmong(installed []Item, row feed.Row) bool {
+	return slices.ContainsFunc(installed, func(it Item) bool { return it.Statement == row.ID })
 }
 
 type chooser struct {
