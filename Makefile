@@ -47,8 +47,11 @@ build: ## build bin/airlock
 	@mkdir -p bin
 	@CGO_ENABLED=0 go build -trimpath -o bin/airlock ./cmd/airlock
 
-demo: build ## Spaces, a server and two sticks in a folder of their own, a forger refused
-	@AIRLOCK_BIN="$(ROOT)/bin/airlock" sh internal/demo/demo.sh
+# Where the servers of the demo keep feeds: directory, or s3 with a versitygw.
+STORE ?= directory
+
+demo: build $(if $(filter s3,$(STORE)),$(STAMP)/$(VERSITYGW)) ## the whole story: Spaces, servers, an agent, sticks, a forger refused; STORE=s3
+	@AIRLOCK_BIN="$(ROOT)/bin/airlock" STORE="$(STORE)" sh internal/demo/demo.sh
 
 test: unit fuzz-short ## all tests with the race detector, then each fuzz target briefly
 

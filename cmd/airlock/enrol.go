@@ -235,12 +235,12 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 	if err != nil {
 		return err
 	}
-	verb := "would admit"
+	verb, to := "would admit", " to "+k.store.Name
 	switch {
 	case o.reject && o.dryRun:
-		verb = "would reject"
+		verb, to = "would reject", ""
 	case o.reject:
-		verb = "rejected"
+		verb, to = "rejected", ""
 	case !o.dryRun:
 		verb = "admitted"
 		if err := a.confirmLineage(e.History, o.thumbprint); err != nil {
@@ -261,7 +261,7 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 		}
 		doc.State = map[bool]string{true: "rejected", false: feedhttp.Admitted}[o.reject]
 	}
-	a.note("%s %s to %s", verb, doc.Space, k.store.Name)
+	a.note("%s %s%s", verb, doc.Space, to)
 	return a.show(doc, func(w io.Writer) {
 		pairs(w, [2]string{"Space", doc.Space}, [2]string{"Lineage", doc.Lineage}, [2]string{"Log key", dash(doc.LogKey)},
 			[2]string{"From", doc.Address}, [2]string{"Asked", doc.Asked}, [2]string{"State", doc.State})
