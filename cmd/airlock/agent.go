@@ -15,6 +15,7 @@ type agentOptions struct {
 	roles        []string
 	holdings     time.Duration
 	takeover     time.Duration
+	inbox        string
 	receipts     receiptOptions
 	scan         scanOptions
 }
@@ -37,6 +38,12 @@ Where this home holds a Space, its holdings are published too: once a day, or at
 half of the shortest maxAge in the policies here, or as --holdings says. Keys with
 a passphrase sign where AIRLOCK_PASSPHRASE or --passphrase-file is there.
 
+With --inbox servers push to it: those of operators whose server this home joined
+(airlock join), who say on their side to where (airlock server push). What they send
+is verified like everything else, and lies in the folder inbox of the home, which a
+subscription follows that says "from: inbox". It shows the key of this Space for
+TLS. --inbox http://127.0.0.1:PORT is without TLS, for a tunnel that ends there.
+
 One agent works with a home at a time. Agents of one Space with homes of their own,
 such as copies on two machines, share the work where the source lets them: each
 rule is done by one of them, and by another one where that one has been silent for
@@ -46,6 +53,7 @@ with the same AIRLOCK_UPDATE_ID.
 --once makes one scan, for cron; it leaves alone what another agent does.`,
 		Example: `  airlock agent --server https://feeds.acme.example
   airlock agent --environment Production --target-role web --approvals approvals/
+  airlock agent --inbox :7443
   airlock agent --once
   airlock agent --dry-run`,
 		Args: exactly(0, "no arguments"),
@@ -58,6 +66,7 @@ with the same AIRLOCK_UPDATE_ID.
 	targetRoleFlag(f, &o.roles)
 	f.DurationVar(&o.holdings, "holdings", 0, "how often to publish what this Space holds (default once a day or more often)")
 	f.DurationVar(&o.takeover, "takeover", 45*time.Second, "how long this agent may be silent until another one of this Space does its work")
+	f.StringVar(&o.inbox, "inbox", "", "address at which servers may push, such as :7443")
 	o.receipts.flags(f)
 	o.scan.flags(f, "before it is let in")
 	return c
@@ -82,6 +91,9 @@ func (a *app) agent(ctx context.Context, o agentOptions) error {
 	}
 	if o.takeover < minTakeover || o.takeover > maxTakeover {
 		return usage("--takeover %s is not %s to %s", "say --takeover 45s, or leave it out", o.takeover, minTakeover, maxTakeover)
+	}
+	if o.inbox != "" && (o.once || o.dryRun) {
+		return usage("--inbox with one scan", "leave --once and --dry-run out: an inbox waits for what is pushed")
 	}
 	h, err := a.home()
 	if err != nil {

@@ -64,8 +64,15 @@ func (f *fleet) run(ctx context.Context) error {
 	defer f.note("stopped")
 	var working sync.WaitGroup
 	defer working.Wait()
-	ctx, end := context.WithCancel(ctx)
-	defer end() // after an error nobody else tells those who work
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil) // after an error nobody else tells those who work
+	if f.options.inbox != "" {
+		in, err := f.openInbox(ctx)
+		if err != nil {
+			return err
+		}
+		working.Go(func() { end(errors.Join(in.serve(ctx, f.options.inbox), in.close())) })
+	}
 	working.Go(func() { f.herald().run(ctx) })
 	crew := map[string]*member{}
 	mark := f.home.SubscriptionsMark()
@@ -84,6 +91,9 @@ func (f *fleet) run(ctx context.Context) error {
 			return err
 		}
 		mark = now
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+		return cause // of the inbox
 	}
 	return nil
 }

@@ -69,10 +69,11 @@ func newSelf(patience time.Duration) agent.Agent {
 func (r *subscriber) workOf(rule string) string { return r.sub.Name + "/" + rule }
 
 // clockIn looks which of the rules are this agent's work, and takes what nobody
-// does. Where there is no board, or no Space, it works alone.
+// does. Where there is no board, or no Space, it works alone; so it does with what was
+// pushed to this home, which no other agent has.
 func (r *subscriber) clockIn(ctx context.Context) error {
 	own, err := r.home.Identity()
-	if r.options.dryRun || len(r.rules) == 0 || errors.Is(err, home.ErrNoSpace) {
+	if r.options.dryRun || len(r.rules) == 0 || r.source() == r.home.Inbox() || errors.Is(err, home.ErrNoSpace) {
 		return nil
 	}
 	if err != nil {

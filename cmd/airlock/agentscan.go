@@ -45,6 +45,9 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	if r.sub.Bandwidth > 0 {
 		c.place = pacedPlace{c.place, agent.Paced{From: c.place, Pace: agent.NewPace(r.sub.Bandwidth)}}
 	}
+	if r.source() == r.home.Inbox() {
+		c.late = true // what came another way too may be pushed later
+	}
 	r.conn = c
 	return nil
 }
@@ -194,7 +197,7 @@ func (r *subscriber) scan(ctx context.Context, feeds []feed.ID) (all []*prepared
 			continue
 		}
 		r.at = s.state
-		r.known[id], r.state.Contact = s.state.Edge.Size(), signing.FormatTime(r.now())
+		r.known[id], r.state.Contact = s.there, signing.FormatTime(r.now())
 		for _, p := range r.rules {
 			if _, others := r.elsewhere[p.rule]; others {
 				continue

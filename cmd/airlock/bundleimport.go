@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -88,7 +87,7 @@ func (a *app) bundleImport(ctx context.Context, from string, names []string, dry
 	if err := in.quarantine(ctx); err != nil {
 		return err
 	}
-	m, err := a.openMirror(ctx, dryRun)
+	m, err := a.openMirror(ctx, a.store, dryRun)
 	if err != nil {
 		return err
 	}
@@ -106,12 +105,12 @@ type mirrorStore struct {
 	server *server.Server
 }
 
-func (a *app) openMirror(ctx context.Context, dryRun bool) (*mirrorStore, error) {
+func (a *app) openMirror(ctx context.Context, where string, dryRun bool) (*mirrorStore, error) {
 	to := publishing
 	if dryRun {
 		to = planning
 	}
-	store, err := a.openStorage(ctx, a.store, to)
+	store, err := a.openStorage(ctx, where, to)
 	if err != nil {
 		return nil, err
 	}
@@ -131,13 +130,13 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 	}
 	var all []followed
 	for _, id := range in.feeds {
-		place := behind{in.stick, m.server.Local()}
+		place := m.behind(in.stick)
 		f, state, report, err := m.sync(ctx, &conn{place: place, name: in.conn.name, stick: in.stick, late: true}, id)
 		if err != nil {
 			return nil, err
 		}
 		in.late[id] = report.Late > 0
-		if err := m.reaches(ctx, place, state); err != nil {
+		if err := m.reaches(ctx, place, in.conn.name, state); err != nil {
 			return nil, err
 		}
 		all = append(all, followed{f, state})
@@ -166,17 +165,17 @@ func (m *mirrorStore) takeIn(ctx context.Context, in *intake, dryRun bool) ([]im
 
 // reaches checks that a late medium and the store together have all that was
 // accepted here: less of a feed is no mirror of it.
-func (m *mirrorStore) reaches(ctx context.Context, from behind, s *feed.State) error {
+func (m *mirrorStore) reaches(ctx context.Context, from *behind, name string, s *feed.State) error {
 	stored, err := from.have(ctx, s.ID)
 	if err != nil {
 		return err
 	}
-	newest, err := from.stick.newest(s.ID)
-	if err != nil || max(stored, newest.To) >= s.Edge.Size() {
+	newest, err := from.place.Checkpoint(ctx, s.ID)
+	if err != nil || max(stored, newest.Size) >= s.Edge.Size() {
 		return err
 	}
 	return &failure{code: exitNoBase, what: fmt.Sprintf("feed %s: %d entries were accepted here, and %s with what %s holds has %d",
-		s.ID, s.Edge.Size(), from.stick.name, m.store.Name, max(stored, newest.To)),
+		s.ID, s.Edge.Size(), name, m.store.Name, max(stored, newest.Size)),
 		hint: "name all media up to the newest, with commas, or have one made that carries all: airlock bundle create --full"}
 }
 
@@ -229,53 +228,4 @@ func (o objectAt) ReadAt(p []byte, off int64) (int, error) {
 		err = io.EOF
 	}
 	return n, err
-}
-
-// behind is a medium that goes on from what a store mirrors already.
-type behind struct {
-	*stick
-	store *server.Local
-}
-
-// Segments yields what the store has, and then what the medium has.
-func (b behind) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
-	return func(yield func(feed.Segment, error) bool) {
-		have, err := b.have(ctx, id)
-		if err != nil {
-			yield(feed.Segment{}, err)
-			return
-		}
-		if from < have {
-			for s, err := range b.store.Segments(ctx, id, from, min(to, have)) {
-				if !yield(s, err) || err != nil {
-					return
-				}
-			}
-		}
-		if to > have {
-			b.stick.Segments(ctx, id, max(from, have), to)(yield)
-		}
-	}
-}
-
-// have returns how many entries the store has of the epoch that the medium is at.
-func (b behind) have(ctx context.Context, id feed.ID) (int64, error) {
-	newest, err := b.stick.Checkpoint(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	c, err := b.store.Checkpoint(ctx, id)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && c.Origin != newest.Origin {
-		return 0, nil
-	}
-	return c.Size, err
-}
-
-// Object returns what the medium has, or else the store.
-func (b behind) Object(ctx context.Context, id feed.ID, d storage.Digest, off int64) (io.ReadCloser, error) {
-	r, err := b.stick.Object(ctx, id, d, off)
-	if errors.Is(err, fs.ErrNotExist) {
-		return b.store.Object(ctx, id, d, off)
-	}
-	return r, err
 }

@@ -269,6 +269,7 @@ type prepared struct {
 	plan     []apply.Action
 	waiting  error // for approval, a scan, or a sign of life
 	known    int   // approvals that had come in when it was judged
+	there    int64 // entries at the source, which may be fewer than were accepted
 	err      error
 }
 
@@ -297,6 +298,9 @@ func (p *puller) follow(ctx context.Context, id feed.ID) *prepared {
 		return s
 	}
 	s.follower, s.state = f, state
+	if s.there = state.Edge.Size(); report.Late > 0 {
+		s.there = report.Late
+	}
 	s.doc.From, s.doc.To, s.doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
 	for i, why := range report.Void {
 		s.doc.Void = append(s.doc.Void, i)

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,6 +70,7 @@ func TestScript(t *testing.T) {
 			"exec-code":    execCode,
 			"serve-start":  serveStart,
 			"serve-stop":   serveStop,
+			"free-address": freeAddress,
 			"lineage":      lineage,
 			"leaf-key":     leafKey,
 			"flip":         flip,
@@ -171,7 +174,10 @@ func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: serve-start NAME ARGS…")
 	}
-	line := append(args[1:], "serve", "--listen", "127.0.0.1:0")
+	line := append(args[1:], "serve")
+	if !slices.Contains(args, "--listen") {
+		line = append(line, "--listen", "127.0.0.1:0")
+	}
 	if args[len(args)-1] != "tsa" {
 		line = append(line, "--access-log", "none")
 	}
@@ -226,6 +232,15 @@ func jsonMember(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no text %q", args[0], args[1])
 	}
 	ts.Setenv(args[2], text)
+}
+
+// freeAddress runs "free-address VAR": an address of this machine on which nobody
+// listens goes into $VAR.
+func freeAddress(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv(args[0], l.Addr().String())
+	ts.Check(l.Close())
 }
 
 // lineage runs "lineage FILE VAR": what a person would have heard on the

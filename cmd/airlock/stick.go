@@ -25,6 +25,7 @@ import (
 // from a bundle that has it. So a medium that is used again and again is read as
 // one.
 type stick struct {
+	readOnly
 	name    string
 	paths   []string
 	bundles []*bundle.Bundle // the newest first

@@ -32,12 +32,6 @@ func (s *stick) Chunks(ctx context.Context, id feed.ID, d storage.Digest) (*stor
 	return fromAny(s.bundles, func(b *bundle.Bundle) (*storage.ChunkIndex, error) { return b.Chunks(ctx, id, d) })
 }
 
-// Delta implements place: where a payload lies in a bundle as a delta, Object
-// makes it of that.
-func (s *stick) Delta(_ context.Context, _ feed.ID, _, target storage.Digest) (storage.Ref, error) {
-	return storage.Ref{}, fmt.Errorf("delta to %s: %w", target, fs.ErrNotExist)
-}
-
 // fromAny asks the parts of a place, or several places, in turn.
 func fromAny[P, T any](parts []P, ask func(P) (T, error)) (T, error) {
 	var none T
@@ -112,11 +106,16 @@ func (t *entryTree) tile(ctx context.Context, src feed.Source, id feed.ID, level
 	return joined(hashes[from : from+int64(width)]), nil
 }
 
-// Heads implements place. A medium does not grow, so nothing is waited for.
+// Heads implements place.
 func (s *stick) Heads(ctx context.Context, known map[feed.ID]int64, _ time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	return headsOf(ctx, s, known)
+}
+
+// headsOf is Heads of a source that does not grow, so nothing is waited for.
+func headsOf(ctx context.Context, src feed.Source, known map[feed.ID]int64) (map[feed.ID]feed.Checkpoint, error) {
 	out := map[feed.ID]feed.Checkpoint{}
 	for id, size := range known {
-		head, err := s.Checkpoint(ctx, id)
+		head, err := src.Checkpoint(ctx, id)
 		if err == nil && head.Size != size {
 			out[id] = head
 		}
@@ -130,10 +129,19 @@ func (s *stick) Heads(ctx context.Context, known map[feed.ID]int64, _ time.Durat
 // errReadOnly reports what a medium cannot do.
 var errReadOnly = errors.New("a bundle is never written to")
 
+// readOnly is what a place does that carries parts of a bundle.
+type readOnly struct{}
+
 // LogKey implements place.
-func (s *stick) LogKey(context.Context) ([]byte, error) { return nil, errReadOnly }
+func (readOnly) LogKey(context.Context) ([]byte, error) { return nil, errReadOnly }
 
 // Publish implements place.
-func (s *stick) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
+func (readOnly) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
 	return feed.Accepted{}, errReadOnly
+}
+
+// Delta implements place: where a payload lies in a bundle as a delta, Object
+// makes it of that.
+func (readOnly) Delta(_ context.Context, _ feed.ID, _, target storage.Digest) (storage.Ref, error) {
+	return storage.Ref{}, fmt.Errorf("delta to %s: %w", target, fs.ErrNotExist)
 }

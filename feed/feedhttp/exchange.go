@@ -16,12 +16,16 @@ import (
 type request struct {
 	method, path, query string
 	header              [][2]string
-	// body is opened for each try; length is what it gives, in bytes.
+	// body is opened for each try; length is what it gives, in bytes, or
+	// unknownLength.
 	body     func() (io.ReadCloser, error)
 	length   int64
 	limit    int64         // of the answer's body, after decoding
 	patience time.Duration // beyond the client's own
 }
+
+// unknownLength is the length of a body of which it is not known.
+const unknownLength = -1
 
 // reply is an answer that was read whole.
 type reply struct {
@@ -97,7 +101,7 @@ func (c *Client) send(ctx context.Context, rq request, guard *guard) (*http.Resp
 	for _, f := range rq.header {
 		r.Header.Set(f[0], f[1])
 	}
-	if rq.body != nil && rq.length > 0 {
+	if rq.body != nil && rq.length != 0 {
 		if err := setBody(r, rq, guard); err != nil {
 			return nil, err
 		}
@@ -120,7 +124,7 @@ func setBody(r *http.Request, rq request, guard *guard) (err error) {
 		}
 		return &guardedBody{body: localBody{body}, guard: guard}, nil
 	}
-	if rq.length > largeBody {
+	if rq.length > largeBody || rq.length == unknownLength {
 		// A refusal shall arrive before the body is sent for nothing.
 		r.Header.Set("Expect", "100-continue")
 	}

@@ -28,6 +28,9 @@ type Config struct {
 	Callers Callers
 	// Enroller lets Spaces in; nil where nobody is.
 	Enroller Enroller
+	// Inbox takes what is pushed: then the handler serves nothing else, and needs no
+	// Reader.
+	Inbox Inbox
 	// Ready reports whether the store answers; nil asks the Reader for its key.
 	Ready  func(context.Context) error
 	Limits Limits
@@ -69,8 +72,8 @@ type Handler struct {
 
 // New returns a handler. Close it when it is no longer served.
 func New(c Config) (*Handler, error) {
-	if c.Reader == nil {
-		return nil, errors.New("feedhttp: a handler needs a reader")
+	if c.Reader == nil && c.Inbox == nil {
+		return nil, errors.New("feedhttp: a handler needs a reader or an inbox")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -83,6 +86,9 @@ func New(c Config) (*Handler, error) {
 	h.share(c.Limits.withDefaults())
 	h.ids.seed()
 	h.routes = newRoutes()
+	if c.Inbox != nil {
+		h.routes = inboxRoutes()
+	}
 	h.router = h.routes.router()
 	var err error
 	if h.zstd, err = newCompressor(c.Now); err != nil {

@@ -49,7 +49,7 @@ const feedTemplate = feedsPath + "{organisation}/{space}/{feed}/"
 
 func newRoutes() *routes {
 	rs := &routes{unknown: &route{name: "unknown"}}
-	rs.all = []*route{
+	return rs.with([]*route{
 		{name: "object", path: feedTemplate + "object/{rest}", access: callers, get: getObject, fast: "object/"},
 		{name: "checkpoint", path: feedTemplate + "checkpoint", access: callers, get: getCheckpoint, fast: "checkpoint", wholeFast: true},
 		{name: "segment", path: feedTemplate + "segment/{rest:.+}", access: callers, get: getSegment, fast: "segment/"},
@@ -71,8 +71,12 @@ func newRoutes() *routes {
 		{name: "healthz", path: "/healthz", access: anyone, get: getHealth},
 		{name: "readyz", path: "/readyz", access: anyone, get: getReady},
 		{name: "metrics", path: "/metrics", access: operators, get: getMetrics},
-		rs.unknown,
-	}
+	}...)
+}
+
+// with adds resources, and what stands for all others.
+func (rs *routes) with(all ...*route) *routes {
+	rs.all = append(all, rs.unknown)
 	for i, rt := range rs.all {
 		rt.index = i
 		rt.allow = rt.methods()

@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"airlock/bundle"
+	"airlock/feed"
+	"airlock/feed/feedhttp"
+	"airlock/internal/home"
+	"airlock/internal/server"
+	"airlock/storage"
+	"airlock/trust"
+)
+
+// inbox takes what servers push. It verifies it as what comes from any source, and
+// puts it into a store of the home, which subscriptions follow (from: inbox): so all
+// that they say holds for it, and it is there when their windows open.
+type inbox struct {
+	*app
+	home    *home.Home
+	own     trust.Lineage
+	mirror  *mirrorStore
+	taking  sync.Mutex // one stream at a time
+	handler *feedhttp.Handler
+}
+
+var _ feedhttp.Inbox = (*inbox)(nil)
+
+// openInbox makes ready to take what is pushed. Close the inbox.
+func (f *fleet) openInbox(ctx context.Context) (*inbox, error) {
+	in := &inbox{app: f.apart("inbox"), home: f.home}
+	own, err := f.home.Identity()
+	if err != nil {
+		return nil, err
+	}
+	in.own = own.Lineage()
+	if joined, err := in.joinedServers(); err != nil {
+		return nil, err
+	} else if len(joined) == 0 {
+		return nil, usage("%s joined no server, so nobody may push to it", "airlock join URL CODE, with a code of the operator", f.home.Path())
+	}
+	if err := f.home.ClearPushed(); err != nil {
+		return nil, err
+	}
+	if in.mirror, err = in.openMirror(ctx, f.home.Inbox(), false); err != nil {
+		return nil, err
+	}
+	in.handler, err = feedhttp.New(feedhttp.Config{Inbox: in, Logger: in.logger(slog.LevelWarn), Version: version, Now: in.now})
+	return in, err
+}
+
+func (in *inbox) close() error {
+	return errors.Join(in.handler.Close(), in.mirror.close())
+}
+
+// plainInbox is what --inbox begins with for an address without TLS.
+const plainInbox = "http://"
+
+// serve takes what is pushed until ctx ends. The address is one of this machine; on
+// loopback it may be without TLS.
+func (in *inbox) serve(ctx context.Context, address string) error {
+	bare, plain := strings.CutPrefix(address, plainInbox)
+	l, err := net.Listen("tcp", bare)
+	if err != nil {
+		return hinted(err, err.Error(), "is another agent running there? say --inbox ADDRESS:PORT")
+	}
+	s, scheme := feedhttp.Server(in.handler), "https"
+	switch {
+	case !plain:
+		if _, err := in.home.Certificate(); err != nil {
+			return errors.Join(hinted(err, "this home has no key that it could show as an inbox: "+err.Error(), "airlock identity renew --tls makes one"), l.Close())
+		}
+		s.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS13,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return in.home.Certificate() }}
+	case !isLoopback(l.Addr()):
+		return errors.Join(usage("--inbox %s is not a loopback address, and what is pushed would be read on the way", "say --inbox ADDRESS:PORT, with TLS, or listen on 127.0.0.1", address), l.Close())
+	default:
+		scheme = "http"
+	}
+	in.note("taking in what is pushed to %s://%s", scheme, l.Addr())
+	return in.listen(ctx, s, l, in.handler.Drain)
+}
+
+// Take implements feedhttp.Inbox.
+func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader) (feedhttp.Taken, error) {
+	taken, err := in.take(ctx, r)
+	if err != nil && ctx.Err() == nil {
+		_, hint := outcomeOf(err)
+		in.note("airlock: warning: pushed from %s: %s (%s)", c.Address, oneLine(err.Error()), hint)
+	}
+	return taken, refusal(err)
+}
+
+func (in *inbox) take(ctx context.Context, r io.Reader) (feedhttp.Taken, error) {
+	head, err := in.read(r)
+	if err != nil {
+		return feedhttp.Taken{}, err
+	}
+	in.taking.Lock()
+	defer in.taking.Unlock()
+	have, err := in.have(ctx, head.Slice)
+	if err != nil || !goesOn(head.Slice, have) {
+		return have, err
+	}
+	file, err := in.home.CreatePushed()
+	if err != nil {
+		return have, err
+	}
+	spooled := &spool{file}
+	defer spooled.Close()
+	stream, err := bundle.ReadStream(ctx, r, head, spooled)
+	if err == nil {
+		err = in.mirrored(ctx, stream)
+	}
+	if err != nil {
+		return have, err
+	}
+	return in.have(ctx, head.Slice)
+}
+
+// read reads the head of a stream, and refuses what is not for this home to take.
+func (in *inbox) read(r io.Reader) (bundle.StreamHead, error) {
+	servers, err := in.home.Servers()
+	if err != nil {
+		return bundle.StreamHead{}, err
+	}
+	var operators [][]byte
+	for _, s := range servers {
+		operators = append(operators, s.LogKey)
+	}
+	head, err := bundle.ReadStreamHead(r, operators)
+	if err != nil {
+		return head, err
+	}
+	if head.Audience.Lineage != in.own {
+		return head, &bundle.AudienceError{For: head.Audience, Ours: in.own}
+	}
+	_, err = in.view(head.Slice.Feed.Space, head.Slice.Feed.Name)
+	return head, err
+}
+
+// have returns what the inbox has of a feed, in the epoch of the slice.
+func (in *inbox) have(ctx context.Context, s bundle.Slice) (feedhttp.Taken, error) {
+	c, err := in.mirror.server.Local().Checkpoint(ctx, s.Feed)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && c.Origin != s.Feed.Origin(s.Epoch) {
+		return feedhttp.Taken{}, nil
+	}
+	return feedhttp.Taken{Epoch: s.Epoch, Root: storage.Digest(c.Root), Size: c.Size}, err
+}
+
+// goesOn reports whether a slice goes on from what the inbox has.
+func goesOn(s bundle.Slice, have feedhttp.Taken) bool { return s.From <= have.Size && have.Size < s.To }
+
+// mirrored follows the feed of a stream and puts what it has into the store.
+func (in *inbox) mirrored(ctx context.Context, s *bundle.Stream) error {
+	id := s.Head().Slice.Feed
+	news := in.mirror.behind(pushed{Stream: s})
+	f, state, _, err := in.sync(ctx, &conn{place: news, name: "what was pushed", late: true}, id)
+	if err != nil {
+		return err
+	}
+	if state.Edge.Size() > s.Head().Slice.To {
+		return nil // more was accepted from elsewhere: it is pushed too
+	}
+	_, err = in.mirror.server.Mirror(ctx, server.Operator, f, state)
+	return err
+}
+
+// pushed is a stream as a place.
+type pushed struct {
+	*bundle.Stream
+	readOnly
+}
+
+func (p pushed) Feeds(context.Context) ([]feed.ID, error) {
+	return []feed.ID{p.Head().Slice.Feed}, nil
+}
+
+func (p pushed) Heads(ctx context.Context, known map[feed.ID]int64, _ time.Duration) (map[feed.ID]feed.Checkpoint, error) {
+	return headsOf(ctx, p, known)
+}
+
+// Tile implements place; behind has the entries before, too.
+func (p pushed) Tile(context.Context, feed.ID, int, int64, int) ([]byte, error) {
+	return nil, fs.ErrNotExist
+}
+
+// refusal makes of what was in the way what the other end is told.
+func refusal(err error) error {
+	code, _ := outcomeOf(err)
+	switch {
+	case err == nil, as[*trust.DeniedError](err):
+		return err
+	case errors.Is(err, bundle.ErrMalformed):
+		return &feedhttp.RequestError{Why: oneLine(err.Error())}
+	case code == exitUntrusted:
+		return &trust.DeniedError{Reason: trust.Untrusted, Rule: "allow", Thing: "inbox", Why: oneLine(err.Error())}
+	case code >= exitBadSignature && code != exitNoRoom && code != exitInterrupted:
+		return &feedhttp.ConflictError{Why: oneLine(err.Error())}
+	}
+	return err
+}
