@@ -249,6 +249,9 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 			return nil, errors.Join(err, k.close())
 		}
 	}
+	if o.serving {
+		c.Pushing = server.Pushing{On: true, To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
+	}
 	k.server = server.New(c)
 	return k, nil
 }

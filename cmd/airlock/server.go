@@ -33,7 +33,7 @@ back.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
-	return group("server", "Administer the store of a server", a.inviteCommand(), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.upgradeCommand())
+	return group("server", "Administer the store of a server", a.inviteCommand(), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.pushCommand(), a.upgradeCommand())
 }
 
 func (a *app) dismissCommand() *cobra.Command {

@@ -125,12 +125,9 @@ func (o tokenOptions) token(args []string, now time.Time) (server.Token, error) 
 		}
 		t.Space = space
 	}
-	for _, text := range o.feeds {
-		p, err := feed.ParsePattern(text)
-		if err != nil {
-			return t, usage("--feed: %v", "say --feed acme/dev-qa/shared, or --feed 'acme/*/shared'", err)
-		}
-		t.Feeds = append(t.Feeds, p)
+	var err error
+	if t.Feeds, err = patterns(o.feeds); err != nil {
+		return t, err
 	}
 	lasts, ok := parseLasting(o.lasts)
 	if !ok {

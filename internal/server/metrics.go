@@ -23,7 +23,7 @@ func newForwards() *prometheus.CounterVec {
 }
 
 // Register adds the metrics of a server to a registry: what its logs, its cache, its
-// queues and the other servers do.
+// queues and the other servers do, and what it pushes.
 func (s *Server) Register(r prometheus.Registerer) error {
 	errs := []error{r.Register(s.forwards), r.Register(s.verifying), r.Register(s.storing)}
 	counter := func(name, help string, value func() int64) {
@@ -43,6 +43,10 @@ func (s *Server) Register(r prometheus.Registerer) error {
 		gauge("airlock_cache_bytes", "Memory that is used, of --cache-mib.", func() int64 { return c.Stats().Bytes })
 	}
 	gauge("airlock_peers", "Other servers of the store that answer.", func() int64 { return s.peers.count() })
+	for _, state := range []string{Pushed, Retrying, Failed} {
+		errs = append(errs, r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "airlock_pushes", Help: "Pushes that this server is at.",
+			ConstLabels: prometheus.Labels{"state": state}}, func() float64 { return float64(s.pusher.count(state)) })))
+	}
 	if s.deltas != nil {
 		errs = append(errs, r.Register(s.deltas.turns))
 	}

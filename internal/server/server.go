@@ -43,6 +43,8 @@ type Config struct {
 	Watch bool
 	// Peering is how other servers of the store know this one. Join begins it.
 	Peering Peering
+	// Pushing is how it pushes. Join begins it.
+	Pushing Pushing
 	// Window, Fresh and Recheck are those of log.Config.
 	Window, Fresh, Recheck time.Duration
 	// Audit gets a line for what changes something, also where it was refused;
@@ -82,6 +84,7 @@ type Server struct {
 	forwards           *prometheus.CounterVec // by outcome
 	access             *accessState
 	peers              *peers        // nil for a server that works alone
+	pusher             *pusher       // nil for a server that does not push
 	helpers            chan struct{} // has room for those who read heads for a call
 	watching           sync.WaitGroup
 	stop               context.CancelFunc // ends watching
@@ -144,10 +147,14 @@ func New(c Config) *Server {
 }
 
 // Join makes this server known to the others of its store, and them to it: where
-// Config.Peering names it, once its address answers, and before it is used.
+// Config.Peering names it, once its address answers, and before it is used. Then it
+// pushes, where it is to.
 func (s *Server) Join() (err error) {
 	if s.config.Peering.ID != "" && !s.config.LogKey.IsZero() {
 		s.peers, err = s.startPeers(s.config.Peering)
+	}
+	if err == nil && s.config.Pushing.On && !s.config.LogKey.IsZero() {
+		s.pusher = s.startPusher()
 	}
 	return err
 }
@@ -157,6 +164,9 @@ func (s *Server) Join() (err error) {
 func (s *Server) Close() error {
 	s.stop()
 	s.watching.Wait()
+	if s.pusher != nil {
+		s.pusher.close()
+	}
 	if s.peers != nil {
 		s.peers.close()
 	}

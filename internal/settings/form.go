@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"reflect"
@@ -41,6 +42,8 @@ func newForm(t reflect.Type, tags reflect.StructTag, positive bool) form {
 		f = form{kind.Flag, "bool", "true or false", setFlag, func(v reflect.Value) string { return strconv.FormatBool(v.Bool()) }, false}
 	case reflect.TypeFor[[]string]():
 		f = form{kind.List, "strings", "texts", addText, func(v reflect.Value) string { return strings.Join(v.Interface().([]string), ",") }, false}
+	case reflect.TypeFor[[]netip.Prefix]():
+		f = form{kind.List, "ranges", "ranges of addresses such as 10.0.0.0/8, or 10.1.2.3/32 for one", addRanges, formatRanges, false}
 	}
 	if words := tags.Get("words"); words != "" {
 		all := strings.Split(words, ",")
@@ -123,6 +126,30 @@ func addText(v reflect.Value, text string) bool {
 		v.Set(reflect.Append(v, reflect.ValueOf(part)))
 	}
 	return true
+}
+
+// addRanges adds to a list the ranges of addresses between commas. Each is written
+// as it is meant: 10.1.2.3/8 is none. No text is no range.
+func addRanges(v reflect.Value, text string) bool {
+	if text == "" {
+		return true
+	}
+	for part := range strings.SplitSeq(text, ",") {
+		p, err := netip.ParsePrefix(part)
+		if err != nil || p != p.Masked() {
+			return false
+		}
+		v.Set(reflect.Append(v, reflect.ValueOf(p)))
+	}
+	return true
+}
+
+func formatRanges(v reflect.Value) string {
+	var out []string
+	for _, p := range v.Interface().([]netip.Prefix) {
+		out = append(out, p.String())
+	}
+	return strings.Join(out, ",")
 }
 
 func parseSpan(s string) (int64, bool) {

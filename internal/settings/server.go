@@ -7,6 +7,7 @@
 package settings
 
 import (
+	"net/netip"
 	"time"
 
 	"airlock/feed/feedhttp"
@@ -29,6 +30,7 @@ type Server struct {
 	CommitWindow time.Duration `most:"10s" about:"how long a commit waits for more; 20ms suits distant stores"`
 	Drain        time.Duration `most:"1h" about:"how long it goes on answering when it is stopped, while /readyz says so: for a proxy to notice"`
 
+	Push   Push            `about:"How feeds are pushed to the inboxes of Spaces; to which, airlock server push says. One server of a store pushes at a time."`
 	Limits feedhttp.Limits `positive:"true" hidden:"true" live:"true" about:"What a client may send and hold. Who asks for more is refused, and told so."`
 }
 
@@ -37,6 +39,12 @@ type TLS struct {
 	Mode string `flag:"tls" words:"self" about:"with self it shows a certificate of its own, which clients pin" example:"self" more:"Its key is made out of the operator's log key, so all servers of an operator show the same one."`
 	Cert string `live:"true" form:"file" about:"certificate chain in PEM" example:"chain.pem"`
 	Key  string `live:"true" form:"file" about:"private key in PEM" example:"key.pem"`
+}
+
+// Push says how a server pushes.
+type Push struct {
+	To     []netip.Prefix `about:"addresses to which it may push, besides public ones" example:"10.0.0.0/8" more:"Loopback is not public either."`
+	GiveUp time.Duration  `positive:"true" about:"how long a push that fails is tried again"`
 }
 
 // Self is what TLS.Mode says for the certificate that is made from the log key.
@@ -56,5 +64,5 @@ const (
 
 // Default returns the settings of a server to which nothing was said.
 func Default() Server {
-	return Server{Listen: "127.0.0.1:7070", Logs: Logs{Access: "-"}, Cache: 64 << 20, Limits: feedhttp.DefaultLimits()}
+	return Server{Listen: "127.0.0.1:7070", Logs: Logs{Access: "-"}, Cache: 64 << 20, Push: Push{GiveUp: 24 * time.Hour}, Limits: feedhttp.DefaultLimits()}
 }

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -97,6 +98,10 @@ func TestReadRefuses(t *testing.T) {
 		"limits: {upload: 1}":             "limits.upload: want a known field (did you mean uploads?)",
 		"tls: {mode: other}":              "tls.mode: want self, got",
 		"logs: {access: \"a\\nb\"}":       "logs.access: want a file, - for standard error, or none",
+		"push: {to: 10.0.0.0/8}":          "push.to: want ranges of addresses such as 10.0.0.0/8, or 10.1.2.3/32 for one, got text",
+		"push: {to: [10.1.2.3/8]}":        `want ranges of addresses such as 10.0.0.0/8, or 10.1.2.3/32 for one, got "10.1.2.3/8"`,
+		"push: {to: [10.1.2.3]}":          `or 10.1.2.3/32 for one, got "10.1.2.3"`,
+		"push: {giveUp: 0s}":              "push.giveUp: want a time span such as 5s, above zero",
 		"limit: {uploads: 1}":             "limit: want a known field (did you mean limits?)",
 	} {
 		f := Read("server.yaml", kind.OpenConfig("server.yaml", []byte("apiVersion: airlock.example/v1\nkind: Server\n"+line+"\n")))
@@ -147,6 +152,7 @@ type forms struct {
 	Text, URLText string
 	Yes           bool
 	Names         []string
+	Ranges        []netip.Prefix
 	In            struct {
 		DeepTTL time.Duration `most:"1h"`
 		Count   int
@@ -163,17 +169,17 @@ func TestSections(t *testing.T) {
 			if deep := strings.HasPrefix(f.Path, "in."); f.Live != deep || f.Hidden != deep {
 				t.Errorf("%s: live %v, hidden %v", f.Path, f.Live, f.Hidden)
 			}
-			text := map[string]string{"string": "x", "bool": "true", "strings": "a,b", "duration": "1m", "int": "3", "size": "3K"}[f.Type()]
+			text := map[string]string{"string": "x", "bool": "true", "strings": "a,b", "ranges": "10.0.0.0/8,fd00::/8", "duration": "1m", "int": "3", "size": "3K"}[f.Type()]
 			if err := section.Fields[i].Set(text); err != nil || f.Zero() {
 				t.Errorf("%s: %v", f.Path, err)
 			}
 		}
 	}
-	if !slices.Equal(paths, []string{"text", "urlText", "yes", "names", "in.deepTTL", "in.count", "in.size"}) ||
-		!slices.Equal(flags[1:5], []string{"url-text", "yes", "names", "in-deep-ttl"}) {
+	if !slices.Equal(paths, []string{"text", "urlText", "yes", "names", "ranges", "in.deepTTL", "in.count", "in.size"}) ||
+		!slices.Equal(flags[1:6], []string{"url-text", "yes", "names", "ranges", "in-deep-ttl"}) {
 		t.Errorf("%v %v", paths, flags)
 	}
-	if !s.Yes || !slices.Equal(s.Names, []string{"a", "b"}) || s.In.DeepTTL != time.Minute || s.In.Count != 3 || s.In.Size != 3072 {
+	if !s.Yes || !slices.Equal(s.Names, []string{"a", "b"}) || len(s.Ranges) != 2 || s.Ranges[1] != netip.MustParsePrefix("fd00::/8") || s.In.DeepTTL != time.Minute || s.In.Count != 3 || s.In.Size != 3072 {
 		t.Errorf("%+v", s)
 	}
 }
