@@ -55,6 +55,7 @@ type lease struct {
 	key   string
 	every time.Duration // how often beat is to be called
 	self  string
+	now   func() time.Time // monotonic: not set by anybody
 
 	cell   leaseCell // as it was read or written last
 	tag    string    // "" for one that must be read
@@ -63,13 +64,13 @@ type lease struct {
 }
 
 func newLease(cells storage.Cells, key string, every time.Duration) *lease {
-	return &lease{cells: cells, key: key, every: every, self: rand.Text()}
+	return &lease{cells: cells, key: key, every: every, self: rand.Text(), now: time.Now}
 }
 
 // term returns the number of the term that this process holds the lease for, 0
 // where it does not, or did not say so in time.
 func (l *lease) term() int64 {
-	if l.cell.Holder != l.self || time.Since(l.beaten) > (leaseGone-1)*l.every {
+	if l.cell.Holder != l.self || l.now().Sub(l.beaten) > (leaseGone-1)*l.every {
 		return 0
 	}
 	return l.cell.Term
@@ -86,7 +87,7 @@ func (l *lease) beat(ctx context.Context) error {
 	switch {
 	case next.Holder == l.self:
 		next.Beat++
-	case next.Holder == "" || time.Since(l.seen) > leaseGone*l.every:
+	case next.Holder == "" || l.now().Sub(l.seen) > leaseGone*l.every:
 		next = leaseCell{Format: leaseFormat, Holder: l.self, Term: next.Term + 1}
 	default:
 		return nil
@@ -109,7 +110,7 @@ func (l *lease) load(ctx context.Context) error {
 		return err
 	}
 	if c != l.cell || l.seen.IsZero() {
-		l.seen = time.Now()
+		l.seen = l.now()
 	}
 	l.cell, l.tag = c, tag
 	return nil
@@ -122,7 +123,7 @@ func (l *lease) write(ctx context.Context, next leaseCell) error {
 	if err != nil {
 		return err
 	}
-	before := time.Now()
+	before := l.now()
 	tag, err := l.cells.Swap(ctx, l.key, l.tag, raw)
 	if err != nil {
 		l.tag = ""
@@ -140,6 +141,7 @@ func (l *lease) release(ctx context.Context) error {
 	if l.term() == 0 {
 		return nil
 	}
+	l.beaten = time.Time{} // whether or not the answer comes
 	next := l.cell
 	next.Holder = ""
 	return l.write(ctx, next)

@@ -139,9 +139,6 @@ func (r *pushRunner) note(ctx context.Context, failed error) error {
 // round pushes feeds that have grown, as soon as there are some or wait ends. It
 // goes on after one that fails, and returns the first error.
 func (r *pushRunner) round(ctx context.Context, wait time.Duration) error {
-	if err := r.server.checkStanding(ctx, r.space); err != nil {
-		return err
-	}
 	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: r.record.Feeds, Changed: r.server.access.view.Load().changed}
 	known, err := r.known(ctx, caller)
 	if err != nil {
@@ -196,6 +193,9 @@ func (r *pushRunner) push(ctx context.Context, id feed.ID, size int64) error {
 	}
 	defer func() { <-r.room }()
 	for range maxCorrections {
+		if err := r.server.checkStanding(ctx, r.space); err != nil {
+			return err
+		}
 		h, err := r.server.logs.Feed(id).Head(ctx, size)
 		if err != nil {
 			return outward(err)
