@@ -251,6 +251,9 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	}
 	if o.serving {
 		c.Pushing = server.Pushing{On: true, To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
+		if c.Pushing.ID, err = h.ServerID(); err != nil {
+			return nil, errors.Join(err, k.close())
+		}
 	}
 	k.server = server.New(c)
 	return k, nil

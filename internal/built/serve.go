@@ -11,17 +11,21 @@ import (
 	"testing"
 )
 
-// Server is a running airlock serve.
-type Server struct {
-	// Said is what it said until it listened.
+// Process is a program that runs: a server, or an agent.
+type Process struct {
+	// Said is what it said until it was ready.
 	Said  string
 	cmd   *exec.Cmd
 	ended chan struct{}
 }
 
-// Serve starts a server and waits until it listens. What it says on standard error
-// goes to log too, which must be good for writing until the server has ended.
-func Serve(cmd *exec.Cmd, log io.Writer) (*Server, error) {
+// Serve is Start of a server: it listens then.
+func Serve(cmd *exec.Cmd, log io.Writer) (*Process, error) { return Start(cmd, "serving ", log) }
+
+// Start starts a program and waits until it says a line that begins with ready. What
+// it says on standard error goes to log too, which must be good for writing until the
+// program has ended.
+func Start(cmd *exec.Cmd, ready string, log io.Writer) (*Process, error) {
 	pipe, err := cmd.StderrPipe()
 	if err != nil {
 		return nil, err
@@ -29,45 +33,45 @@ func Serve(cmd *exec.Cmd, log io.Writer) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	s := &Server{cmd: cmd, ended: make(chan struct{})}
+	p := &Process{cmd: cmd, ended: make(chan struct{})}
 	var said strings.Builder
 	lines := bufio.NewReader(io.TeeReader(pipe, log))
 	for {
 		line, err := lines.ReadString('\n')
 		said.WriteString(line)
 		if err != nil {
-			return nil, fmt.Errorf("the server did not start: %w\n%s", cmd.Wait(), said.String())
+			return nil, fmt.Errorf("the program did not start: %w\n%s", cmd.Wait(), said.String())
 		}
-		if strings.HasPrefix(line, "serving ") {
+		if strings.HasPrefix(line, ready) {
 			break
 		}
 	}
-	s.Said = said.String()
+	p.Said = said.String()
 	go func() {
-		defer close(s.ended)
+		defer close(p.ended)
 		_, _ = io.Copy(io.Discard, lines) // to its end
 	}()
-	return s, nil
+	return p, nil
 }
 
-// Ended is closed when the server has ended, by itself or not; Kill or Stop still
+// Ended is closed when the program has ended, by itself or not; Kill or Stop still
 // has to be called.
-func (s *Server) Ended() <-chan struct{} { return s.ended }
+func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Kill ends the server as a power switch would end a process.
-func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill() // it may have ended
-	<-s.ended
-	_ = s.cmd.Wait() // it was killed
+// Kill ends it as a power switch would end a process.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // it may have ended
+	<-p.ended
+	_ = p.cmd.Wait() // it was killed
 }
 
-// Stop ends the server as an operator does, and returns how it ended.
-func (s *Server) Stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+// Stop ends it as an operator does, and returns how it ended.
+func (p *Process) Stop() error {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
-	<-s.ended
-	return s.cmd.Wait()
+	<-p.ended
+	return p.cmd.Wait()
 }
 
 // FreeAddress returns a loopback address that nobody listens on.

@@ -86,7 +86,7 @@ func (w *world) killServer() {
 
 // waitForMore waits until something more was acknowledged: a kill proves
 // nothing while nothing happens.
-func (w *world) waitForMore(s *built.Server) {
+func (w *world) waitForMore(s *built.Process) {
 	before := w.ackCount()
 	deadline := time.Now().Add(30 * time.Second)
 	for w.ackCount() == before {

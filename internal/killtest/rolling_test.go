@@ -39,7 +39,7 @@ func (w *world) rollServers() {
 		w.t.Fatalf("admit: %v\n%s", err, out)
 	}
 	addresses := []string{built.FreeAddress(w.t), built.FreeAddress(w.t)}
-	running := []*built.Server{w.serveFrom(0, addresses[0]), w.serveFrom(1, addresses[1])}
+	running := []*built.Process{w.serveFrom(0, addresses[0]), w.serveFrom(1, addresses[1])}
 	ctx, stop := context.WithCancel(w.t.Context())
 	defer stop()
 	var wg sync.WaitGroup

@@ -88,15 +88,20 @@ func (w *world) command(ctx context.Context, homeDir string, args ...string) *ex
 }
 
 // serve starts the server on an address and waits until it listens.
-func (w *world) serve(address string) *built.Server { return w.serveFrom(0, address) }
+func (w *world) serve(address string) *built.Process { return w.serveFrom(0, address) }
 
 // serveFrom is serve with the home of another client.
-func (w *world) serveFrom(n int, address string) *built.Server {
+func (w *world) serveFrom(n int, address string, more ...string) *built.Process {
 	w.t.Helper()
-	c := w.command(context.Background(), w.home(n), "serve", "--store", w.store, "--listen", address, "--access-log", "none")
-	s, err := built.Serve(c, io.Discard)
+	return w.start("serving ", w.home(n), append([]string{"serve", "--store", w.store, "--listen", address, "--access-log", "none"}, more...)...)
+}
+
+// start starts the program, and waits until it says something.
+func (w *world) start(says, homeDir string, args ...string) *built.Process {
+	w.t.Helper()
+	p, err := built.Start(w.command(context.Background(), homeDir, args...), says, io.Discard)
 	must(w.t, err)
-	return s
+	return p
 }
 
 // s3World is a world on a real S3 server behind a proxy that loses answers.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"airlock/signing"
@@ -19,7 +20,10 @@ import (
 //
 // Canonical JSON, at most 1 KiB:
 //
-//	{"beat":12,"format":"airlock-lease 1","holder":"<26 letters and digits>","term":3}
+//	{"beat":12,"format":"airlock-lease 1","holder":"<32 hex> <26 letters and digits>","term":3}
+//
+// A holder is named by its server, and by the process: one server runs with a home
+// at a time, so what an earlier process of it held is free.
 //
 // A holder that was taken for gone may still be at work. What it does under its
 // term it must not be able to write once another term has begun: who begins one
@@ -27,7 +31,7 @@ import (
 type leaseCell struct {
 	Beat   int64  `json:"beat"`
 	Format string `json:"format"`
-	Holder string `json:"holder"` // of one process; empty where it was given back
+	Holder string `json:"holder"` // empty where it was given back
 	Term   int64  `json:"term"`   // grows with each holder
 }
 
@@ -54,6 +58,7 @@ type lease struct {
 	cells storage.Cells
 	key   string
 	every time.Duration // how often beat is to be called
+	id    string        // of the server; empty for one that has none
 	self  string
 	now   func() time.Time // monotonic: not set by anybody
 
@@ -63,8 +68,14 @@ type lease struct {
 	beaten time.Time // when this process wrote it last
 }
 
-func newLease(cells storage.Cells, key string, every time.Duration) *lease {
-	return &lease{cells: cells, key: key, every: every, self: rand.Text(), now: time.Now}
+func newLease(cells storage.Cells, key, id string, every time.Duration) *lease {
+	return &lease{cells: cells, key: key, every: every, id: id, self: id + " " + rand.Text(), now: time.Now}
+}
+
+// free reports whether nobody holds the lease any more.
+func (l *lease) free() bool {
+	id, _, _ := strings.Cut(l.cell.Holder, " ")
+	return l.cell.Holder == "" || id != "" && id == l.id || l.now().Sub(l.seen) > leaseGone*l.every
 }
 
 // term returns the number of the term that this process holds the lease for, 0
@@ -87,7 +98,7 @@ func (l *lease) beat(ctx context.Context) error {
 	switch {
 	case next.Holder == l.self:
 		next.Beat++
-	case next.Holder == "" || l.now().Sub(l.seen) > leaseGone*l.every:
+	case l.free():
 		next = leaseCell{Format: leaseFormat, Holder: l.self, Term: next.Term + 1}
 	default:
 		return nil

@@ -25,34 +25,36 @@ func TestLease(t *testing.T) {
 			}
 			return fault
 		})
-		all := []*lease{}
-		for range 3 {
-			l := newLease(store.Cells, "push/lease", every)
+		start := func(id string) *lease {
+			l := newLease(store.Cells, "push/lease", id, every)
 			l.now = func() time.Time { return now }
-			all = append(all, l)
+			return l
 		}
+		all := []*lease{start("a"), start("b"), start("")}
 		last := int64(0)
 		holder := map[int64]*lease{} // by term
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 2500).Draw(rt, "ms")) * time.Millisecond)
 			fault = rapid.SampledFrom([]storetest.Fault{{}, {}, {}, {Before: storetest.ErrServer}, {After: storetest.ErrServer}}).Draw(rt, "fault")
-			l := all[rapid.IntRange(0, len(all)-1).Draw(rt, "who")]
-			switch {
-			case rapid.IntRange(0, 9).Draw(rt, "leaves") == 0:
-				_ = l.release(t.Context())
+			who := rapid.IntRange(0, len(all)-1).Draw(rt, "who")
+			switch rapid.IntRange(0, 9).Draw(rt, "what") {
+			case 0:
+				_ = all[who].release(t.Context())
+			case 1:
+				all[who] = start(all[who].id) // killed, and begun again
 			default:
-				_ = l.beat(t.Context())
+				_ = all[who].beat(t.Context())
 			}
-			var now *lease
+			var holds *lease
 			for _, l := range all {
 				term := l.term()
 				if term == 0 {
 					continue
 				}
-				if now != nil {
-					rt.Fatalf("two hold it, for terms %d and %d", now.term(), term)
+				if holds != nil {
+					rt.Fatalf("two hold it, for terms %d and %d", holds.term(), term)
 				}
-				if now = l; holder[term] != nil && holder[term] != l {
+				if holds = l; holder[term] != nil && holder[term] != l {
 					rt.Fatalf("term %d has two holders", term)
 				}
 				if holder[term] = l; term < last {
@@ -69,7 +71,7 @@ func TestLease(t *testing.T) {
 func TestLeaseTaken(t *testing.T) {
 	now := time.Now()
 	store := storage.NewMem()
-	a, b := newLease(store.Cells, "push/lease", time.Second), newLease(store.Cells, "push/lease", time.Second)
+	a, b := newLease(store.Cells, "push/lease", "", time.Second), newLease(store.Cells, "push/lease", "", time.Second)
 	a.now = func() time.Time { return now }
 	b.now = a.now
 	beat := func(l *lease) int64 {

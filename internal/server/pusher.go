@@ -16,6 +16,8 @@ import (
 type Pushing struct {
 	// On is set for a server that pushes. One of those that work on a store does.
 	On bool
+	// ID is the name of this server, kept in its home; see Peering.
+	ID string
 	// To are the addresses besides public ones to which it may.
 	To []netip.Prefix
 	// GiveUp is for how long a push that fails is tried again; 24 h.
@@ -59,7 +61,7 @@ func (s *Server) startPusher() *pusher {
 	c := &s.config.Pushing
 	c.GiveUp, c.Every, c.Retry = cmp.Or(c.GiveUp, 24*time.Hour), cmp.Or(c.Every, leaseEvery), cmp.Or(c.Retry, time.Second)
 	ctx, end := context.WithCancel(context.Background())
-	p := &pusher{server: s, lease: newLease(s.config.Store.Cells, pushLeaseKey, c.Every), room: make(chan struct{}, pushAtOnce), end: end, runners: map[string]*pushRunner{}}
+	p := &pusher{server: s, lease: newLease(s.config.Store.Cells, pushLeaseKey, c.ID, c.Every), room: make(chan struct{}, pushAtOnce), end: end, runners: map[string]*pushRunner{}}
 	p.running.Go(func() { p.run(ctx) })
 	return p
 }

@@ -35,7 +35,7 @@ func pushExamples() map[string]struct {
 			func(b []byte) (any, error) { return parsePushCursor("07k3m2qxwz5a", b) },
 		},
 		"lease.json": {
-			&leaseCell{Beat: 12, Format: leaseFormat, Holder: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", Term: 3},
+			&leaseCell{Beat: 12, Format: leaseFormat, Holder: strings.Repeat("0a", 16) + " ABCDEFGHIJKLMNOPQRSTUVWXYZ", Term: 3},
 			func(b []byte) (any, error) {
 				c, err := parseLease(pushLeaseKey, b)
 				return &c, err
@@ -96,7 +96,7 @@ func TestPushRefused(t *testing.T) {
 		{"push-cursor.json", "connection", strings.Repeat("x", maxPushCursor), "at most 4194304 are allowed"},
 		{"lease.json", "lease 1", "lease 2", "want \"airlock-lease 1\""},
 		{"lease.json", `"term":3`, `"term":0`, "term 0"},
-		{"lease.json", "ABC", strings.Repeat("A", maxLease), "at most 1024 are allowed"},
+		{"lease.json", "0a0", strings.Repeat("0", maxLease), "at most 1024 are allowed"},
 	} {
 		good := string(pushExample(t, c.file))
 		changed := strings.Replace(good, c.old, c.with, 1)
