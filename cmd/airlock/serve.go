@@ -50,6 +50,9 @@ With --tls self it speaks TLS with a key made out of the operator's log key, so 
 servers of an operator show the same one. Spaces that joined (airlock server
 invite) pin it, and are known by their own certificates; others show tokens.
 
+One server of a store pushes to the inboxes of Spaces (airlock server push): to
+public addresses, and those that --push-to names.
+
 All settings may stand in a file, --config: airlock config example prints one, with
 more of them than are listed here. SIGHUP has it read again, and certificates too.`,
 		Example: `  airlock serve

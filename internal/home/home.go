@@ -15,6 +15,7 @@
 //	                     serves as a time authority
 //	trust/<org>.<space>.yaml and .id   whom this Space trusts, for what
 //	approvals/<id>.json  approvals by persons, as they came
+//	inbox/, inbox.part/  what servers push, and while it is read
 //	subscriptions/<name>.yaml          what an agent takes by itself
 //	agent.lock                         held by the agent of this home
 //	scans/<manifest>.json              what scanners here said of a package

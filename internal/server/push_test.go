@@ -153,9 +153,13 @@ func TestPushes(t *testing.T) {
 	if err := w.srv.SetAudience(t.Context(), server.Operator, hidden.ID, feedhttp.Audience{}); err != nil {
 		t.Fatal(err)
 	}
+	other := feedtest.AuthorOf(t, w.Space, "other")
+	if _, err := w.srv.Publish(t.Context(), reader, batch(other.ID, other.Opening()...)); err != nil {
+		t.Fatal(err)
+	}
 	in := w.inbox()
 	w.pushing(nil)
-	w.receiver(in.http.URL, "*/*/*")
+	w.receiver(in.http.URL, "*/*/shared", "*/*/hidden")
 	size := w.size()
 	w.comes("the first stream", func() bool { return w.push().Taken[w.ID].Size == size })
 	w.mustSend(w.Publish("file/a@2"))
