@@ -44,7 +44,6 @@ func inboxRoutes() *routes {
 	return rs.with(
 		&route{name: "push", path: pushPath, access: anyone, post: postPush},
 		&route{name: "healthz", path: "/healthz", access: anyone, get: getHealth},
-		&route{name: "metrics", path: "/metrics", access: operators, get: getMetrics},
 	)
 }
 

@@ -70,7 +70,7 @@ func TestInboxAlone(t *testing.T) {
 	}
 	defer h.Close()
 	base := serve(t, h)
-	for path, want := range map[string]int{"/v1/feeds": 404, "/v1/": 404, "/readyz": 404, "/v1/feeds/acme/dev-qa/shared/checkpoint": 404, "/v1/push": 405, "/healthz": 200} {
+	for path, want := range map[string]int{"/v1/feeds": 404, "/v1/": 404, "/readyz": 404, "/metrics": 404, "/v1/feeds/acme/dev-qa/shared/checkpoint": 404, "/v1/push": 405, "/healthz": 200} {
 		r, err := http.Get(base.String() + path)
 		if err != nil {
 			t.Fatal(err)
