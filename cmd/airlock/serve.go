@@ -253,8 +253,8 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 		}
 	}
 	if o.serving {
-		c.Pushing = server.Pushing{On: true, To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
-		if c.Pushing.ID, err = h.ServerID(); err != nil {
+		c.Pushing = server.Pushing{On: true, Self: newSelf(0), To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
+		if c.Pushing.Self.ID, err = h.ServerID(); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
 	}

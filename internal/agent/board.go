@@ -77,28 +77,28 @@ func parseBoard(raw []byte) (*board, error) {
 		return b, nil
 	}
 	if len(raw) > maxBoard {
-		return nil, fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed", len(raw), maxBoard)
+		return nil, fmt.Errorf("board of agents: %d bytes, at most %d are allowed", len(raw), maxBoard)
 	}
 	if want := `{"format":"` + boardFormat + `"`; !strings.HasPrefix(string(raw), want) {
-		return nil, &storage.FormatError{Where: "board of the Space's agents", Got: string(raw[:min(len(raw), 60)]), Want: want}
+		return nil, &storage.FormatError{Where: "board of agents", Got: string(raw[:min(len(raw), 60)]), Want: want}
 	}
 	err := signing.UnmarshalCanonical(raw, b)
 	if err == nil {
 		err = b.check()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("board of the Space's agents: %w", err)
+		return nil, fmt.Errorf("board of agents: %w", err)
 	}
 	return b, nil
 }
 
 func (b *board) format() ([]byte, error) {
 	if err := b.check(); err != nil {
-		return nil, fmt.Errorf("board of the Space's agents: %w", err)
+		return nil, fmt.Errorf("board of agents: %w", err)
 	}
 	raw, err := signing.MarshalCanonical(b)
 	if err == nil && len(raw) > maxBoard {
-		err = fmt.Errorf("board of the Space's agents: %d bytes, at most %d are allowed: %w", len(raw), maxBoard, storage.ErrNoSpace)
+		err = fmt.Errorf("board of agents: %d bytes, at most %d are allowed: %w", len(raw), maxBoard, storage.ErrNoSpace)
 	}
 	return raw, err
 }

@@ -16,16 +16,16 @@ import (
 	"airlock/storage"
 )
 
-// Cell is where a Space's board is kept. Its methods are those of storage.Cells for
+// Cell is where a board is kept. Its methods are those of storage.Cells for
 // one key, but that Load of nothing gives no bytes, no tag and no error.
 type Cell interface {
 	Load(ctx context.Context) (value []byte, tag string, err error)
 	Swap(ctx context.Context, tag string, value []byte) (newTag string, err error)
 }
 
-// Agent is a process that works for a Space.
+// Agent is a process that works for a Space, or a server for its store.
 type Agent struct {
-	ID    string // see NewID
+	ID    string // see NewID; of a server that of its home
 	Label string // for people: the machine's name
 	// Patience is how long it may be silent until another agent of the Space does
 	// its work; 1 ms to a day.
@@ -309,7 +309,7 @@ func (d *Desk) change(ctx context.Context, edit func(*board) (bool, error)) erro
 			return err
 		}
 	}
-	return fmt.Errorf("board of the Space's agents: %w", storage.ErrConflict)
+	return fmt.Errorf("board of agents: %w", storage.ErrConflict)
 }
 
 func (d *Desk) load(ctx context.Context) error {

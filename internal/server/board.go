@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"airlock/feed/feedhttp"
+	"airlock/internal/agent"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -23,11 +24,7 @@ func (s *Server) Board(ctx context.Context, c feedhttp.Caller, space trust.Space
 		s.audit(ctx, c, "board", space.String(), err)
 		return nil, "", err
 	}
-	value, tag, err = s.config.Store.Cells.Load(ctx, boardKey(space))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, "", nil
-	}
-	return value, tag, err
+	return boardCell{s.config.Store.Cells, boardKey(space)}.Load(ctx)
 }
 
 // SetBoard writes what the agents of a Space tell each other where it has the tag,
@@ -43,7 +40,7 @@ func (s *Server) SetBoard(ctx context.Context, c feedhttp.Caller, space trust.Sp
 		s.audit(ctx, c, "board", space.String(), err)
 		return "", err
 	}
-	tag, err = s.config.Store.Cells.Swap(ctx, boardKey(space), tag, value)
+	tag, err = boardCell{s.config.Store.Cells, boardKey(space)}.Swap(ctx, tag, value)
 	if errors.Is(err, storage.ErrConflict) {
 		err = feedhttp.ErrPrecondition
 	}
@@ -63,4 +60,24 @@ func (s *Server) mayShare(ctx context.Context, c feedhttp.Caller, space trust.Sp
 		return fmt.Errorf("board of %s: %w", space, feedhttp.ErrUnauthorized)
 	}
 	return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: space.String(), Why: "only its own agents, or an administrator, have its board"}
+}
+
+// boardCell is the cell of a board.
+type boardCell struct {
+	cells storage.Cells
+	key   string
+}
+
+var _ agent.Cell = boardCell{}
+
+func (c boardCell) Load(ctx context.Context) (value []byte, tag string, err error) {
+	value, tag, err = c.cells.Load(ctx, c.key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	return value, tag, err
+}
+
+func (c boardCell) Swap(ctx context.Context, tag string, value []byte) (newTag string, err error) {
+	return c.cells.Swap(ctx, c.key, tag, value)
 }

@@ -21,6 +21,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/internal/agent"
 	"airlock/internal/server"
 	"airlock/storage"
 	"airlock/trust"
@@ -98,7 +99,7 @@ func (in *inbox) do(what func()) {
 
 // pushing starts a server that pushes.
 func (w *world) pushing(change func(*server.Config)) *server.Server {
-	c := server.Config{Recheck: every, Pushing: server.Pushing{On: true, To: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Every: every, Retry: every, Version: "a"}}
+	c := server.Config{Recheck: every, Pushing: server.Pushing{On: true, To: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, Self: agent.Agent{Patience: 4 * every}, Retry: every, Version: "a"}}
 	if change != nil {
 		change(&c)
 	}

@@ -3,12 +3,13 @@ package server
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
 
 	"airlock/feed"
+	"airlock/internal/agent"
 	"airlock/signing"
 )
 
@@ -16,15 +17,13 @@ import (
 type Pushing struct {
 	// On is set for a server that pushes. One of those that work on a store does.
 	On bool
-	// ID is the name of this server, kept in its home; see Peering.
-	ID string
+	// Self is this server among those of the store. Its ID is that of its home, and
+	// where it has none it makes one; its Patience is 8 s unless it says another.
+	Self agent.Agent
 	// To are the addresses besides public ones to which it may.
 	To []netip.Prefix
 	// GiveUp is for how long a push that fails is tried again; 24 h.
 	GiveUp time.Duration
-	// Every is how often the holder of the lease says that it is there; 3 s. Another
-	// server pushes when it has not for four times as long.
-	Every time.Duration
 	// Retry is the wait after the first failure, doubled with each up to 5 minutes;
 	// 1 s.
 	Retry   time.Duration
@@ -32,7 +31,14 @@ type Pushing struct {
 }
 
 const (
-	pushLeaseKey = "push/lease"
+	// pushBoard is the cell in which the servers of a store agree which of them
+	// pushes: a board of theirs as Spaces' agents have them, with this work alone.
+	pushBoard = "push/board"
+	pushWork  = "servers/push"
+	// pushPatience is how long the one that pushes may say nothing, and looksIn how
+	// often each looks within that; see agent.Desk.
+	pushPatience = 8 * time.Second
+	looksIn      = 4
 	// pushLook is how often the list is looked at.
 	pushLook = time.Second
 	// pushRelist is how often feeds that are new are looked for.
@@ -41,10 +47,10 @@ const (
 	pushAtOnce = 16
 )
 
-// pusher pushes while this server holds the lease.
+// pusher pushes while that is the work of this server.
 type pusher struct {
 	server  *Server
-	lease   *lease
+	desk    *agent.Desk
 	room    chan struct{} // for those who send
 	running sync.WaitGroup
 	end     context.CancelFunc
@@ -59,9 +65,10 @@ type pusher struct {
 
 func (s *Server) startPusher() *pusher {
 	c := &s.config.Pushing
-	c.GiveUp, c.Every, c.Retry = cmp.Or(c.GiveUp, 24*time.Hour), cmp.Or(c.Every, leaseEvery), cmp.Or(c.Retry, time.Second)
+	c.GiveUp, c.Retry = cmp.Or(c.GiveUp, 24*time.Hour), cmp.Or(c.Retry, time.Second)
+	c.Self.ID, c.Self.Patience = cmp.Or(c.Self.ID, agent.NewID()), cmp.Or(c.Self.Patience, pushPatience)
 	ctx, end := context.WithCancel(context.Background())
-	p := &pusher{server: s, lease: newLease(s.config.Store.Cells, pushLeaseKey, c.ID, c.Every), room: make(chan struct{}, pushAtOnce), end: end, runners: map[string]*pushRunner{}}
+	p := &pusher{server: s, desk: agent.NewDesk(boardCell{s.config.Store.Cells, pushBoard}, c.Self, time.Now), room: make(chan struct{}, pushAtOnce), end: end, runners: map[string]*pushRunner{}}
 	p.running.Go(func() { p.run(ctx) })
 	return p
 }
@@ -72,36 +79,38 @@ func (p *pusher) close() {
 	p.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	if err := p.lease.release(ctx); err != nil {
-		p.server.config.Logger.Debug("lease not given back", "error", err)
+	if err := p.desk.Leave(ctx); err != nil {
+		p.server.config.Logger.Debug("not said to the other servers that this one pushes no more", "error", err)
 	}
 }
 
-// run keeps the lease while there is something to push, and a runner for each push
-// while it has it.
+// run looks whose work it is to push while there is something, and keeps a runner for
+// each push while it is this server's.
 func (p *pusher) run(ctx context.Context) {
-	defer p.keepOnly(nil)
-	tick := time.NewTicker(min(pushLook, p.lease.every))
+	defer p.keepOnly(nil, 0)
+	every := p.server.config.Pushing.Self.Patience / looksIn
+	tick := time.NewTicker(min(pushLook, every))
 	defer tick.Stop()
-	var beaten time.Time
+	var looked time.Time
+	term := int64(0)
 	for {
 		l, _, err := p.server.pushes(ctx)
 		switch {
 		case err != nil:
-			p.warn(ctx, "pushes not read", err)
 		case len(l.Pushes) == 0:
-			err = p.lease.release(ctx)
-		case time.Since(beaten) >= p.lease.every:
-			beaten = time.Now()
-			err = p.lease.beat(ctx)
+			err = p.desk.Leave(ctx)
+			term = 0
+		case time.Since(looked) >= every:
+			looked = time.Now()
+			term, err = p.look(ctx, term)
 		}
-		if err != nil {
-			p.warn(ctx, "lease of pushes", err)
+		if err != nil && ctx.Err() == nil {
+			p.server.config.Logger.Warn("what is to be pushed is not known, or by whom", "error", err)
 		}
-		if term := p.lease.term(); term == 0 || err == nil && len(l.Pushes) == 0 {
-			p.keepOnly(nil)
+		if term == 0 {
+			p.keepOnly(nil, 0)
 		} else if l != nil {
-			p.keepOnly(l.Pushes)
+			p.keepOnly(l.Pushes, term)
 			p.begin(ctx, term, l.Pushes)
 		}
 		select {
@@ -112,15 +121,24 @@ func (p *pusher) run(ctx context.Context) {
 	}
 }
 
-func (p *pusher) warn(ctx context.Context, what string, err error) {
-	if ctx.Err() == nil {
-		p.server.config.Logger.Warn(what, "error", err)
+// look returns the number of the term for which it is this server's work to push, 0
+// where it is another one's, and as it was where that cannot be asked: what is done
+// under a term that is over comes to nothing; see pushCursor.
+func (p *pusher) look(ctx context.Context, was int64) (int64, error) {
+	// What an earlier process of this server had is free: one runs with a home.
+	all, err := p.desk.Look(ctx, map[string]string{pushWork: p.server.config.Pushing.Self.ID})
+	switch {
+	case err != nil:
+		return was, fmt.Errorf("store: %s: %w", pushBoard, err)
+	case !all[pushWork].Held:
+		return 0, nil
 	}
+	return all[pushWork].Fence, nil
 }
 
-// keepOnly ends the runners of pushes that are not listed as they were, and those
-// that ended themselves. It waits for them: nobody pushes where another server may.
-func (p *pusher) keepOnly(listed []pushRecord) {
+// keepOnly ends the runners of pushes that are not listed as they were, those of
+// another term, and those that ended themselves. It waits for them: nobody pushes where another server may.
+func (p *pusher) keepOnly(listed []pushRecord, term int64) {
 	said := map[string]int{}
 	for _, record := range listed {
 		said[record.ID] = record.Said
@@ -128,7 +146,7 @@ func (p *pusher) keepOnly(listed []pushRecord) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, r := range p.runners {
-		if said[id] != r.record.Said {
+		if said[id] != r.record.Said || r.term != term {
 			r.end()
 			<-r.gone
 		}
@@ -156,8 +174,8 @@ func (p *pusher) begin(ctx context.Context, term int64, listed []pushRecord) {
 		p.running.Go(func() {
 			defer close(r.gone)
 			defer r.end()
-			if err := r.run(own); err != nil {
-				p.warn(own, "push ended, and begins again", errors.Join(err))
+			if err := r.run(own); err != nil && own.Err() == nil {
+				p.server.config.Logger.Warn("push ended, and begins again", "push", record.ID, "error", err)
 			}
 		})
 	}

@@ -36,7 +36,9 @@ type pushRecord struct {
 }
 
 // pushCursor is how a push stands, in the cell push/<id>: canonical JSON, at most
-// maxPushCursor bytes. Only who holds the lease writes it, with its term; see lease.
+// maxPushCursor bytes. Each server that
+// pushes writes the number of its term into it, before anything else: so one that was
+// taken for gone and is still at work writes none after that.
 //
 //	{"format":"airlock-push 1","problem":"…","said":1,"since":1767225600,"state":"retrying",
 //	 "taken":{"acme/dev-qa/shared":{"epoch":1,"root":"sha256:…","size":12}},"term":3,"tried":2}

@@ -34,13 +34,6 @@ func pushExamples() map[string]struct {
 				Taken: map[feed.ID]feedhttp.Taken{pushedFeed: {Epoch: 1, Root: storage.DigestOf(nil), Size: 12}}},
 			func(b []byte) (any, error) { return parsePushCursor("07k3m2qxwz5a", b) },
 		},
-		"lease.json": {
-			&leaseCell{Beat: 12, Format: leaseFormat, Holder: strings.Repeat("0a", 16) + " ABCDEFGHIJKLMNOPQRSTUVWXYZ", Term: 3},
-			func(b []byte) (any, error) {
-				c, err := parseLease(pushLeaseKey, b)
-				return &c, err
-			},
-		},
 	}
 }
 
@@ -94,9 +87,6 @@ func TestPushRefused(t *testing.T) {
 		{"push-cursor.json", `"size":12`, `"size":-1`, "-1 entries"},
 		{"push-cursor.json", `"term":3`, `"term":-3`, "term -3"},
 		{"push-cursor.json", "connection", strings.Repeat("x", maxPushCursor), "at most 4194304 are allowed"},
-		{"lease.json", "lease 1", "lease 2", "want \"airlock-lease 1\""},
-		{"lease.json", `"term":3`, `"term":0`, "term 0"},
-		{"lease.json", "0a0", strings.Repeat("0", maxLease), "at most 1024 are allowed"},
 	} {
 		good := string(pushExample(t, c.file))
 		changed := strings.Replace(good, c.old, c.with, 1)

@@ -49,7 +49,7 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 	if r.cursor.Term > r.term {
 		return errTerm
 	}
-	r.cursor.Term = r.term // before anything is sent: who held the lease before writes here no more
+	r.cursor.Term = r.term // before anything is sent: who pushed before writes here no more
 	if err := r.save(ctx); err != nil {
 		return err
 	}
@@ -84,8 +84,7 @@ func (r *pushRunner) newClient() (*feedhttp.Client, error) {
 		UserAgent: "airlock-server/" + r.server.config.Pushing.Version})
 }
 
-// save writes the cursor, unless somebody else did: then this process does not hold
-// the lease any more.
+// save writes the cursor, unless somebody else did: then another server pushes.
 func (r *pushRunner) save(ctx context.Context) error {
 	raw, err := r.cursor.format()
 	if err != nil {

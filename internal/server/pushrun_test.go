@@ -3,14 +3,16 @@ package server
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
 	"airlock/feed"
+	"airlock/internal/agent"
 	"airlock/storage"
 )
 
-// Who held the lease before writes no cursor any more, whenever it comes to it.
+// Who pushed before writes no cursor any more, whenever it comes to it.
 func TestPushFenced(t *testing.T) {
 	s := New(Config{Store: storage.NewMem(), LogKey: registryKey(t, 1), Pushing: Pushing{Retry: time.Millisecond}})
 	defer s.Close()
@@ -37,6 +39,39 @@ func TestPushFenced(t *testing.T) {
 	record.Said++
 	if c, _, err := s.pushCursor(t.Context(), record); err != nil || c.Term != 2 {
 		t.Errorf("said again: %+v, %v", c, err)
+	}
+}
+
+// One server at a time has the work, each under a term of its own; one that was killed
+// has it again at once when it begins anew.
+func TestPushTerms(t *testing.T) {
+	store := storage.NewMem()
+	a, b := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	for i, c := range []struct {
+		id   string
+		want int64
+	}{{a, 1}, {b, 0}, {a, 2}, {a, 3}, {b, 0}} {
+		s := New(Config{Store: store, LogKey: registryKey(t, 1), Pushing: Pushing{Self: agent.Agent{ID: c.id, Patience: time.Hour}}})
+		defer s.Close()
+		p := &pusher{server: s, desk: agent.NewDesk(boardCell{store.Cells, pushBoard}, s.config.Pushing.Self, time.Now)}
+		for range 2 {
+			if got, err := p.look(t.Context(), 7); got != c.want || err != nil {
+				t.Errorf("%d: term %d, %v, want %d", i, got, err, c.want)
+			}
+		}
+	}
+	_, tag, err := store.Cells.Load(t.Context(), pushBoard)
+	if err == nil {
+		_, err = store.Cells.Swap(t.Context(), pushBoard, tag, []byte("x"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Config{Store: store})
+	defer s.Close()
+	p := &pusher{server: s, desk: agent.NewDesk(boardCell{store.Cells, pushBoard}, agent.Agent{ID: a, Patience: time.Hour}, time.Now)}
+	if got, err := p.look(t.Context(), 7); got != 7 || err == nil || !strings.Contains(err.Error(), pushBoard) {
+		t.Errorf("what is no board: term %d, %v", got, err)
 	}
 }
 
