@@ -106,9 +106,13 @@ func (rt *route) ServeHTTP(http.ResponseWriter, *http.Request) {}
 
 // Endpoints returns every request that a Handler answers, as "METHOD /path" with
 // the names of what varies in braces: for who has to look at all of them.
-func Endpoints() []string {
-	var out []string
-	for _, rt := range newRoutes().all {
+func Endpoints() []string { return newRoutes().endpoints() }
+
+// InboxEndpoints is Endpoints of a Handler with an inbox.
+func InboxEndpoints() []string { return inboxRoutes().endpoints() }
+
+func (rs *routes) endpoints() (out []string) {
+	for _, rt := range rs.all {
 		if rt.path == "" {
 			continue
 		}

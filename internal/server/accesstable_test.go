@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -100,6 +101,10 @@ var accessTable = []struct {
 	{"HEAD /metrics", "/metrics", 200, forOperator},
 }
 
+// inboxTable is that of an inbox: whether a stream counts its signature says, and
+// which it is the agent.
+var inboxTable = map[string]int{"POST /v1/push": 200, "GET /healthz": 200, "HEAD /healthz": 200}
+
 const feedPrefix = "/v1/feeds/{organisation}/{space}/{feed}/"
 
 // TestAccessTable asks every endpoint as every kind of caller. An endpoint that
@@ -129,6 +134,49 @@ func TestAccessTable(t *testing.T) {
 	for _, endpoint := range feedhttp.Endpoints() {
 		if !seen[endpoint] {
 			t.Errorf("%s is not in the table", endpoint)
+		}
+	}
+}
+
+// takesAll is an inbox.
+type takesAll struct{}
+
+func (takesAll) Take(context.Context, feedhttp.Caller, io.Reader) (feedhttp.Taken, error) {
+	return feedhttp.Taken{Size: 1}, nil
+}
+
+// TestInboxAccess asks an inbox, which looks at no credential, and has none of what
+// servers have; and a server for what an inbox has.
+func TestInboxAccess(t *testing.T) {
+	s := newAccessSite(t)
+	ofServer := s.handler
+	ofInbox, err := feedhttp.New(feedhttp.Config{Inbox: takesAll{}, Callers: s.srv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ofInbox.Close()
+	for _, endpoint := range feedhttp.InboxEndpoints() {
+		if inboxTable[endpoint] == 0 {
+			t.Errorf("%s is not in the table", endpoint)
+		}
+	}
+	for _, caller := range callers {
+		for endpoint, want := range inboxTable {
+			method, path, _ := strings.Cut(endpoint, " ")
+			s.handler = ofInbox
+			if got := s.ask(caller, method, path, s.ID); got.Code != want {
+				t.Errorf("%s as %s: %d, want %d: %.300s", endpoint, caller, got.Code, want, got.Body)
+			}
+		}
+		for _, row := range accessTable {
+			method, _, _ := strings.Cut(row.endpoint, " ")
+			if got := s.ask(caller, method, row.path, s.ID); row.path != "/healthz" && got.Code != http.StatusNotFound {
+				t.Errorf("%s of an inbox, as %s: %d", row.endpoint, caller, got.Code)
+			}
+		}
+		s.handler = ofServer
+		if got := s.ask(caller, "POST", "/v1/push", s.ID); got.Code != http.StatusNotFound {
+			t.Errorf("push to a server as %s: %d", caller, got.Code)
 		}
 	}
 }
@@ -325,6 +373,8 @@ func (s *accessSite) ask(caller, method, path string, id feed.ID) *httptest.Resp
 	switch {
 	case path == "/v1/join":
 		r.Header.Set("Content-Type", feedhttp.JoinMediaType)
+	case path == "/v1/push":
+		r.Header.Set("Content-Type", feedhttp.StreamMediaType)
 	case path == "/v1/identities":
 		r.Header.Set("Content-Type", feedhttp.IdentityMediaType)
 	case path == "/v1/heads", path == "/v1/grown", method == "PUT":
