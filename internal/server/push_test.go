@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -221,6 +222,35 @@ func TestPushGivesUp(t *testing.T) {
 	in.do(func() { in.answer = nil })
 	w.again(p)
 	w.comes("what was given up", func() bool { return w.push().State == server.Pushed && w.push().Taken[w.ID].Size == w.size() })
+}
+
+// A server that begins anew does not wait for what others tried before it.
+func TestPushNotLate(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	in := w.inbox()
+	in.answer = func(feedhttp.Taken) (feedhttp.Taken, error) { return feedhttp.Taken{}, feedhttp.ErrBusy }
+	first := w.pushing(nil)
+	p := w.receiver(in.http.URL, "*/*/*")
+	w.comes("an attempt", func() bool { return w.push().Attempts > 0 })
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	raw, tag, err := w.store.Cells.Load(t.Context(), "push/"+p.ID)
+	if err == nil {
+		_, err = w.store.Cells.Swap(t.Context(), "push/"+p.ID, tag, regexp.MustCompile(`"tried":\d+`).ReplaceAll(raw, []byte(`"tried":30`)))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.do(func() {
+		in.answer = func(feedhttp.Taken) (feedhttp.Taken, error) {
+			in.answer = nil // the next one is taken
+			return feedhttp.Taken{}, feedhttp.ErrBusy
+		}
+	})
+	w.pushing(nil)
+	w.comes("a second attempt", func() bool { return w.push().State == server.Pushed && w.push().Taken[w.ID].Size == w.size() })
 }
 
 // counted returns of which states a server counts how many pushes.

@@ -57,7 +57,8 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer r.client.Close()
-	wait := time.Duration(0)
+	// Failures are this runner's: how often servers began anew says nothing of the inbox.
+	wait, failures := time.Duration(0), 0
 	for ctx.Err() == nil && r.cursor.State != Failed {
 		problem := r.round(ctx, wait)
 		if ctx.Err() != nil {
@@ -66,10 +67,12 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 		if err := r.note(ctx, problem); err != nil {
 			return err
 		}
-		if wait = pushRelist; problem != nil {
-			wait = 0
-			r.pause(ctx)
+		if problem == nil {
+			wait, failures = pushRelist, 0
+			continue
 		}
+		wait, failures = 0, failures+1
+		r.pause(ctx, failures)
 	}
 	<-ctx.Done() // it was given up
 	return nil
@@ -102,9 +105,9 @@ func (r *pushRunner) save(ctx context.Context) error {
 	return err
 }
 
-// pause waits after a failure.
-func (r *pushRunner) pause(ctx context.Context) {
-	t := time.NewTimer(agent.Backoff(r.cursor.Tried, r.server.config.Pushing.Retry, rand.Float64))
+// pause waits after so many failures in a row.
+func (r *pushRunner) pause(ctx context.Context, failures int) {
+	t := time.NewTimer(agent.Backoff(failures, r.server.config.Pushing.Retry, rand.Float64))
 	defer t.Stop()
 	select {
 	case <-t.C:
