@@ -18,6 +18,32 @@ type fleet struct {
 	options agentOptions
 	self    agent.Agent
 	writing sync.Mutex // to the streams of all
+	pushed  bell       // rung when the inbox took something in
+}
+
+// bell tells all who wait that something came.
+type bell struct {
+	mu   sync.Mutex
+	rung chan struct{} // closed by the next ring; nil where nobody waits
+}
+
+// next is closed by the next ring.
+func (b *bell) next() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rung == nil {
+		b.rung = make(chan struct{})
+	}
+	return b.rung
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rung != nil {
+		close(b.rung)
+		b.rung = nil
+	}
 }
 
 // once makes one scan of each subscription, whatever becomes of the others.

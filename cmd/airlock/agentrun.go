@@ -22,6 +22,7 @@ type subscriber struct {
 	home    *home.Home
 	sub     home.Subscribed
 	options agentOptions
+	pushed  *bell
 	lease
 
 	// From the first turn on, see open.
@@ -50,7 +51,7 @@ const (
 )
 
 func (f *fleet) subscriber(s home.Subscribed) *subscriber {
-	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, lease: lease{self: f.self}, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
+	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, pushed: &f.pushed, lease: lease{self: f.self}, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
 }
 
 // once makes one scan. What waits for a person is an error too, as in airlock pull.
@@ -72,6 +73,7 @@ func (r *subscriber) run(ctx, stop context.Context) {
 	}
 	var grown []feed.ID // nil for all
 	for stop.Err() == nil {
+		pushed := r.pushed.next()
 		failed, _ := r.turn(ctx, grown)
 		if ctx.Err() != nil {
 			return
@@ -81,7 +83,7 @@ func (r *subscriber) run(ctx, stop context.Context) {
 		if r.sub.Err != nil {
 			return // until somebody changes the file
 		}
-		grown = r.rest(stop)
+		grown = r.rest(stop, pushed)
 	}
 }
 
@@ -121,8 +123,19 @@ func (r *subscriber) save(ctx context.Context) {
 }
 
 // rest waits until there is something to do: it returns the feeds that grew, or
-// nil for all.
-func (r *subscriber) rest(ctx context.Context) []feed.ID {
+// nil for all. A problem with what was pushed may be over once more was.
+func (r *subscriber) rest(ctx context.Context, pushed <-chan struct{}) []feed.ID {
+	ctx, wake := context.WithCancel(ctx)
+	defer wake()
+	if r.state.Problem != nil && r.source() == r.home.Inbox() {
+		go func() {
+			defer wake()
+			select {
+			case <-pushed:
+			case <-ctx.Done():
+			}
+		}()
+	}
 	for ctx.Err() == nil {
 		wait := min(agent.Around(r.sub.Every, r.sub.Jitter, rand.Float64), r.wake().Sub(r.now()))
 		if len(r.elsewhere) > 0 {

@@ -29,6 +29,7 @@ type inbox struct {
 	home    *home.Home
 	own     trust.Lineage
 	mirror  *mirrorStore
+	pushed  *bell
 	taking  sync.Mutex // one stream at a time
 	handler *feedhttp.Handler
 }
@@ -37,7 +38,7 @@ var _ feedhttp.Inbox = (*inbox)(nil)
 
 // openInbox makes ready to take what is pushed. Close the inbox.
 func (f *fleet) openInbox(ctx context.Context) (*inbox, error) {
-	in := &inbox{app: f.apart("inbox"), home: f.home}
+	in := &inbox{app: f.apart("inbox"), home: f.home, pushed: &f.pushed}
 	own, err := f.home.Identity()
 	if err != nil {
 		return nil, err
@@ -124,6 +125,7 @@ func (in *inbox) take(ctx context.Context, r io.Reader) (feedhttp.Taken, error) 
 	if err != nil {
 		return have, err
 	}
+	in.pushed.ring()
 	return in.have(ctx, head.Slice)
 }
 
