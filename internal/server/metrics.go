@@ -40,7 +40,7 @@ func (s *Server) Register(r prometheus.Registerer) error {
 		counter("airlock_cache_hits_total", "What was found in memory.", func() int64 { return c.Stats().Hits })
 		counter("airlock_cache_misses_total", "What the store was asked for.", func() int64 { return c.Stats().Misses })
 		counter("airlock_cache_evictions_total", "What had to make room in memory.", func() int64 { return c.Stats().Evicted })
-		gauge("airlock_cache_bytes", "Memory that is used, of --cache-mib.", func() int64 { return c.Stats().Bytes })
+		gauge("airlock_cache_bytes", "Memory that is used, of --cache.", func() int64 { return c.Stats().Bytes })
 	}
 	gauge("airlock_peers", "Other servers of the store that answer.", func() int64 { return s.peers.count() })
 	for _, state := range []string{Pushed, Retrying, Failed} {
