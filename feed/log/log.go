@@ -50,7 +50,7 @@ type Config struct {
 	// behalf of readers; it bounds how late they see other writers.
 	Fresh time.Duration
 	// Recheck is how often feeds that are watched are looked at for what other
-	// processes have committed; 2 s.
+	// processes have committed, where they are few; 2 s.
 	Recheck time.Duration
 	Logger  *slog.Logger
 	Now     func() time.Time

@@ -2,18 +2,26 @@ package log
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"airlock/feed"
 )
 
-// lookAtOnce is how many watched feeds are looked at at a time.
-const lookAtOnce = 8
+// Bounds of looking at watched feeds: how many at a time, and by lookAround in a
+// second, lookEach after the other. Each look is a request to the store, whatever is
+// new.
+const (
+	lookAtOnce = 8
+	lookRate   = 512
+	lookEach   = 64
+)
 
 // Watch sends on wake, and never waits for it, whenever one of the feeds has a
 // newer head; wake has room for one. stop ends that. What other processes commit
-// is found every Config.Recheck. Feeds that do not exist are not watched.
+// is found every Config.Recheck, or where so many feeds are watched that this would be
+// more than lookRate a second, later. Feeds that do not exist are not watched.
 func (l *Logs) Watch(ids []feed.ID, wake chan<- struct{}) (stop func()) {
 	var watched []*Log
 	l.mu.Lock()
@@ -55,13 +63,25 @@ func (l *Log) wake() {
 func (l *Logs) lookAround() {
 	tick := time.NewTicker(l.config.Recheck)
 	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			l.readHeads(l.look, l.watched())
-		case <-l.look.Done():
-			return
+	rest := time.NewTicker(time.Second * lookEach / lookRate)
+	defer rest.Stop()
+	for l.next(tick) {
+		for some := range slices.Chunk(l.watched(), lookEach) {
+			if !l.next(rest) {
+				return
+			}
+			l.readHeads(l.look, some)
 		}
+	}
+}
+
+// next waits for a tick; it returns false once the logs are closed.
+func (l *Logs) next(tick *time.Ticker) bool {
+	select {
+	case <-tick.C:
+		return true
+	case <-l.look.Done():
+		return false
 	}
 }
 

@@ -113,6 +113,44 @@ func TestWatchLooksOnce(t *testing.T) {
 	})
 }
 
+// TestWatchMany holds that looking at many feeds costs no more than so much a
+// second, and that none of them is forgotten.
+func TestWatchMany(t *testing.T) {
+	const feeds = 700
+	synctest.Test(t, func(t *testing.T) {
+		store, loads := storage.NewMem(), &counter{}
+		writer := process(t, log.Config{Store: store, Key: feedtest.Key(1)})
+		_, a := opened(t, store, writer)
+		reader := process(t, log.Config{Key: feedtest.Key(1), Recheck: 100 * time.Millisecond,
+			Store: broken(store, func(_ context.Context, op, key string) (error, error) {
+				if op == "load" && strings.HasPrefix(key, "log/") {
+					loads.add(key)
+					loads.add("n")
+				}
+				return nil, nil
+			})})
+		ids := make([]feed.ID, feeds)
+		for i := range ids {
+			b := feedtest.AuthorOf(t, a.Space, fmt.Sprint("feed-", i))
+			ids[i] = b.ID
+			_, err := feedtest.Append(t.Context(), store, writer.Feed(b.ID), b.ID, b.Opening()...)
+			must(t, err)
+			_, err = reader.Feed(b.ID).Head(t.Context(), 0)
+			must(t, err)
+		}
+		defer reader.Watch(ids, make(chan struct{}, 1))()
+		time.Sleep(10 * time.Second)
+		if n := loads.of("n") - feeds; n < 4500 || n > 5200 {
+			t.Errorf("%d looks in 10 s, want 512 a second", n)
+		}
+		for _, id := range ids {
+			if n := loads.of("log/" + id.String()); n < 1+5 {
+				t.Errorf("%s was looked at %d times", id, n)
+			}
+		}
+	})
+}
+
 // TestHeadLeast reads a head again for who knows of more than is at hand, and
 // once for all who ask at the same time.
 func TestHeadLeast(t *testing.T) {
