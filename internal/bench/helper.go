@@ -21,6 +21,7 @@ var helpers = map[string]func(ctx context.Context, args []string, stderr io.Writ
 	"receipts": siteHelper(buildReceipts),
 	"spaces":   siteHelper(buildSpaces),
 	"waiters":  waitersHelper,
+	"idle":     idleHelper,
 	"loud":     loudHelper,
 	"crypto":   cryptoHelper,
 	"touch":    touchHelper,

@@ -10,10 +10,15 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 )
+
+// dialPause lets no more connect at a time than a server takes.
+const dialPause = 200 * time.Microsecond
 
 // waitersHelper is "waiters AIRLOCK DIR ADDR N TLS": an agent of each of the first N
 // Spaces of a population waits for the same feed, with its token, or where TLS is true
@@ -37,7 +42,7 @@ func waitersHelper(ctx context.Context, args []string, _ io.Writer) error {
 	told, again, failed := make(chan time.Time, n), make(chan struct{}, n), make(chan error, n)
 	for i := range min(n, len(p.tokens)) {
 		go func() { failed <- p.wait(ctx, i, args[2], told, again) }()
-		pause(ctx, 200*time.Microsecond) // no more connect at a time than a server takes
+		pause(ctx, dialPause)
 	}
 	for {
 		var last time.Time
@@ -101,4 +106,48 @@ func (p *population) waiter(i int, addr string) (*feedhttp.Client, error) {
 			c.Token, c.Certificate = "", func() (*tls.Certificate, error) { return own, nil }
 		}
 	})
+}
+
+// idleHelper is "idle AIRLOCK DIR ADDR N DURATION": an agent of each of the first N
+// Spaces of a population waits for the feeds of another Space, so long at a time,
+// until it is killed.
+func idleHelper(ctx context.Context, args []string, _ io.Writer) error {
+	if len(args) != 5 {
+		return errors.New("idle: want AIRLOCK DIR ADDR N DURATION")
+	}
+	n, err := strconv.Atoi(args[3])
+	if err != nil {
+		return err
+	}
+	d, err := time.ParseDuration(args[4])
+	if err != nil {
+		return err
+	}
+	p, err := openPopulation(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range min(n, len(p.tokens)) {
+		group.Go(func() error { return p.idle(ctx, i, args[2], d) })
+		pause(ctx, dialPause)
+	}
+	return group.Wait()
+}
+
+// idle waits for news again and again.
+func (p *population) idle(ctx context.Context, i int, addr string, d time.Duration) error {
+	client, err := p.waiter(i, addr)
+	if err != nil {
+		return err
+	}
+	for known := p.unknown(i); ; {
+		heads, err := client.Heads(ctx, known, d)
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		for id, head := range heads {
+			known[id] = head.Size
+		}
+	}
 }
