@@ -265,8 +265,11 @@ func (r *subscriber) acted(ctx context.Context, broken map[string]bool) {
 func (r *subscriber) feeds(ctx context.Context) ([]feed.ID, error) {
 	var out, there []feed.ID
 	if r.hasPatterns() {
-		var err error
-		if there, err = r.conn.Feeds(ctx); err != nil {
+		spaces, err := r.meant()
+		if err == nil && len(spaces) > 0 {
+			there, err = r.conn.Feeds(ctx, spaces...)
+		}
+		if err != nil {
 			return nil, err
 		}
 		r.listed = r.now()
@@ -294,17 +297,30 @@ func (r *subscriber) hasPatterns() bool {
 	return slices.ContainsFunc(r.sub.Feeds, func(name string) bool { return strings.Contains(name, "*") })
 }
 
+// meant returns the trusted Spaces that patterns are about.
+func (r *subscriber) meant() ([]trust.Space, error) {
+	trusted, err := r.home.TrustedSpaces()
+	return slices.DeleteFunc(trusted, func(s trust.Space) bool {
+		return !slices.ContainsFunc(r.sub.Feeds, func(pattern string) bool { return matchParts(pattern, s.String()) })
+	}), err
+}
+
 // matchFeed reports whether a pattern is about a feed. One that names people is
 // meant only where its own name is said.
 func matchFeed(pattern string, id feed.ID) bool {
-	want, have := strings.Split(pattern, "/"), strings.Split(id.String(), "/")
-	for i, p := range want {
-		prefix, wild := strings.CutSuffix(p, "*")
-		if p != have[i] && !(wild && strings.HasPrefix(have[i], prefix)) {
+	return matchParts(pattern, id.String()) && (!id.NamesPeople() || strings.HasSuffix(pattern, "/"+id.Name))
+}
+
+// matchParts reports whether a pattern begins as a name, part by part.
+func matchParts(pattern, name string) bool {
+	want := strings.Split(pattern, "/")
+	for i, have := range strings.Split(name, "/") {
+		prefix, wild := strings.CutSuffix(want[i], "*")
+		if want[i] != have && !(wild && strings.HasPrefix(have, prefix)) {
 			return false
 		}
 	}
-	return !id.NamesPeople() || want[2] == id.Name
+	return true
 }
 
 // tell shows what was done, whole.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
 	"airlock/feed"
 	"airlock/internal/home"
+	"airlock/trust"
+	"airlock/trust/trusttest"
 )
 
 // TestTurnAfterChange: where what decides about packages has changed, all feeds are
@@ -67,5 +71,54 @@ func TestMatchFeed(t *testing.T) {
 		if got := matchFeed(c.pattern, id); got != c.want {
 			t.Errorf("%s of %s: %v, want %v", c.pattern, c.feed, got, c.want)
 		}
+	}
+}
+
+// tellsAll is a place that tells of all its feeds, whatever it is asked for.
+type tellsAll struct {
+	place
+	all   []feed.ID
+	asked []trust.Space
+	times int
+}
+
+func (p *tellsAll) Feeds(_ context.Context, of ...trust.Space) ([]feed.ID, error) {
+	p.asked, p.times = of, p.times+1
+	return p.all, nil
+}
+
+// TestPatterns: patterns are about trusted Spaces, which alone the source is asked
+// for, and whatever it says.
+func TestPatterns(t *testing.T) {
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"acme/dev-qa", "acme/other", "beta/dev-qa"} {
+		s := trusttest.New(t, name)
+		if err := h.AddTrust(s.History(), trust.NewPolicy(s.Name, s.Lineage())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var there []feed.ID
+	for _, name := range []string{"acme/dev-qa/shared", "acme/dev-qa/own", "acme/stranger/shared", "beta/dev-qa/shared"} {
+		id, err := feed.ParseID(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		there = append(there, id)
+	}
+	p := &tellsAll{all: there}
+	r := &subscriber{app: &app{now: time.Now}, home: h, conn: &conn{place: p}}
+	for pattern, want := range map[string][]feed.ID{"acme/*/shared": there[:1], "gamma/*/shared": nil} {
+		p.times = 0
+		r.sub.Feeds = []string{pattern}
+		got, err := r.feeds(t.Context())
+		if err != nil || !slices.Equal(got, want) || p.times != len(want) {
+			t.Errorf("%s: %v, %v after %d questions, want %v", pattern, got, err, p.times, want)
+		}
+	}
+	if want := []trust.Space{{Organisation: "acme", Name: "dev-qa"}, {Organisation: "acme", Name: "other"}}; !slices.Equal(p.asked, want) {
+		t.Errorf("asked for %v, want %v", p.asked, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/url"
+	"slices"
 	"strings"
 
 	"airlock/bundle"
@@ -14,6 +15,7 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 const defaultServer = "http://127.0.0.1:7070"
@@ -27,7 +29,12 @@ type place interface {
 	feed.Tiles
 	feed.Waiter
 	feed.Publisher
-	Feeds(ctx context.Context) ([]feed.ID, error)
+	Feeds(ctx context.Context, of ...trust.Space) ([]feed.ID, error) // of all where no Space is named
+}
+
+// ofSpaces leaves of feeds those of some Spaces, or where none is named all.
+func ofSpaces(ids []feed.ID, of []trust.Space) []feed.ID {
+	return slices.DeleteFunc(ids, func(id feed.ID) bool { return len(of) > 0 && !slices.Contains(of, id.Space) })
 }
 
 // conn is an open place. Close it.

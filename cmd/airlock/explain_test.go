@@ -13,6 +13,7 @@ import (
 	"airlock/feed/feedtest"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 	"airlock/trust/trusttest"
 )
 
@@ -37,7 +38,9 @@ func (p tapePlace) Delta(context.Context, feed.ID, storage.Digest, storage.Diges
 	return storage.Ref{}, fs.ErrNotExist
 }
 
-func (p tapePlace) Feeds(context.Context) ([]feed.ID, error) { return []feed.ID{p.ID}, nil }
+func (p tapePlace) Feeds(context.Context, ...trust.Space) ([]feed.ID, error) {
+	return []feed.ID{p.ID}, nil
+}
 
 // openTape follows a tape, as openFeed does a source.
 func openTape(t *testing.T, author *feedtest.Author, tape *feedtest.Tape) *opened {

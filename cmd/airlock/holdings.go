@@ -145,7 +145,7 @@ func (t *teller) ownFeeds(ctx context.Context, c *conn) (out []*feed.State, err 
 	if err != nil {
 		return nil, err
 	}
-	there, err := c.Feeds(ctx)
+	there, err := c.Feeds(ctx, t.own.Space())
 	if err != nil {
 		return nil, err
 	}

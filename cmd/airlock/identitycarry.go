@@ -161,13 +161,13 @@ func (f *ownFeeds) dialOwn(ctx context.Context, space trust.Space) error {
 	if err != nil {
 		return err
 	}
-	there, err := c.Feeds(ctx)
+	there, err := c.Feeds(ctx, space)
 	if err != nil {
 		return errors.Join(err, c.Close())
 	}
 	f.conn = c
 	for _, id := range there {
-		if id.Space == space && !slices.Contains(f.ids, id) {
+		if !slices.Contains(f.ids, id) {
 			f.ids = append(f.ids, id)
 		}
 	}

@@ -183,8 +183,8 @@ type pushed struct {
 	readOnly
 }
 
-func (p pushed) Feeds(context.Context) ([]feed.ID, error) {
-	return []feed.ID{p.Head().Slice.Feed}, nil
+func (p pushed) Feeds(_ context.Context, of ...trust.Space) ([]feed.ID, error) {
+	return ofSpaces([]feed.ID{p.Head().Slice.Feed}, of), nil
 }
 
 func (p pushed) Heads(ctx context.Context, known map[feed.ID]int64, _ time.Duration) (map[feed.ID]feed.Checkpoint, error) {

@@ -133,8 +133,8 @@ type pulledPlace struct {
 	*feedtest.Source
 }
 
-func (pulledPlace) Feeds(context.Context) ([]feed.ID, error) { return nil, nil }
-func (pulledPlace) LogKey(context.Context) ([]byte, error)   { return nil, errReadOnly }
+func (pulledPlace) Feeds(context.Context, ...trust.Space) ([]feed.ID, error) { return nil, nil }
+func (pulledPlace) LogKey(context.Context) ([]byte, error)                   { return nil, errReadOnly }
 func (pulledPlace) Publish(context.Context, feed.Batch) (feed.Accepted, error) {
 	return feed.Accepted{}, errReadOnly
 }

@@ -164,7 +164,7 @@ var _ feedhttp.Reader = (*liar)(nil)
 func (l *liar) LogKey(context.Context) ([]byte, error) { return l.Key.Public(), nil }
 
 // Feeds lists the one feed.
-func (l *liar) Feeds(context.Context, feedhttp.Caller) ([]feed.ID, error) {
+func (l *liar) Feeds(context.Context, feedhttp.Caller, []trust.Space) ([]feed.ID, error) {
 	return []feed.ID{l.ID}, nil
 }
 

@@ -93,7 +93,7 @@ func (p places) heads(ctx context.Context, id feed.ID, passed func(*conn, error)
 // lists reports whether a place says that it has a feed. A home that runs the log
 // of one store misses its feeds in every other.
 func lists(ctx context.Context, c *conn, id feed.ID) bool {
-	all, err := c.Feeds(ctx)
+	all, err := c.Feeds(ctx, id.Space)
 	return err != nil || slices.Contains(all, id)
 }
 

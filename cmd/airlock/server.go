@@ -173,7 +173,7 @@ func (k *keeper) admission(ctx context.Context, space trust.Space) (dismissedDoc
 		return dismissedDoc{}, err
 	}
 	doc := dismissedDoc{d, []string{}}
-	ids, err := k.server.Feeds(ctx, server.Operator)
+	ids, err := k.server.Feeds(ctx, server.Operator, nil)
 	for _, id := range ids {
 		if id.Space == space {
 			doc.Feeds = append(doc.Feeds, id.String())

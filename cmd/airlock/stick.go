@@ -18,6 +18,7 @@ import (
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // stick is a medium with bundles: a place whose feeds are those of all of them.
@@ -145,14 +146,15 @@ func (s *stick) close() error {
 	return all
 }
 
-// Feeds lists the feeds of all bundles.
-func (s *stick) Feeds(context.Context) ([]feed.ID, error) {
+// Feeds lists the feeds of all bundles: of some Spaces, or where none is named of all.
+func (s *stick) Feeds(_ context.Context, of ...trust.Space) ([]feed.ID, error) {
 	var out []feed.ID
 	for _, b := range s.bundles {
 		for _, slice := range b.Document().Feeds {
 			out = append(out, slice.Feed)
 		}
 	}
+	out = ofSpaces(out, of)
 	slices.SortFunc(out, func(a, b feed.ID) int { return cmp.Compare(a.String(), b.String()) })
 	return slices.Compact(out), nil
 }

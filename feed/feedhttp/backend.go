@@ -8,6 +8,7 @@ import (
 	"airlock/feed"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // Errors of a backend reach the client as the same errors (see problem.go):
@@ -21,8 +22,9 @@ import (
 type Reader interface {
 	// LogKey returns the operator's public log key, 32 bytes.
 	LogKey(ctx context.Context) ([]byte, error)
-	// Feeds lists the feeds that the caller may read.
-	Feeds(ctx context.Context, c Caller) ([]feed.ID, error)
+	// Feeds lists the feeds that the caller may read: of some Spaces, each named
+	// once, or where none is named of all.
+	Feeds(ctx context.Context, c Caller, of []trust.Space) ([]feed.ID, error)
 	// Head returns the newest checkpoint. One that is at hand and has fewer than
 	// least entries, of which another server told the caller, is read again.
 	Head(ctx context.Context, c Caller, id feed.ID, least int64) (feed.Checkpoint, error)

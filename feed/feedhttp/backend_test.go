@@ -21,6 +21,7 @@ import (
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/storage/storetest"
+	"airlock/trust"
 )
 
 // backend is a small server without trust: it keeps what it is given in a
@@ -98,14 +99,14 @@ func (b *backend) LogKey(context.Context) ([]byte, error) {
 	return b.key.Public(), b.called("LogKey")
 }
 
-func (b *backend) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
+func (b *backend) Feeds(ctx context.Context, c feedhttp.Caller, of []trust.Space) ([]feed.ID, error) {
 	if err := b.called("Feeds"); err != nil {
 		return nil, err
 	}
 	if err := b.reads(c); err != nil {
 		return nil, err
 	}
-	return b.logs.List(ctx)
+	return b.logs.List(ctx, of...)
 }
 
 func (b *backend) Head(ctx context.Context, c feedhttp.Caller, id feed.ID, least int64) (feed.Checkpoint, error) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"airlock/feed"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // ClientConfig is what a Client works with.
@@ -146,10 +148,12 @@ func (c *Client) attempt(ctx context.Context, try func() error) error {
 // came over the line and without headers.
 func (c *Client) Received() int64 { return c.received.Load() }
 
-// maxInfo and maxFeeds bound the answers about the server, in bytes.
+// maxInfo and maxFeeds bound the answers about the server, maxQuery the Spaces that
+// one request for feeds names, in bytes.
 const (
 	maxInfo  = 64 << 10
 	maxFeeds = 16 << 20
+	maxQuery = 900
 )
 
 // Info returns what the server says of itself. It is asked once.
@@ -183,11 +187,30 @@ func (c *Client) LogKey(ctx context.Context) ([]byte, error) {
 	return info.LogKey, err
 }
 
-// Feeds lists the feeds that the server lets this client read.
-func (c *Client) Feeds(ctx context.Context) ([]feed.ID, error) {
-	var list feedList
-	err := c.getJSON(ctx, "/v1/feeds", maxFeeds, &list)
-	return list.Feeds, err
+// Feeds lists the feeds that the server lets this client read: of some Spaces, or
+// where none is named of all. A store has the feeds of very many Spaces; who knows
+// whose are wanted names them.
+func (c *Client) Feeds(ctx context.Context, of ...trust.Space) ([]feed.ID, error) {
+	names := make([]string, len(of))
+	for i, s := range of {
+		names[i] = s.String()
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	var out []feed.ID
+	for begin := true; begin || len(names) > 0; begin = false {
+		some, query := 0, ""
+		for ; some < len(names) && len(formatSpaces(names[:some+1])) <= maxQuery; some++ {
+			query = formatSpaces(names[:some+1])
+		}
+		names = names[some:]
+		var list feedList
+		if err := c.askJSON(ctx, request{method: http.MethodGet, path: "/v1/feeds", query: query, limit: maxFeeds}, &list); err != nil {
+			return nil, err
+		}
+		out = append(out, list.Feeds...)
+	}
+	return out, nil
 }
 
 func (c *Client) getJSON(ctx context.Context, path string, limit int64, v any) error {

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/storage"
+	"airlock/trust"
 )
 
 // TestRoundTrip publishes through a client and reads it back through another.
@@ -43,6 +46,14 @@ func TestRoundTrip(t *testing.T) {
 	ids, err := reader.Feeds(t.Context())
 	if err != nil || len(ids) != 1 || ids[0] != a.ID {
 		t.Errorf("feeds %v, %v", ids, err)
+	}
+	for _, of := range [][]trust.Space{{a.ID.Space}, append(manySpaces(40), a.ID.Space, a.ID.Space)} {
+		if ids, err := reader.Feeds(t.Context(), of...); err != nil || len(ids) != 1 || ids[0] != a.ID {
+			t.Errorf("feeds of %d Spaces: %v, %v", len(of), ids, err)
+		}
+	}
+	if ids, err := reader.Feeds(t.Context(), manySpaces(1)...); err != nil || len(ids) != 0 {
+		t.Errorf("feeds of another Space: %v, %v", ids, err)
 	}
 	head, err := reader.Checkpoint(t.Context(), a.ID)
 	if err != nil || head.Root != accepted.Checkpoint.Root || head.Size != int64(len(signed)) {
@@ -133,4 +144,13 @@ func TestLargeRoundTrip(t *testing.T) {
 	if n := c.Received() - before; n < ref.Size || n > ref.Size+2*storage.MaxPointer+1<<10 {
 		t.Errorf("received %d bytes for a delta of %d", n, ref.Size)
 	}
+}
+
+// manySpaces are more Spaces than one request has room for.
+func manySpaces(n int) []trust.Space {
+	out := make([]trust.Space, n)
+	for i := range out {
+		out[i] = trust.Space{Organisation: strings.Repeat("z", 60), Name: fmt.Sprint("space-", i)}
+	}
+	return out
 }

@@ -19,7 +19,8 @@
 //	POST /v1/heads                  {"known":{"acme/dev-qa/shared":12},"wait":55} → {"heads":{…}}, the notes of
 //	                                those that differ; with "wait" as soon as one does, or after so many seconds
 //	GET /v1/                        {"api","logKey","name","version"}
-//	GET /v1/feeds                   {"feeds":["acme/dev-qa/shared"]}
+//	GET /v1/feeds                   {"feeds":["acme/dev-qa/shared"]}; with ?space=acme/dev-qa&space=… of
+//	                                those Spaces alone, in order of their names
 //
 // Segments and packs come with content coding zstd (RFC 8878) to who takes it.
 //

@@ -122,6 +122,27 @@ func FuzzHeadsRequest(f *testing.F) {
 	})
 }
 
+// FuzzSpaces holds that a list of Spaces has one form.
+func FuzzSpaces(f *testing.F) {
+	for _, s := range []string{"", "space=acme/dev-qa", "space=acme/dev-qa&space=acme/other", "space=acme/other&space=acme/dev-qa",
+		"space=acme/dev-qa&space=acme/dev-qa", "space=acme%2Fdev-qa", "space=acme/dev-qa&", "of=acme/dev-qa"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		spaces, err := parseSpaces(query)
+		if err != nil || query == "" {
+			return
+		}
+		names := make([]string, len(spaces))
+		for i, s := range spaces {
+			names[i] = s.String()
+		}
+		if again := formatSpaces(names); again != query {
+			t.Errorf("%q is read as %v, which is written %q", query, spaces, again)
+		}
+	})
+}
+
 // TestBoardForm holds the form of a board on its way, and what is no such form.
 func TestBoardForm(t *testing.T) {
 	want := `{"tag":"0a","value":"Ym9hcmQ="}`

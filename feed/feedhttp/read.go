@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"airlock/feed"
+	"airlock/trust"
 )
 
 func getInfo(h *Handler, c *call) (answer, error) {
@@ -17,7 +19,11 @@ func getInfo(h *Handler, c *call) (answer, error) {
 }
 
 func getFeeds(h *Handler, c *call) (answer, error) {
-	ids, err := h.config.Reader.Feeds(c.r.Context(), c.caller)
+	of, err := parseSpaces(c.r.URL.RawQuery)
+	if err != nil {
+		return answer{}, err
+	}
+	ids, err := h.config.Reader.Feeds(c.r.Context(), c.caller, of)
 	if err != nil {
 		return answer{}, err
 	}
@@ -25,6 +31,30 @@ func getFeeds(h *Handler, c *call) (answer, error) {
 		ids = []feed.ID{}
 	}
 	return jsonAnswer(feedList{ids})
+}
+
+// formatSpaces is the query for the feeds of Spaces, whose names are in order.
+func formatSpaces(names []string) string { return spaceQuery + strings.Join(names, "&"+spaceQuery) }
+
+const spaceQuery = "space="
+
+// parseSpaces reads what formatSpaces writes, and nothing else; none where there is
+// no query.
+func parseSpaces(query string) ([]trust.Space, error) {
+	if query == "" {
+		return nil, nil
+	}
+	var out []trust.Space
+	last := ""
+	for part := range strings.SplitSeq(query, "&") {
+		name, ok := strings.CutPrefix(part, spaceQuery)
+		space, err := trust.ParseSpace(name)
+		if !ok || err != nil || name <= last {
+			return nil, badRequest("query %.100q: want %s<organisation>/<space>, in order of the names", query, spaceQuery)
+		}
+		out, last = append(out, space), name
+	}
+	return out, nil
 }
 
 // getHealth says that the process is up.

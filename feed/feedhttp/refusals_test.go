@@ -34,6 +34,7 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"info", "GET", "/v1/", "", nil, 200, ""},
 		{"feeds", "GET", "/v1/feeds", "", nil, 200, ""},
+		{"feeds of Spaces", "GET", "/v1/feeds?space=acme/dev-qa&space=acme/other", "", nil, 200, ""},
 		{"health", "GET", "/healthz", "", nil, 200, ""},
 		{"ready", "GET", "/readyz", "", nil, 200, ""},
 		{"metrics", "GET", "/metrics", "", nil, 200, ""},
@@ -52,6 +53,9 @@ func TestAnswers(t *testing.T) {
 		{"delta", "GET", shared + "/delta/" + delta, "", nil, 200, ""},
 		{"delta, head", "HEAD", shared + "/delta/" + delta, "", nil, 200, ""},
 
+		{"feeds of no Space", "GET", "/v1/feeds?space=", "", nil, 400, "bad-request"},
+		{"feeds of Spaces that are not in order", "GET", "/v1/feeds?space=acme/other&space=acme/dev-qa", "", nil, 400, "bad-request"},
+		{"feeds by something else", "GET", "/v1/feeds?of=acme/dev-qa", "", nil, 400, "bad-request"},
 		{"no such path", "GET", "/v2", "", nil, 404, "not-found"},
 		{"root", "GET", "/", "", nil, 404, "not-found"},
 		{"no such feed", "GET", "/v1/feeds/acme/dev-qa/other/checkpoint", "", nil, 404, "not-found"},

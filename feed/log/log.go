@@ -143,25 +143,28 @@ func (l *Logs) keep(log *Log) *Log {
 	return log
 }
 
-// List returns the feeds of the store.
-func (l *Logs) List(ctx context.Context) ([]feed.ID, error) { return l.list(ctx, feedPrefix) }
-
-// ListOf returns the feeds of a Space.
-func (l *Logs) ListOf(ctx context.Context, s trust.Space) ([]feed.ID, error) {
-	return l.list(ctx, feedPrefix+s.String()+"/")
-}
-
-func (l *Logs) list(ctx context.Context, prefix string) ([]feed.ID, error) {
+// List returns the feeds of Spaces, or where none is named of all that have some in
+// the store.
+func (l *Logs) List(ctx context.Context, of ...trust.Space) ([]feed.ID, error) {
+	prefixes := []string{feedPrefix}
+	if len(of) > 0 {
+		prefixes = nil
+	}
+	for _, s := range of {
+		prefixes = append(prefixes, feedPrefix+s.String()+"/")
+	}
 	var out []feed.ID
-	for key, err := range l.config.Store.Files.List(ctx, prefix, "") {
-		if err != nil {
-			return nil, err
+	for _, prefix := range prefixes {
+		for key, err := range l.config.Store.Files.List(ctx, prefix, "") {
+			if err != nil {
+				return nil, err
+			}
+			id, err := feed.ParseID(key[len(feedPrefix):])
+			if err != nil {
+				return nil, fmt.Errorf("store: key %q: %w", key, err)
+			}
+			out = append(out, id)
 		}
-		id, err := feed.ParseID(key[len(feedPrefix):])
-		if err != nil {
-			return nil, fmt.Errorf("store: key %q: %w", key, err)
-		}
-		out = append(out, id)
 	}
 	return out, nil
 }

@@ -105,11 +105,28 @@ func (h *Home) Trusted(s trust.Space) (Trusted, error) {
 
 // AllTrusted returns every trusted Space, in order of their names.
 func (h *Home) AllTrusted() ([]Trusted, error) {
-	entries, err := os.ReadDir(h.file("trust"))
+	spaces, err := h.TrustedSpaces()
 	if err != nil {
 		return nil, err
 	}
 	var out []Trusted
+	for _, space := range spaces {
+		t, err := h.Trusted(space)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// TrustedSpaces returns the names of all trusted Spaces, in order.
+func (h *Home) TrustedSpaces() ([]trust.Space, error) {
+	entries, err := os.ReadDir(h.file("trust"))
+	if err != nil {
+		return nil, err
+	}
+	var out []trust.Space
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".yaml")
 		if !ok {
@@ -119,11 +136,7 @@ func (h *Home) AllTrusted() ([]Trusted, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", h.file("trust", e.Name()), err)
 		}
-		t, err := h.Trusted(space)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
+		out = append(out, space)
 	}
 	return out, nil
 }

@@ -144,9 +144,14 @@ func TestMayRead(t *testing.T) {
 		if err != nil || (len(heads) == 1) != (c.want == nil) {
 			t.Errorf("%+v: heads %v, %v", c.caller, heads, err)
 		}
-		feeds, err := w.srv.Feeds(t.Context(), c.caller)
+		feeds, err := w.srv.Feeds(t.Context(), c.caller, nil)
 		if err != nil || slices.Contains(feeds, own.ID) != (c.want == nil) {
 			t.Errorf("%+v: lists %v, %v", c.caller, feeds, err)
+		}
+		of, err := w.srv.Feeds(t.Context(), c.caller, []trust.Space{own.ID.Space})
+		elsewhere, otherErr := w.srv.Feeds(t.Context(), c.caller, []trust.Space{{Organisation: "acme", Name: "nobody"}})
+		if err != nil || otherErr != nil || slices.Contains(of, own.ID) != (c.want == nil) || len(elsewhere) > 0 {
+			t.Errorf("%+v: lists of the Space %v, %v, of another %v, %v", c.caller, of, err, elsewhere, otherErr)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func TestAudience(t *testing.T) {
 			if c.reads && err != nil || !c.reads && !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("%s: %s: %v", why, c.who, err)
 			}
-			feeds, err := c.server.Feeds(ctx, c.who)
+			feeds, err := c.server.Feeds(ctx, c.who, nil)
 			if err != nil || slices.Contains(feeds, w.ID) != c.reads {
 				t.Errorf("%s: %s: lists %v, %v", why, c.who, feeds, err)
 			}

@@ -268,7 +268,7 @@ func TestReading(t *testing.T) {
 			t.Errorf("%s without the right to read: %v", what, err)
 		}
 	}
-	if feeds, err := closed.Feeds(ctx, nobody); !errors.Is(err, feedhttp.ErrUnauthorized) || len(feeds) != 0 {
+	if feeds, err := closed.Feeds(ctx, nobody, nil); !errors.Is(err, feedhttp.ErrUnauthorized) || len(feeds) != 0 {
 		t.Errorf("feeds without the right to read: %v, %v", feeds, err)
 	}
 	for _, srv := range []*server.Server{w.srv, w.server(server.Config{Cache: storage.NewCache(1 << 20)})} {

@@ -142,5 +142,7 @@ func (l *Local) SetBoard(ctx context.Context, space trust.Space, tag string, val
 	return tag, err
 }
 
-// Feeds lists the feeds of the store.
-func (l *Local) Feeds(ctx context.Context) ([]feed.ID, error) { return l.server.Feeds(ctx, l.caller) }
+// Feeds lists the feeds of the store: of some Spaces, or where none is named of all.
+func (l *Local) Feeds(ctx context.Context, of ...trust.Space) ([]feed.ID, error) {
+	return l.server.Feeds(ctx, l.caller, of)
+}

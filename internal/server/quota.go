@@ -103,7 +103,7 @@ const usageAtOnce = 8
 
 // usageOf returns what each feed of a Space takes.
 func (s *Server) usageOf(ctx context.Context, space trust.Space) (map[feed.ID]log.Usage, error) {
-	ids, err := s.logs.ListOf(ctx, space)
+	ids, err := s.logs.List(ctx, space)
 	if err != nil {
 		return nil, err
 	}

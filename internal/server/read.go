@@ -25,12 +25,13 @@ func (s *Server) LogKey(context.Context) ([]byte, error) {
 	return s.config.LogKey.Public(), nil
 }
 
-// Feeds lists the feeds that the caller may read.
-func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller) ([]feed.ID, error) {
+// Feeds lists the feeds that the caller may read: of some Spaces, or where none is
+// named of all.
+func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller, of []trust.Space) ([]feed.ID, error) {
 	if err := s.mustBeKnown(c); err != nil {
 		return nil, err
 	}
-	all, err := s.logs.List(ctx)
+	all, err := s.logs.List(ctx, of...)
 	if err != nil {
 		return nil, err
 	}
