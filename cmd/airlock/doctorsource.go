@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -31,19 +32,26 @@ func (c *checkup) free(check, dir string) {
 	}
 }
 
-// source looks at the server or store.
+// source looks at the store, or at the servers: at each of several for itself, as
+// commands make do with one that answers.
 func (c *checkup) source(ctx context.Context, from string) {
 	store := c.store
 	if from != "" && !strings.HasPrefix(from, "http://") && !strings.HasPrefix(from, "https://") {
 		store = from
 	}
-	if store != "" && !c.storeItself(ctx, store) {
+	if store != "" {
+		if c.storeItself(ctx, store) {
+			c.feedsAt(ctx, "store", from)
+		}
 		return
 	}
-	check := "server"
-	if store != "" {
-		check = "store"
+	for one := range strings.SplitSeq(cmp.Or(from, c.server), ",") {
+		c.feedsAt(ctx, "server", one)
 	}
+}
+
+// feedsAt asks a place for its feeds, and by which key they are signed.
+func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 	at, err := c.from(ctx, from)
 	if err != nil {
 		_, hint := outcomeOf(err)
@@ -52,7 +60,7 @@ func (c *checkup) source(ctx context.Context, from string) {
 	}
 	defer at.Close()
 	ids, err := at.Feeds(ctx)
-	if err != nil && from == "" && c.server == "" && store == "" {
+	if err != nil && check == "server" && from == "" {
 		c.say(checkWarn, check, "nothing, where feeds come on media alone; else is a server running (airlock serve), or say --server or --store",
 			"none was named, and there is none at %s", at.name)
 		return
