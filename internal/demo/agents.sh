@@ -31,8 +31,8 @@ at staging subscription check
 title "Its agent runs as a service; its receipts are for dev-qa to read"
 brief 3 staging audience receipts --to acme/dev-qa
 brief 1 dev-qa trust add staging.id --feed receipts --thumbprint "$staging"
-typed staging airlock agent --environment Staging --target-role web
-start agent env AIRLOCK_HOME=staging "$bin" agent --environment Staging --target-role web
+typed staging airlock agent --environment Staging --target-role web --inbox 127.0.0.1:0
+start agent env AIRLOCK_HOME=staging "$bin" agent --environment Staging --target-role web --inbox 127.0.0.1:0
 agent=$pid
 until_so "the agent has what was there before" cmp -s live/variable-set/shop-shared/shop-shared.yaml conf/variable-set/shop-shared/shop-shared.yaml
 until_so "the program saw the release" deployed "add acme-shop 2.4.1"

@@ -25,7 +25,7 @@ title "dev-qa publishes $notes versions of a note, one after the other; in the m
 prompt dev-qa 'for v in $(seq '$notes'); do airlock publish shared note.txt --kind file --name note --version $v; done &'
 publish_many &
 publisher=$!
-pids="$pids $publisher"
+pids="$publisher $pids"
 until_so "a third is acknowledged" acknowledged $((notes / 3))
 prompt operator "kill -9 $pid_a   # the server on $url_a, which dev-qa asks first"
 kill -9 "$pid_a"

@@ -61,7 +61,7 @@ Airlock: Spaces that must not, or cannot, talk to each other share configuration
 The prompt names whose home folder (AIRLOCK_HOME) a command works in, and so on which side it is.
 Long digests and answers are cut; make demo FULL=1 shows all of them.
 EOT
-for told in enrol publish forger agents crash airgap tamper; do
+for told in enrol publish forger agents push crash airgap tamper; do
 	. "$repo/internal/demo/$told.sh"
 done
 finished=1

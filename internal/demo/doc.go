@@ -1,3 +1,3 @@
-// Package demo holds the story that `make demo` tells (demo.sh), and the tests
-// that keep it true, and docs/airgap.md with it.
+// Package demo holds the story that `make demo` tells (demo.sh, and a file for each
+// chapter), and the tests that keep it true, and docs/airgap.md with it.
 package demo

@@ -8,9 +8,10 @@ ${bold}What was proved${plain}, in $(($(date +%s) - began)) s
    - A Space is its lineage, not its name: a namesake is neither admitted, trusted nor believed (11).
    - A feed never goes back behind what was seen, whoever owns the store (12).
    - A published version keeps its content (1), and a policy lets in what it names and no more.
-   - An agent takes what its subscriptions say, runs a program once for each release, and gives receipts.
+   - An agent takes what its subscriptions say, by asking and by what is pushed to it, runs a program once for
+     each release, and gives receipts.
    - One of two servers was killed: $notes of $notes publications are there, each once, and the publisher was told of
-     no error; the agent went on.
+     no error; the agent went on, and what is pushed still comes.
    - Across an air gap the same holds for a stick: two people approved what came in (13), a changed volume (10)
      and a missing one (14) are named, and the next bundle carries the difference to what came back as held.
    - An auditor with certificates alone finds receipts and publications in agreement, and a changed one (10).

@@ -10,7 +10,7 @@ at dev-qa publish shared shop
 title "staging decides whom to believe: this lineage, this feed, these kinds"
 say "Alice reads the thumbprint to staging over the telephone."
 kinds=variable-set,step-template,script-module,release,environments,file
-at staging trust add dev-qa.id --feed shared --kind $kinds --until 2099-12-31 --thumbprint "$lineage"
+at staging trust add dev-qa.id --feed shared --feed urgent --kind $kinds --until 2099-12-31 --thumbprint "$lineage"
 
 title "staging looks first, then pulls; the extension is not among its kinds"
 brief 8 staging pull acme/dev-qa/shared --into conf --dry-run

@@ -1,4 +1,4 @@
-# The forger again, between the two sides of the gap.
+# The forger again, between the two sides of the gap; and what went on meanwhile.
 
 chapter "The FORGER gets hold of a stick, and of the stores on both sides"
 cp -R island island-before
@@ -24,3 +24,9 @@ title "The auditor sees a receipt that was rewritten in production's own store"
 cp -R inside changed-inside
 edit_signatures changed-inside
 refused 10 'acme/production/receipts' auditor audit acme/production --from changed-inside --from "$store" --identity production.id --identity dev-qa.id --tsa-certs tsa.pem
+
+title "Meanwhile the server that was left has gone on pushing, too"
+publish_urgent 2 "until tomorrow"
+until_so "what was pushed after the other server's end is there" urgent_arrived
+say "| staging has version 2 of variable-set/shop-closed"
+kill -0 "$agent" || fail "the agent ended"

@@ -10,7 +10,7 @@ start() {
 	: >"$name.log" # there before it is looked into
 	"$@" >"$name.log" 2>&1 </dev/null &
 	pid=$!
-	pids="$pids $pid"
+	pids="$pid $pids"
 }
 # gone PID waits for a process that ends; its number may be another one's then.
 gone() {
@@ -19,10 +19,12 @@ gone() {
 	for one in $pids; do [ "$one" = "$1" ] || left="$left $one"; done
 	pids=$left
 }
-# stop_all ends what was started.
+# stop_all ends what was started, the last first: an agent has its servers to the end.
 stop_all() {
-	for one in $pids; do kill "$one" 2>/dev/null || true; done
-	for one in $pids; do wait "$one" 2>/dev/null || true; done
+	for one in $pids; do
+		kill "$one" 2>/dev/null || true
+		wait "$one" 2>/dev/null || true
+	done
 }
 # until_so WHAT COMMAND… waits until a command succeeds, for 30 s.
 until_so() {
@@ -82,7 +84,7 @@ random_word() { od -An -N16 -tx1 /dev/urandom | tr -d ' \n'; }
 # serve WHO starts a server of the store in the home WHO; url and pid are its.
 serve() {
 	who=$1
-	set -- serve --store "$store" --tls self --access credentials --listen 127.0.0.1:0
+	set -- serve --store "$store" --tls self --access credentials --push-to 127.0.0.0/8 --listen 127.0.0.1:0
 	typed "$who" airlock "$@"
 	start "$who" env AIRLOCK_HOME="$who" "$bin" "$@" --access-log "$who.access"
 	until_so "$who serves" says "$who" '^serving '
