@@ -61,13 +61,20 @@ func (a Allow) check() error {
 	return nil
 }
 
-// checkPatterns refuses what could never match: feeds, kinds and names are
-// written in these characters.
 func checkPatterns(patterns []string) error {
 	for _, pattern := range patterns {
-		if pattern == "" || strings.Trim(strings.TrimSuffix(pattern, "*"), "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
-			return fmt.Errorf("pattern %.80q: want a-z, 0-9, \".\", \"_\" and \"-\", and \"*\" at the end only", pattern)
+		if err := CheckPattern(pattern); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// CheckPattern refuses what could never match: feeds, kinds and names are written
+// in these characters.
+func CheckPattern(pattern string) error {
+	if pattern == "" || strings.Trim(strings.TrimSuffix(pattern, "*"), "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		return fmt.Errorf("pattern %.80q: want a-z, 0-9, \".\", \"_\" and \"-\", and \"*\" at the end only", pattern)
 	}
 	return nil
 }

@@ -61,12 +61,12 @@ func TestApplyOrder(t *testing.T) {
 	for i, kind := range Names() {
 		at[kind] = i + 1
 	}
-	for _, pair := range [][2]string{{"environments", "variable-set"}, {"environments", "step-template"}, {"step-template", "release"}, {"script-module", "variable-set"}, {"variable-set", "release"}, {"file", "release"}, {"extension", "step-template"}} {
+	for _, pair := range [][2]string{{"environments", "variable-set"}, {"environments", "step-template"}, {"step-template", "release"}, {"script-module", "variable-set"}, {"variable-set", "release"}, {"file", "release"}, {"extension", "step-template"}, {"trust-list", "environments"}} {
 		if at[pair[0]] == 0 || at[pair[0]] >= at[pair[1]] {
 			t.Errorf("%s does not come before %s: %v", pair[0], pair[1], Names())
 		}
 	}
-	if len(at) != 7 {
+	if len(at) != 8 {
 		t.Errorf("%d kinds", len(at))
 	}
 }

@@ -1,11 +1,11 @@
-// Package kind says what a package may hold: seven kinds, each with a JSON
+// Package kind says what a package may hold: eight kinds, each with a JSON
 // schema, a validator and a diff for people. It also reads documents that are written
 // by the same rules and stay at home: a Subscription, and any Config.
 //
 // # Documents
 //
-// Variable sets, script modules, extensions, releases and environments are
-// documents of our own, in YAML or JSON:
+// Variable sets, script modules, extensions, releases, environments and trust lists
+// are documents of our own, in YAML or JSON:
 //
 //	apiVersion: airlock.example/v1
 //	kind: VariableSet

@@ -64,7 +64,7 @@ func TestExamples(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{"step-template": 6, "script-module": 1, "variable-set": 1, "environments": 1, "release": 1, "extension": 1}
+	want := map[string]int{"step-template": 6, "script-module": 1, "variable-set": 1, "environments": 1, "release": 1, "extension": 1, "trust-list": 1}
 	for kind, n := range want {
 		if count[kind] != n {
 			t.Errorf("%d examples of %s, want %d", count[kind], kind, n)

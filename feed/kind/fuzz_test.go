@@ -55,6 +55,7 @@ func FuzzStepTemplate(f *testing.F) { fuzzKind(f, "step-template") }
 func FuzzExtension(f *testing.F)    { fuzzKind(f, "extension") }
 func FuzzRelease(f *testing.F)      { fuzzKind(f, "release") }
 func FuzzEnvironments(f *testing.F) { fuzzKind(f, "environments") }
+func FuzzTrustList(f *testing.F)    { fuzzKind(f, "trust-list") }
 
 func FuzzDetect(f *testing.F) {
 	for _, kind := range Names() {

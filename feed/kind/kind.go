@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"airlock/trust"
 )
 
 // Sizes in bytes of what is parsed. Payloads of kind file, an extension's
@@ -45,6 +47,7 @@ type definition struct {
 
 // definitions are in apply order (D21): what others refer to comes first.
 var definitions = []definition{
+	{name: trust.ListKind, document: "TrustList", inspect: inspectTrustList, diff: diffTrustList},
 	{name: "environments", document: "Environments", inspect: inspectEnvironments, diff: diffTree},
 	{name: "extension", document: "Extension", inspect: inspectExtension, diff: diffTree},
 	{name: "step-template", inspect: inspectStepTemplate, diff: diffStepTemplate},

@@ -76,7 +76,7 @@ func TestParseSubscriptionRefuses(t *testing.T) {
 		"window without an end":    {`, to: "18:00"`, "", "windows[0].to: want a time of day"},
 		"rate without time":        {"2MiB/s", "2MiB", "bandwidth: want bytes a second such as 2MiB/s or 500kB/s"},
 		"rate too low":             {"2MiB/s", "15kB/s", "bandwidth: want a rate of 16kB/s to 1024GiB/s"},
-		"kind that is not":         {"kinds: [variable-set, release]", "kinds: [variables]", "kinds[0]: want one of environments"},
+		"kind that is not":         {"kinds: [variable-set, release]", "kinds: [variables]", "kinds[0]: want one of trust-list, environments"},
 		"versions":                 {`">=1, <3"`, `">=z"`, "versions: want a version, or a range"},
 		"take":                     {"bandwidth: 2MiB/s", "take: later", `take: want one of now, asked, manual, got "later"`},
 		"mode":                     {"every: 15s", "mode: push", `mode: want poll, got "push"`},
