@@ -41,6 +41,9 @@ type Evidence struct {
 	// Scans returns what scanners here said of a manifest, the newest word of each,
 	// newest first; nil where none ever ran.
 	Scans func(manifest storage.Digest) ([]Scan, error)
+	// Lists are the trust lists that are heeded here: all of them must let in what a
+	// policy does.
+	Lists []List
 	// Demand, where it is set, is asked for beside what the policy asks for, also
 	// of a Space that needs none.
 	Demand *Demand
@@ -106,7 +109,7 @@ func (v *View) allowed(item Item, now time.Time) error {
 	case p.Rule(item) < 0:
 		return v.deny(item, Untrusted, "allow", fmt.Sprintf("no rule lets %s %s it in feed %s", p.Space, item.Right, item.Feed))
 	}
-	return nil
+	return v.narrowed(item)
 }
 
 // awaited asks for the sign of life and the approvals that a publication needs.

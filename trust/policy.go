@@ -37,6 +37,10 @@ type Policy struct {
 	// Scan is ScanRequired where nothing that is published is taken before a
 	// scanner here found it clean, and empty else.
 	Scan string `yaml:"scan,omitempty"`
+	// TrustLists is ListsNarrow where the trust lists that the Space publishes keep
+	// out what they have no edge for, whoever it comes from, and propose what
+	// policies here do not let in. Empty else: they change nothing.
+	TrustLists string `yaml:"trustLists,omitempty"`
 	// Allow lists what may come; a thing passes if one of them covers it.
 	Allow []Allow `yaml:"allow"`
 	// Approvals lists what persons must have approved before it is applied. A

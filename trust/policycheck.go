@@ -27,10 +27,16 @@ func (p *Policy) check() error {
 	if p.Scan != "" && p.Scan != ScanRequired {
 		return fmt.Errorf("scan %.40q: want %s, or leave it out", p.Scan, ScanRequired)
 	}
+	if p.TrustLists != "" && p.TrustLists != ListsNarrow {
+		return fmt.Errorf("trustLists %.40q: want %s, or leave it out", p.TrustLists, ListsNarrow)
+	}
 	for i, a := range p.Allow {
 		if err := a.check(); err != nil {
 			return fmt.Errorf("allow[%d]: %w", i, err)
 		}
+	}
+	if p.TrustLists != "" && !slices.ContainsFunc(p.Allow, func(a Allow) bool { return matchAny(a.Kinds, ListKind) && slices.Contains(a.Rights, MayPublish) }) {
+		return fmt.Errorf("trustLists %s, and no rule of allow lets the Space publish the kind %s", p.TrustLists, ListKind)
 	}
 	for i, a := range p.Approvals {
 		if err := a.check(); err != nil {

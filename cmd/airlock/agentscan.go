@@ -290,7 +290,9 @@ func (r *subscriber) feeds(ctx context.Context) ([]feed.ID, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b feed.ID) int { return cmp.Compare(a.String(), b.String()) })
-	return slices.Compact(out), nil
+	out = slices.Compact(out)
+	listsFirst(r.home, out)
+	return out, nil
 }
 
 func (r *subscriber) hasPatterns() bool {

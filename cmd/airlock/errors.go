@@ -138,6 +138,7 @@ var outcomes = []struct {
 	{deniedBy("lineage"), exitUntrusted, "two Spaces use this name: ask its people which lineage is theirs, and trust or admit no other"},
 	{deniedBy("dates"), exitUntrusted, "airlock identity renew puts a new leaf in the place of one that ended; if it has not, set the clock right"},
 	{deniedBy("opening"), exitUntrusted, "airlock identity publish, with a home of that Space, learns the newest identity version and carries it into each feed; if its people know nothing of this feed, do not go on"},
+	{deniedBy(trust.RuleTrustLists), exitUntrusted, "ask its publisher for an edge; airlock trust show SPACE prints what trust lists let in, and whose are heeded the policies say"},
 	{deniedBy("position", "role", "revocation"), exitUntrusted, "this was not signed by who may sign for the Space: do not go on, ask its people"},
 	{is(trust.ErrUntrusted), exitUntrusted, "airlock trust show SPACE prints what is trusted; edit the file that it names to let more in"},
 	{is(trust.ErrMalformed), exitBadSignature, "the publisher's program is broken or the statement was moved here from elsewhere"},

@@ -205,6 +205,9 @@ func (o *opened) explainPolicy(doc *explainDoc, row feed.Row, now time.Time) err
 		doc.add("policy", "refused: %v", err)
 		return o.awaiting([]feed.Row{row}, err, o.medium())
 	}
+	for _, l := range view.Evidence().Lists {
+		doc.add("trust list", "let in by %s", l)
+	}
 	doc.add("policy", "let in by allow[%d] of %s%s", policy.Rule(item), policy.File(), untilWord(policy))
 	return nil
 }

@@ -57,12 +57,13 @@ func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ..
 		}
 		out = append(out, id)
 	}
-	if len(names) > 0 {
-		return out, nil
-	}
 	h, err := a.home()
 	if err != nil {
 		return nil, err
+	}
+	if len(names) > 0 {
+		listsFirst(h, out)
+		return out, nil
 	}
 	all, err := c.Feeds(ctx)
 	if err != nil {
@@ -73,6 +74,7 @@ func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ..
 			out = append(out, id)
 		}
 	}
+	listsFirst(h, out)
 	if len(out) == 0 {
 		return nil, usage("%s has no feed of a Space that is trusted here", "name a feed, or trust its Space first: airlock trust add FILE", c.name)
 	}
@@ -142,6 +144,9 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	}
 	if err == nil {
 		err = a.judgeAge(ctx, h, f, state)
+	}
+	if err == nil && report.Late == 0 { // what is older than what was accepted brings none
+		err = a.heed(ctx, src, f, state)
 	}
 	if err == nil && id.NamesPeople() {
 		// Without it the next bundle is larger, and lacks nothing.

@@ -7,6 +7,7 @@ import (
 
 	"airlock/feed"
 	"airlock/internal/apply"
+	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -36,6 +37,15 @@ func (i *inspection) policy(ctx context.Context) error {
 		}
 		evidence.Approvals = append(slices.Clone(evidence.Approvals), found...)
 		f.follower.View.Judge(evidence)
+	}
+	lists, err := i.lists(ctx, h)
+	if err != nil {
+		return err
+	}
+	for n, f := range i.feeds {
+		evidence := f.follower.View.Evidence()
+		evidence.Lists = lists
+		f.follower.View.Judge(evidence)
 		if i.scanning != nil {
 			i.scanning.judge(f.follower.View)
 		}
@@ -47,6 +57,37 @@ func (i *inspection) policy(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// lists returns the trust lists that would be heeded once the bundle was taken in.
+func (i *inspection) lists(ctx context.Context, h *home.Home) ([]trust.List, error) {
+	lists, err := h.Lists()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range i.feeds {
+		if f.seen >= f.slice.To {
+			continue // it brings nothing
+		}
+		n, err := h.NewLists(ctx, f.follower, f.state, i.now(), func(row feed.Row) (bool, error) {
+			return i.packages[packageKey{f.state.ID, row.Index}] != nil, nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if n == nil {
+			continue
+		}
+		for _, why := range n.Bad {
+			i.note("trust list", "%s is not heeded; a version that was before stays: %v", f.state.ID, why)
+		}
+		lists = slices.DeleteFunc(lists, func(l trust.List) bool { return l.Feed == f.state.ID.String() })
+		lists = append(lists, n.Lists...)
+	}
+	for _, l := range lists {
+		i.ok("trust list", "%s narrows what is let in", l)
+	}
+	return lists, nil
 }
 
 // found reads the approvals that came along: in files, and in the feeds that

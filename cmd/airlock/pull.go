@@ -328,6 +328,9 @@ func (p *puller) judge(ctx context.Context, s *prepared) (err error) {
 		return err
 	}
 	choice, err := p.choose(ctx, s)
+	if err == nil && s.doc.Scanned > 0 {
+		err = p.heed(ctx, p.conn, f, s.state) // a list may have waited for the scanner
+	}
 	if err != nil {
 		return err
 	}

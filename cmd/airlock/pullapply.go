@@ -10,7 +10,6 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/internal/home"
-	"airlock/storage"
 )
 
 // target opens what packages are applied to; nil where nothing is to be.
@@ -96,8 +95,7 @@ func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
 		if err := p.noteTarget(s.state); err != nil {
 			return slices.Repeat([]apply.Result{{Err: err}}, len(all))
 		}
-		head := apply.Head{Epoch: s.state.Epoch, Size: s.state.Edge.Size(), Root: storage.Digest(s.state.Edge.Root()), Lineage: s.state.Lineage}
-		syncs[i] = apply.Sync{ID: s.state.ID, To: head, Plan: s.plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		syncs[i] = apply.Sync{ID: s.state.ID, To: apply.HeadOf(s.state), Plan: s.plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 			return p.fetch(ctx, "applying "+s.state.ID.String(), s.follower, s.state, rows, each)
 		}}
 		s.started = p.now()

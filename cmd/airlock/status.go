@@ -32,6 +32,8 @@ days, or that ended, is warned of.
 For subscriptions (airlock agent) it shows when their source last answered and what
 keeps them from it, and for each package the version that should be there by what
 was seen, the one that is there and since when, and who published what should be.
+Trust lists that are heeded (airlock trust add --trust-lists) are listed with the
+edges that lead here and the number of rights that they propose.
 
 The exit code is 3 where the source cannot be reached, and 12 where it shows
 less than, or something else than, was seen before. The sign of life is the newest
@@ -57,6 +59,7 @@ type statusOptions struct {
 // statusesDoc is what airlock status shows.
 type statusesDoc struct {
 	Feeds         []statusDoc     `json:"feeds"`
+	TrustLists    []heededDoc     `json:"trustLists"`
 	Subscriptions []subscribedDoc `json:"subscriptions"`
 }
 
@@ -116,14 +119,18 @@ func (a *app) status(ctx context.Context, names []string, o statusOptions) error
 		}
 		docs = append(docs, d)
 	}
-	all := statusesDoc{Feeds: docs, Subscriptions: []subscribedDoc{}}
+	all := statusesDoc{Feeds: docs, TrustLists: []heededDoc{}, Subscriptions: []subscribedDoc{}}
 	if len(names) == 0 {
+		if all.TrustLists, err = heededLists(h); err != nil {
+			return err
+		}
 		if all.Subscriptions, err = a.subscribed(ctx, h, o.agent); err != nil {
 			return err
 		}
 	}
 	if err := a.show(all, func(w io.Writer) {
 		statusTable(w, docs, o.into != "")
+		heededTable(w, all.TrustLists)
 		subscribedTable(w, all.Subscriptions)
 	}); err != nil {
 		return err

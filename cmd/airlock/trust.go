@@ -14,7 +14,8 @@ import (
 
 func (a *app) trustCommand() *cobra.Command {
 	return group("trust", "Decide which Spaces this one believes, and for what",
-		a.trustAddCommand(), a.trustListCommand(), a.trustShowCommand(), a.trustRemoveCommand(), a.trustExportCommand())
+		a.trustAddCommand(), a.trustListCommand(), a.trustShowCommand(), a.trustRemoveCommand(), a.trustProposalsCommand(), a.trustAcceptCommand(),
+		a.trustExportCommand())
 }
 
 type trustOptions struct {
@@ -22,6 +23,7 @@ type trustOptions struct {
 	until, thumbprint             string
 	maxAge                        time.Duration
 	noWithdraw, scan, dryRun      bool
+	lists                         bool
 	approvals                     approvalFlags
 }
 
@@ -36,9 +38,15 @@ policy is written to a file in the home's trust folder, which you may edit.
 
 Without --feed, --kind, --name or --version-mask, all are let in. With
 --approvals, only what so many of the approvers have approved; the key of each
-counts, not the name.`,
+counts, not the name.
+
+With --trust-lists, what this Space publishes of kind trust-list narrows what is let
+in here, from whichever Space: a thing needs an edge of the list besides the policy
+for its Space. Such a list lets nothing in; airlock trust proposals shows what it
+has that the policies here do not.`,
 		Example: `  airlock trust add dev-qa.id --feed shared --kind variable-set --until 2027-12-31
   airlock trust add dev-qa.id --feed shared --thumbprint sha256:9f86d081…
+  airlock trust add hq.id --feed trust --kind trust-list --trust-lists
   airlock trust add dev-qa.id --approvals 2 --approver bob=bob.pub --approver carol=carol.pub`,
 		Args: exactly(1, "an identity file"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.trustAdd(args[0], o) },
@@ -52,6 +60,7 @@ counts, not the name.`,
 	f.DurationVar(&o.maxAge, "max-age", 0, "how old the Space's last sign of life may be, such as 72h")
 	o.approvals.flags(f)
 	f.BoolVar(&o.scan, "scan-required", false, "take nothing that a scanner here did not find clean: airlock pull --scan")
+	f.BoolVar(&o.lists, "trust-lists", false, "heed the trust lists that this Space publishes: they narrow what any Space may bring")
 	f.StringVar(&o.thumbprint, "thumbprint", "", "the lineage as its people told you, instead of asking")
 	f.BoolVar(&o.noWithdraw, "no-withdraw", false, "ignore withdrawals by this Space")
 	f.BoolVar(&o.dryRun, "dry-run", false, "print the policy and write nothing")
@@ -103,6 +112,9 @@ func (o trustOptions) policy(history *trust.History) (*trust.Policy, error) {
 	p.MaxAge = trust.Duration(o.maxAge)
 	if o.scan {
 		p.Scan = trust.ScanRequired
+	}
+	if o.lists {
+		p.TrustLists = trust.ListsNarrow
 	}
 	if o.until != "" {
 		until, err := trust.ParseDate(o.until)

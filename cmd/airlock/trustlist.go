@@ -21,9 +21,12 @@ type trustDoc struct {
 	Until   string            `json:"until,omitempty"`
 	MaxAge  string            `json:"maxAge,omitempty"`
 	Scan    string            `json:"scan,omitempty"`
+	Lists   string            `json:"trustLists,omitempty"`
 	File    string            `json:"file"`
 	Allow   []trustAllowDoc   `json:"allow"`
 	Persons []trustPersonsDoc `json:"approvals,omitempty"`
+	// NarrowedBy is what the trust lists that are heeded here let in of it.
+	NarrowedBy []narrowedDoc `json:"narrowedBy,omitempty"`
 }
 
 type trustAllowDoc struct {
@@ -47,7 +50,7 @@ type trustPersonDoc struct {
 
 func describeTrust(t home.Trusted) trustDoc {
 	p := t.Policy
-	doc := trustDoc{Space: p.Space, Lineage: p.Lineage.String(), Scan: p.Scan, File: p.File(), Allow: []trustAllowDoc{}}
+	doc := trustDoc{Space: p.Space, Lineage: p.Lineage.String(), Scan: p.Scan, Lists: p.TrustLists, File: p.File(), Allow: []trustAllowDoc{}}
 	if p.Until != nil {
 		doc.Until = p.Until.String()
 	}
@@ -141,13 +144,18 @@ func (a *app) trustShowCommand() *cobra.Command {
 		Args:              exactly(1, "<organisation>/<space>"),
 		ValidArgsFunction: a.completeTrusted,
 		RunE: func(_ *cobra.Command, args []string) error {
-			_, t, err := a.trustedSpace(args[0])
+			h, t, err := a.trustedSpace(args[0])
 			if err != nil {
 				return err
 			}
-			return a.show(describeTrust(t), func(w io.Writer) {
+			doc := describeTrust(t)
+			if doc.NarrowedBy, err = narrowing(h, t.History); err != nil {
+				return err
+			}
+			return a.show(doc, func(w io.Writer) {
 				text, _ := t.Policy.Format() // read from a file, so it formats
 				fmt.Fprintf(w, "# %s\n%s", t.Policy.File(), text)
+				narrowingTable(w, doc.NarrowedBy)
 			})
 		},
 	}

@@ -87,6 +87,11 @@ type Head struct {
 	Lineage trust.Lineage
 }
 
+// HeadOf is how far a feed was followed.
+func HeadOf(s *feed.State) Head {
+	return Head{Epoch: s.Epoch, Size: s.Edge.Size(), Root: storage.Digest(s.Edge.Root()), Lineage: s.Lineage}
+}
+
 // Target is a place that packages go to.
 type Target interface {
 	// Installed returns what the target has of a feed, by kind and name.

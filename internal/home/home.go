@@ -18,6 +18,7 @@
 //	inbox/, inbox.part/  what servers push, and while it is read
 //	subscriptions/<name>.yaml          what an agent takes by itself
 //	agent.lock                         held by the agent of this home
+//	lists/<org>.<space>/<lineage>/<feed>/  trust lists that were taken in
 //	scans/<manifest>.json              what scanners here said of a package
 //	feeds/<lineage>/<feed>             empty: the feed is followed or published to
 //	held/                what other Spaces said that they hold

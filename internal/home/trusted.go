@@ -80,17 +80,9 @@ func (h *Home) known(s trust.Space) (history *trust.History, file string, mode f
 
 // Trusted returns a trusted Space; fs.ErrNotExist where it is not trusted.
 func (h *Home) Trusted(s trust.Space) (Trusted, error) {
-	file := h.trustFile(s, ".yaml")
-	raw, err := ReadFile(file, trust.MaxPolicy)
-	if err != nil {
-		return Trusted{}, fmt.Errorf("%s is not trusted: %w", s, err)
-	}
-	policy, err := trust.ParsePolicy(file, raw)
+	policy, err := h.policy(s)
 	if err != nil {
 		return Trusted{}, err
-	}
-	if policy.Space != s.String() {
-		return Trusted{}, fmt.Errorf("%s: is about %s", file, policy.Space)
 	}
 	id, err := ReadFile(h.trustFile(s, ".id"), trust.MaxFile)
 	if err != nil {
@@ -101,6 +93,20 @@ func (h *Home) Trusted(s trust.Space) (Trusted, error) {
 		return Trusted{}, fmt.Errorf("%s: %w", h.trustFile(s, ".id"), err)
 	}
 	return Trusted{history, policy}, nil
+}
+
+// policy returns the policy about a Space; fs.ErrNotExist where it is not trusted.
+func (h *Home) policy(s trust.Space) (*trust.Policy, error) {
+	file := h.trustFile(s, ".yaml")
+	raw, err := ReadFile(file, trust.MaxPolicy)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not trusted: %w", s, err)
+	}
+	policy, err := trust.ParsePolicy(file, raw)
+	if err == nil && policy.Space != s.String() {
+		err = fmt.Errorf("%s: is about %s", file, policy.Space)
+	}
+	return policy, err
 }
 
 // AllTrusted returns every trusted Space, in order of their names.
@@ -132,13 +138,33 @@ func (h *Home) TrustedSpaces() ([]trust.Space, error) {
 		if !ok {
 			continue
 		}
-		space, err := trust.ParseSpace(strings.Replace(name, ".", "/", 1))
+		space, err := spaceOf(name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", h.file("trust", e.Name()), err)
 		}
 		out = append(out, space)
 	}
 	return out, nil
+}
+
+// WidenTrust writes rules into the policy about a Space, and returns the file; with
+// dryRun it writes nothing. fs.ErrNotExist where the Space is not trusted.
+func (h *Home) WidenTrust(s trust.Space, rules []trust.Allow, dryRun bool) ([]byte, error) {
+	file := h.trustFile(s, ".yaml")
+	before, err := ReadFile(file, trust.MaxPolicy)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not trusted: %w", s, err)
+	}
+	after, err := trust.Widen(file, before, rules)
+	if err != nil || dryRun {
+		return after, err
+	}
+	return after, storage.ReplaceFile(file, after, 0o600)
+}
+
+// spaceOf reads the Space that a file or folder is named after, "acme.dev-qa".
+func spaceOf(name string) (trust.Space, error) {
+	return trust.ParseSpace(strings.Replace(name, ".", "/", 1))
 }
 
 // RemoveTrust ends the trust in a Space. What was taken stays where it is.
@@ -175,17 +201,32 @@ func (h *Home) View(s trust.Space) (*trust.View, error) {
 	return v, h.Judge(v)
 }
 
-// Judge gives a view what scanners said here, and the approvals that are known by
-// now, if its policy or a demand asks for any.
+// Judge gives a view what scanners said here, the trust lists that are heeded, and
+// the approvals that are known by now, if its policy or a demand asks for any.
 func (h *Home) Judge(v *trust.View) error {
 	evidence := v.Evidence()
 	evidence.Scans = h.Scans
-	var err error
+	var err, unread error
+	evidence.Lists, unread = h.Lists()
 	if p := v.Policy(); evidence.Demand != nil || p != nil && len(p.Approvals) > 0 {
 		err = h.know(&evidence)
+	} else {
+		evidence.Receiver, err = h.receiver()
 	}
 	v.Judge(evidence)
-	return err
+	return errors.Join(unread, err)
+}
+
+// receiver is the home's own Space, zero where it holds none.
+func (h *Home) receiver() (trust.Lineage, error) {
+	own, err := h.Identity()
+	if errors.Is(err, ErrNoSpace) {
+		return trust.Lineage{}, nil
+	}
+	if err != nil {
+		return trust.Lineage{}, err
+	}
+	return own.Lineage(), nil
 }
 
 // PolicyFile is where the policy about a Space lies.

@@ -11,13 +11,17 @@ import (
 // packages.
 var believed = []string{"trust", "approvals", "scans", "space.id"}
 
-// Watermark returns a text that is another one once policies, identities, approvals
-// or verdicts of scanners changed, or the other files and folders that are named. It
+// Watermark returns a text that is another one once policies, identities, approvals,
+// trust lists or verdicts of scanners changed, or the other files and folders that are named. It
 // goes by names, sizes and dates, and reads nothing.
 func (h *Home) Watermark(others ...string) string {
 	var out strings.Builder
 	for _, name := range believed {
 		mark(&out, h.file(name))
+	}
+	lists, _ := filepath.Glob(h.file("lists", "*", "*", "*", ".airlock")) // its index, which is swapped last
+	for _, folder := range lists {
+		mark(&out, folder)
 	}
 	for _, path := range others {
 		mark(&out, path)

@@ -1,0 +1,248 @@
+package home
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"airlock/feed"
+	"airlock/feed/kind"
+	"airlock/internal/apply"
+	"airlock/trust"
+)
+
+// Trust lists that were taken in lie as packages do in a folder that is pulled into
+// (apply.Dir), a folder for each feed:
+//
+//	lists/<organisation>.<space>/<lineage, hexadecimal>/<feed>/
+//
+// They count while the policy for their publisher says so (trust.Policy.TrustLists),
+// and until a newer version of the list comes or the list is withdrawn: an older
+// sign of life, an approval that expired or a source that is gone lifts nothing.
+
+// ListFileError reports a trust list that cannot be read again: nothing is let in
+// without it.
+type ListFileError struct {
+	Folder string
+	Feed   feed.ID
+	Err    error
+}
+
+func (e *ListFileError) Error() string { return fmt.Sprintf("%s: %v", e.Folder, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *ListFileError) Unwrap() error { return e.Err }
+
+// Hint is what to do next.
+func (e *ListFileError) Hint() string {
+	return fmt.Sprintf("a trust list that this home heeds was changed: move %s away, then airlock pull %s takes it in again", e.Folder, e.Feed)
+}
+
+func (h *Home) listsFolder(p trust.Party, feedName string) string {
+	return h.file("lists", p.Space.Organisation+"."+p.Space.Name, p.Lineage.String()[len("sha256:"):], feedName)
+}
+
+// openLists opens the folder of the lists of a feed, and returns what it has.
+func (h *Home) openLists(p trust.Party, id feed.ID, now func() time.Time) (*apply.Dir, []apply.Item, error) {
+	folder := h.listsFolder(p, id.Name)
+	d, err := apply.OpenDir(folder, now)
+	if err != nil {
+		return nil, nil, &ListFileError{folder, id, err}
+	}
+	items, err := d.Installed(context.Background(), id)
+	if err != nil {
+		return nil, nil, &ListFileError{folder, id, err}
+	}
+	return d, items, nil
+}
+
+// Lists returns the trust lists that are heeded here. One that cannot be read is a
+// *ListFileError.
+func (h *Home) Lists() ([]trust.List, error) {
+	spaces, err := os.ReadDir(h.file("lists"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []trust.List
+	for _, e := range spaces {
+		space, err := spaceOf(e.Name())
+		if err != nil {
+			continue // nothing of ours
+		}
+		p, err := h.policy(space)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && p.TrustLists == "" {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		of, err := h.listsBy(trust.Party{Space: space, Lineage: p.Lineage})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, of...)
+	}
+	return out, nil
+}
+
+// listsBy returns the lists of all feeds of a Space.
+func (h *Home) listsBy(p trust.Party) (out []trust.List, err error) {
+	feeds, err := os.ReadDir(filepath.Dir(h.listsFolder(p, "x")))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range feeds {
+		if trust.CheckLabel(e.Name()) != nil {
+			continue
+		}
+		id := feed.ID{Space: p.Space, Name: e.Name()}
+		d, items, err := h.openLists(p, id, time.Now)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range items {
+			l, err := h.readList(p, id, d, it)
+			if err != nil {
+				return nil, &ListFileError{h.listsFolder(p, id.Name), id, err}
+			}
+			out = append(out, l)
+		}
+	}
+	return out, err
+}
+
+// newList returns a list without its edges. Its document is the first file of the
+// package.
+func (h *Home) newList(p trust.Party, id feed.ID, row feed.Row, file string) trust.List {
+	return trust.List{Package: row.Ref.String(), Publisher: p, Feed: id.String(), Entry: row.Index, Publication: row.ID,
+		File: filepath.Join(h.listsFolder(p, id.Name), row.Ref.Kind, row.Ref.Name, filepath.FromSlash(file))}
+}
+
+// readList reads a list that was taken in; its bytes are checked by their digest.
+func (h *Home) readList(p trust.Party, id feed.ID, d *apply.Dir, it apply.Item) (trust.List, error) {
+	l := h.newList(p, id, feed.Row{Ref: it.Ref, Index: it.Index, ID: it.Statement}, it.Files[0].Path)
+	r, err := d.Open(context.Background(), it, 0)
+	if err != nil {
+		return l, err
+	}
+	defer r.Close()
+	l.Edges, err = readEdges(it.Files[0].Path, it.Files[0].Size, r)
+	return l, err
+}
+
+func readEdges(file string, size int64, r io.Reader) ([]trust.Edge, error) {
+	if size > kind.MaxDocument {
+		return nil, fmt.Errorf("%s: %d bytes, at most %d are allowed", file, size, kind.MaxDocument)
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return kind.ParseTrustList(file, b)
+}
+
+// NewLists is what a feed brings of the trust lists that are heeded here.
+type NewLists struct {
+	// Lists are those of the feed once it is taken in.
+	Lists []trust.List
+	// Bad says of lists why they count for nothing: they are none, or the source lacks
+	// them. The version before stays.
+	Bad []error
+	// Plan is what has to be done; empty where all is as it was.
+	Plan []apply.Action
+
+	dir *apply.Dir
+}
+
+// NewLists looks for trust lists in a feed as it was accepted, by the policy of f's
+// view; nil where the policy heeds none. Which packages a pull selects is no matter:
+// what keeps things out must not depend on that. Nothing is taken in. carries reports
+// whether the source has what was published, nil where it must.
+func (h *Home) NewLists(ctx context.Context, f *feed.Follower, s *feed.State, now time.Time, carries func(feed.Row) (bool, error)) (*NewLists, error) {
+	policy := f.View.Policy()
+	if policy == nil || policy.TrustLists == "" {
+		return nil, nil
+	}
+	by := trust.Party{Space: s.ID.Space, Lineage: s.Lineage}
+	d, items, err := h.openLists(by, s.ID, func() time.Time { return now })
+	if err != nil {
+		return nil, err
+	}
+	n := &NewLists{dir: d}
+	choice := apply.Choose(s, f.View, apply.Selection{Kinds: []string{trust.ListKind}}, now)
+	ended := map[string]bool{} // by name
+	for _, a := range apply.Plan(s.ID, choice, items, apply.Consent{Prune: true}) {
+		switch a.Op {
+		case apply.Add, apply.Change:
+			l, bad, err := h.fetchList(ctx, f, s, a.Row, carries)
+			if err != nil {
+				return nil, err
+			}
+			if bad != nil {
+				n.Bad = append(n.Bad, bad)
+				continue
+			}
+			n.Lists = append(n.Lists, l)
+		case apply.Remove:
+		default:
+			continue
+		}
+		ended[a.Ref.Name] = true
+		n.Plan = append(n.Plan, a)
+	}
+	for _, it := range items {
+		if ended[it.Ref.Name] {
+			continue
+		}
+		l, err := h.readList(by, s.ID, d, it)
+		if err != nil {
+			return nil, &ListFileError{h.listsFolder(by, s.ID.Name), s.ID, err}
+		}
+		n.Lists = append(n.Lists, l)
+	}
+	return n, nil
+}
+
+// fetchList reads a list from the source; bad says why there is none.
+func (h *Home) fetchList(ctx context.Context, f *feed.Follower, s *feed.State, row feed.Row, carries func(feed.Row) (bool, error)) (l trust.List, bad, err error) {
+	if carries != nil {
+		if there, err := carries(row); err != nil || !there {
+			return l, fmt.Errorf("%s was left out by the maker of the medium", row.Ref), err
+		}
+	}
+	by := trust.Party{Space: s.ID.Space, Lineage: s.Lineage}
+	err = f.Fetch(ctx, s, []feed.Row{row}, func(p *feed.Package) error {
+		doc := p.Manifest.Layers[0]
+		l = h.newList(by, s.ID, row, doc.Path)
+		r, err := p.Open(ctx, 0)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		l.Edges, err = readEdges(doc.Path, doc.Size, r)
+		if _, invalid := errors.AsType[*kind.Error](err); invalid || doc.Size > kind.MaxDocument {
+			bad, err = fmt.Errorf("%s is no trust list: %w", row.Ref, err), nil
+		}
+		return err
+	})
+	return l, bad, err
+}
+
+// TakeLists takes in what NewLists found, durable on return.
+func (h *Home) TakeLists(ctx context.Context, f *feed.Follower, s *feed.State, n *NewLists) error {
+	if len(n.Plan) == 0 {
+		return nil
+	}
+	done := n.dir.Apply(ctx, apply.Sync{ID: s.ID, To: apply.HeadOf(s), Plan: n.Plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
+		return f.Fetch(ctx, s, rows, each)
+	}})
+	return done[0].Err
+}
