@@ -145,7 +145,7 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	if err == nil {
 		err = a.judgeAge(ctx, h, f, state)
 	}
-	if err == nil && report.Late == 0 { // what is older than what was accepted brings none
+	if err == nil {
 		err = a.heed(ctx, src, f, state)
 	}
 	if err == nil && id.NamesPeople() {

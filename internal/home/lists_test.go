@@ -12,6 +12,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedtest"
+	"airlock/feed/kind"
 	"airlock/trust"
 	"airlock/trust/trusttest"
 )
@@ -174,6 +175,11 @@ func TestListsStay(t *testing.T) {
 	w.want("")
 	w.add(w.hq.Publish("trust-list/acme@5", w.doc()), w.hq.Withdraw("trust-list/acme@5"))
 	w.want("trust-list/acme@5")
+
+	w.tape.Add(w.hq.Publish("trust-list/large@1", feedtest.Text("acme.yaml", strings.Repeat("#", kind.MaxDocument+1))))
+	if bad, err := w.sync(w.tape); err != nil || len(bad) != 1 || !strings.Contains(bad[0].Error(), "trust-list/large@1 is no trust list: acme.yaml: 16777217 bytes, at most") {
+		t.Errorf("%v, %v", bad, err)
+	}
 }
 
 // A list that is withdrawn leaves what the policies here say, and so does the end of
