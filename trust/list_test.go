@@ -226,3 +226,38 @@ func TestWiden(t *testing.T) {
 		t.Errorf("grows past the bound: %v", err)
 	}
 }
+
+// Whatever lists say, and however many: what they let in, the policy lets in alone,
+// and one list more never lets in more.
+func TestListsNeverWiden(t *testing.T) {
+	dev, hq, prod := newSpace(t), trusttest.New(t, "acme/hq"), trusttest.New(t, "acme/production")
+	parties := []trust.Party{{Space: dev.Name, Lineage: dev.Lineage()}, {Space: hq.Name, Lineage: hq.Lineage()}, {Space: prod.Name, Lineage: prod.Lineage()}}
+	word := rapid.SampledFrom([]string{"a", "ab", "a*", "*", trust.ListKind})
+	rapid.Check(t, func(t *rapid.T) {
+		rules := func() (out []trust.Allow) {
+			for range rapid.IntRange(1, 2).Draw(t, "rules") {
+				out = append(out, rule(word.Draw(t, "feed"), word.Draw(t, "kind"), rapid.SliceOfNDistinct(rapid.SampledFrom(both), 1, 2, rapid.ID).Draw(t, "rights")...))
+			}
+			return out
+		}
+		p := trust.NewPolicy(dev.Name, dev.Lineage())
+		p.Allow = rules()
+		v := dev.View(p)
+		item := trust.Item{Feed: rapid.SampledFrom([]string{"a", "ab"}).Draw(t, "of feed"), Kind: rapid.SampledFrom([]string{"a", "b", trust.ListKind}).Draw(t, "of kind"),
+			Name: "n", Version: "1", Right: rapid.SampledFrom(both).Draw(t, "right")}
+		let, lists := v.Authorize(item, time.Time{}) == nil, []trust.List(nil)
+		for range rapid.IntRange(1, 3).Draw(t, "lists") {
+			l := trust.List{Publisher: rapid.SampledFrom(parties).Draw(t, "publisher")}
+			for range rapid.IntRange(0, 3).Draw(t, "edges") {
+				l.Edges = append(l.Edges, trust.Edge{From: rapid.SampledFrom(parties).Draw(t, "from"), To: rapid.SampledFrom(parties).Draw(t, "to"), Allow: rules()})
+			}
+			lists = append(lists, l)
+			v.Judge(trust.Evidence{Receiver: prod.Lineage(), Lists: lists})
+			now := v.Authorize(item, time.Time{}) == nil
+			if now && !let {
+				t.Fatalf("list %d lets in %+v: %+v", len(lists), item, lists)
+			}
+			let = now
+		}
+	})
+}

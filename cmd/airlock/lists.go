@@ -67,7 +67,7 @@ func listsFirst(h *home.Home, feeds []feed.ID) {
 			continue
 		}
 		rank[id.Space] = 1
-		if t, err := h.Trusted(id.Space); err == nil && t.Policy.TrustLists != "" {
+		if h.Heeds(id.Space) {
 			rank[id.Space] = 0
 		}
 	}

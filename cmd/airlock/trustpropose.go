@@ -49,6 +49,7 @@ func proposals(h *home.Home) ([]*proposal, error) {
 	}
 	var out []*proposal
 	for _, l := range lists {
+		by := describeList(l, own)
 		for _, e := range edgesTo(l, own) {
 			rules := e.Allow
 			p := proposalOf(e.From, all)
@@ -65,7 +66,7 @@ func proposals(h *home.Home) ([]*proposal, error) {
 				out = append(out, p)
 			}
 			for _, r := range rules {
-				p.Rights = append(p.Rights, proposedRuleDoc{trustAllowDoc(r), describeList(l, own)})
+				p.Rights = append(p.Rights, proposedRuleDoc{trustAllowDoc(r), by})
 				p.rules = append(p.rules, r)
 			}
 		}
@@ -87,6 +88,16 @@ func proposalOf(from trust.Party, all []home.Trusted) *proposal {
 		}
 	}
 	return p
+}
+
+// rights returns the rules, each once whichever lists propose it.
+func (p *proposal) rights() (out []trust.Allow) {
+	for _, r := range p.rules {
+		if !slices.ContainsFunc(out, func(o trust.Allow) bool { return o.String() == r.String() }) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func (a *app) trustProposalsCommand() *cobra.Command {
@@ -182,7 +193,7 @@ func (a *app) trustAccept(name string, o acceptOptions) error {
 	case o.identity != "":
 		return usage("--identity: %s is trusted already, by %s", "leave it out", space, p.File)
 	}
-	text, err := h.WidenTrust(space, p.rules, o.dryRun)
+	text, err := h.WidenTrust(space, p.rights(), o.dryRun)
 	if err != nil {
 		return err
 	}
@@ -221,7 +232,7 @@ func (a *app) acceptNew(h *home.Home, p *proposal, o acceptOptions) error {
 			hint: "do not trust this file; ask the Space's people for its lineage and for a new file"}
 	}
 	policy := trust.NewPolicy(history.Space(), history.Lineage())
-	policy.Allow = p.rules
+	policy.Allow = p.rights()
 	text, err := policy.Format()
 	if err != nil {
 		return err
@@ -244,7 +255,7 @@ func (a *app) accepted(p *proposal, text []byte, dryRun bool) error {
 		_, err := a.out.Write(text)
 		return err
 	}
-	for _, r := range p.rules {
+	for _, r := range p.rights() {
 		a.note("%s may %s", p.Space, r)
 	}
 	a.note("the policy is in %s", p.File)

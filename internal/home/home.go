@@ -64,6 +64,8 @@ var ErrNoSpace = errors.New("this home holds no Space yet")
 type Home struct {
 	path string
 
+	lists sync.RWMutex // held for writing while trust lists are taken in
+
 	mu    sync.Mutex
 	state *storage.Store
 	// What space.id held when it was last read, and what that says: reading it

@@ -47,18 +47,26 @@ func (h *Home) listsFolder(p trust.Party, feedName string) string {
 	return h.file("lists", p.Space.Organisation+"."+p.Space.Name, p.Lineage.String()[len("sha256:"):], feedName)
 }
 
-// openLists opens the folder of the lists of a feed, and returns what it has.
-func (h *Home) openLists(p trust.Party, id feed.ID, now func() time.Time) (*apply.Dir, []apply.Item, error) {
+// listsOf opens the folder of the lists of a feed, and reads those that it has.
+func (h *Home) listsOf(p trust.Party, id feed.ID, now func() time.Time) (*apply.Dir, []apply.Item, []trust.List, error) {
+	h.lists.RLock()
+	defer h.lists.RUnlock()
 	folder := h.listsFolder(p, id.Name)
 	d, err := apply.OpenDir(folder, now)
 	if err != nil {
-		return nil, nil, &ListFileError{folder, id, err}
+		return nil, nil, nil, &ListFileError{folder, id, err}
 	}
 	items, err := d.Installed(context.Background(), id)
 	if err != nil {
-		return nil, nil, &ListFileError{folder, id, err}
+		return nil, nil, nil, &ListFileError{folder, id, err}
 	}
-	return d, items, nil
+	lists := make([]trust.List, len(items))
+	for i, it := range items {
+		if lists[i], err = h.readList(p, id, d, it); err != nil {
+			return nil, nil, nil, &ListFileError{folder, id, err}
+		}
+	}
+	return d, items, lists, nil
 }
 
 // Lists returns the trust lists that are heeded here. One that cannot be read is a
@@ -79,7 +87,7 @@ func (h *Home) Lists() ([]trust.List, error) {
 		}
 		p, err := h.policy(space)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && p.TrustLists == "" {
-			continue
+			continue // also where the trust ended
 		}
 		if err != nil {
 			return nil, err
@@ -93,6 +101,12 @@ func (h *Home) Lists() ([]trust.List, error) {
 	return out, nil
 }
 
+// Heeds reports whether the trust lists of a Space count here.
+func (h *Home) Heeds(s trust.Space) bool {
+	p, err := h.policy(s)
+	return err == nil && p.TrustLists != ""
+}
+
 // listsBy returns the lists of all feeds of a Space.
 func (h *Home) listsBy(p trust.Party) (out []trust.List, err error) {
 	feeds, err := os.ReadDir(filepath.Dir(h.listsFolder(p, "x")))
@@ -104,17 +118,11 @@ func (h *Home) listsBy(p trust.Party) (out []trust.List, err error) {
 			continue
 		}
 		id := feed.ID{Space: p.Space, Name: e.Name()}
-		d, items, err := h.openLists(p, id, time.Now)
+		_, _, lists, err := h.listsOf(p, id, time.Now)
 		if err != nil {
 			return nil, err
 		}
-		for _, it := range items {
-			l, err := h.readList(p, id, d, it)
-			if err != nil {
-				return nil, &ListFileError{h.listsFolder(p, id.Name), id, err}
-			}
-			out = append(out, l)
-		}
+		out = append(out, lists...)
 	}
 	return out, err
 }
@@ -128,6 +136,9 @@ func (h *Home) newList(p trust.Party, id feed.ID, row feed.Row, file string) tru
 
 // readList reads a list that was taken in; its bytes are checked by their digest.
 func (h *Home) readList(p trust.Party, id feed.ID, d *apply.Dir, it apply.Item) (trust.List, error) {
+	if len(it.Files) == 0 {
+		return trust.List{}, fmt.Errorf("%s: has no files", it.Ref)
+	}
 	l := h.newList(p, id, feed.Row{Ref: it.Ref, Index: it.Index, ID: it.Statement}, it.Files[0].Path)
 	r, err := d.Open(context.Background(), it, 0)
 	if err != nil {
@@ -171,8 +182,7 @@ func (h *Home) NewLists(ctx context.Context, f *feed.Follower, s *feed.State, no
 	if policy == nil || policy.TrustLists == "" {
 		return nil, nil
 	}
-	by := trust.Party{Space: s.ID.Space, Lineage: s.Lineage}
-	d, items, err := h.openLists(by, s.ID, func() time.Time { return now })
+	d, items, lists, err := h.listsOf(trust.Party{Space: s.ID.Space, Lineage: s.Lineage}, s.ID, func() time.Time { return now })
 	if err != nil {
 		return nil, err
 	}
@@ -198,15 +208,10 @@ func (h *Home) NewLists(ctx context.Context, f *feed.Follower, s *feed.State, no
 		ended[a.Ref.Name] = true
 		n.Plan = append(n.Plan, a)
 	}
-	for _, it := range items {
-		if ended[it.Ref.Name] {
-			continue
+	for i, it := range items {
+		if !ended[it.Ref.Name] {
+			n.Lists = append(n.Lists, lists[i])
 		}
-		l, err := h.readList(by, s.ID, d, it)
-		if err != nil {
-			return nil, &ListFileError{h.listsFolder(by, s.ID.Name), s.ID, err}
-		}
-		n.Lists = append(n.Lists, l)
 	}
 	return n, nil
 }
@@ -241,6 +246,8 @@ func (h *Home) TakeLists(ctx context.Context, f *feed.Follower, s *feed.State, n
 	if len(n.Plan) == 0 {
 		return nil
 	}
+	h.lists.Lock()
+	defer h.lists.Unlock()
 	done := n.dir.Apply(ctx, apply.Sync{ID: s.ID, To: apply.HeadOf(s), Plan: n.Plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
 		return f.Fetch(ctx, s, rows, each)
 	}})

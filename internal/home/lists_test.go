@@ -228,6 +228,15 @@ func TestListsChanged(t *testing.T) {
 	}
 	for what, change := range map[string]func() error{
 		"widened": func() error { return os.WriteFile(lists[0].File, w.doc("variable-set").Data, 0o600) },
+		"without files": func() error {
+			index := filepath.Join(w.home.listsFolder(lists[0].Publisher, "trust"), ".airlock/index.json")
+			b, err := os.ReadFile(index)
+			if err != nil {
+				return err
+			}
+			from, to := strings.Index(string(b), `"files":[`), strings.Index(string(b), `"index"`)
+			return os.WriteFile(index, append(b[:from:from], b[to:]...), 0o600)
+		},
 		"removed": func() error { return os.Remove(lists[0].File) },
 		"forgotten": func() error {
 			return os.WriteFile(filepath.Join(w.home.listsFolder(lists[0].Publisher, "trust"), ".airlock/index.json"), []byte("{}"), 0o600)
