@@ -18,35 +18,45 @@ import (
 // its Space says that they count. From then on they narrow what is let in here, of
 // this feed too.
 func (a *app) heed(ctx context.Context, src *conn, f *feed.Follower, s *feed.State) error {
-	for try := 1; ; try++ {
-		// Another process may have taken them in meanwhile.
-		if err := a.takeLists(ctx, src, f, s); try == 3 || !as[*apply.ChangedError](err) {
-			return err
-		}
-	}
-}
-
-func (a *app) takeLists(ctx context.Context, src *conn, f *feed.Follower, s *feed.State) error {
 	h, err := a.home()
 	if err != nil {
 		return err
 	}
+	changed, err := a.takeLists(ctx, h, src, f, s)
+	for try := 1; try < 3 && as[*apply.ChangedError](err); try++ { // by another process meanwhile
+		changed, err = a.takeLists(ctx, h, src, f, s)
+	}
+	if as[*apply.HeadError](err) {
+		// Who followed the feed further meanwhile took in what came after.
+		seen, unread := feed.LoadState(ctx, f.State, s.Lineage, s.ID)
+		if unread == nil && seen.Epoch == s.Epoch && seen.Edge.Size() > s.Edge.Size() {
+			changed, err = true, nil
+		}
+	}
+	if err != nil || !changed {
+		return err
+	}
+	return h.Judge(f.View)
+}
+
+// takeLists reports whether it took in anything.
+func (a *app) takeLists(ctx context.Context, h *home.Home, src *conn, f *feed.Follower, s *feed.State) (bool, error) {
 	var carried func(feed.Row) (bool, error)
-	if src.stick != nil {
+	if src.late { // a medium, or what was pushed: it may lack what came before
 		carried = func(row feed.Row) (bool, error) { return carries(ctx, src, s.ID, row) }
 	}
 	n, err := h.NewLists(ctx, f, s, a.now(), carried)
 	if n == nil || err != nil {
-		return err
+		return false, err
 	}
 	for _, why := range n.Bad {
 		a.note("airlock: warning: %s is not heeded; a version that was before stays: %s", s.ID, oneLine(why.Error()))
 	}
 	if len(n.Plan) == 0 {
-		return nil
+		return false, nil
 	}
 	if err := h.TakeLists(ctx, f, s, n); err != nil {
-		return err
+		return false, err
 	}
 	for _, act := range n.Plan {
 		if act.Op == apply.Remove {
@@ -55,7 +65,7 @@ func (a *app) takeLists(ctx context.Context, src *conn, f *feed.Follower, s *fee
 		}
 		a.note("%s of %s narrows from now on what is let in here", shownRef(act.Ref), s.ID.Space)
 	}
-	return h.Judge(f.View)
+	return true, nil
 }
 
 // listsFirst puts the feeds of Spaces whose trust lists are heeded before those that

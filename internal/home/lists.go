@@ -220,7 +220,7 @@ func (h *Home) NewLists(ctx context.Context, f *feed.Follower, s *feed.State, no
 func (h *Home) fetchList(ctx context.Context, f *feed.Follower, s *feed.State, row feed.Row, carries func(feed.Row) (bool, error)) (l trust.List, bad, err error) {
 	if carries != nil {
 		if there, err := carries(row); err != nil || !there {
-			return l, fmt.Errorf("%s was left out by the maker of the medium", row.Ref), err
+			return l, fmt.Errorf("%s did not come along", row.Ref), err
 		}
 	}
 	by := trust.Party{Space: s.ID.Space, Lineage: s.Lineage}

@@ -155,7 +155,7 @@ func TestListsStay(t *testing.T) {
 
 	w.lacks = "trust-list/acme@3"
 	w.tape.Add(w.hq.Publish("trust-list/acme@3", w.doc("file")))
-	if bad, err := w.sync(w.tape); err != nil || len(bad) != 1 || !strings.Contains(bad[0].Error(), "trust-list/acme@3 was left out") {
+	if bad, err := w.sync(w.tape); err != nil || len(bad) != 1 || !strings.Contains(bad[0].Error(), "trust-list/acme@3 did not come along") {
 		t.Errorf("%v, %v", bad, err)
 	}
 	w.want("trust-list/acme@1")
