@@ -72,6 +72,7 @@ type Home struct {
 	// is cheap, checking its signatures is not, and a command asks many times.
 	idFile   []byte
 	identity *trust.History
+	edges    map[storage.Digest][]trust.Edge // of trust lists, by their document; nobody changes them
 }
 
 // Open opens a home, and makes the folder where it is missing, empty, or holds

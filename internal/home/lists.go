@@ -13,6 +13,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/kind"
 	"airlock/internal/apply"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -145,19 +146,37 @@ func (h *Home) readList(p trust.Party, id feed.ID, d *apply.Dir, it apply.Item) 
 		return l, err
 	}
 	defer r.Close()
-	l.Edges, err = readEdges(it.Files[0].Path, it.Files[0].Size, r)
+	l.Edges, err = h.readEdges(it.Files[0].Path, it.Files[0].Ref, r)
 	return l, err
 }
 
-func readEdges(file string, size int64, r io.Reader) ([]trust.Edge, error) {
-	if size > kind.MaxDocument {
-		return nil, fmt.Errorf("%s: %d bytes, at most %d are allowed", file, size, kind.MaxDocument)
+// maxEdgesKept bounds the documents of which a home keeps what they say.
+const maxEdgesKept = 64
+
+// readEdges reads a document, whose digest r checks. One that was parsed before is
+// not parsed again: every feed is judged by all lists.
+func (h *Home) readEdges(file string, ref storage.Ref, r io.Reader) ([]trust.Edge, error) {
+	if ref.Size > kind.MaxDocument {
+		return nil, fmt.Errorf("%s: %d bytes, at most %d are allowed", file, ref.Size, kind.MaxDocument)
 	}
 	b, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return kind.ParseTrustList(file, b)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if edges, ok := h.edges[ref.Digest]; ok {
+		return edges, nil
+	}
+	edges, err := kind.ParseTrustList(file, b)
+	if err != nil {
+		return nil, err
+	}
+	if h.edges == nil || len(h.edges) == maxEdgesKept {
+		h.edges = map[storage.Digest][]trust.Edge{}
+	}
+	h.edges[ref.Digest] = edges
+	return edges, nil
 }
 
 // NewLists is what a feed brings of the trust lists that are heeded here.
@@ -232,7 +251,7 @@ func (h *Home) fetchList(ctx context.Context, f *feed.Follower, s *feed.State, r
 			return err
 		}
 		defer r.Close()
-		l.Edges, err = readEdges(doc.Path, doc.Size, r)
+		l.Edges, err = h.readEdges(doc.Path, doc.Ref, r)
 		if _, invalid := errors.AsType[*kind.Error](err); invalid || doc.Size > kind.MaxDocument {
 			bad, err = fmt.Errorf("%s is no trust list: %w", row.Ref, err), nil
 		}
