@@ -79,8 +79,43 @@ func (c *Cache) bytes(ctx context.Context, key cacheKey, fill func(ctx context.C
 // Forget drops an object of a Space, after it was deleted from the store.
 func (c *Cache) Forget(space string, d Digest) { c.held.remove(cacheKey{space: space, digest: d}) }
 
+// Object returns an object of a Space, which is read from o where it is not cached:
+// ErrLarge where it is larger than what a cache keeps, 1 MiB. Nobody may change the
+// bytes.
+func (c *Cache) Object(ctx context.Context, space string, o Objects, d Digest) ([]byte, error) {
+	key := cacheKey{space: space, digest: d}
+	if c.large.has(key) {
+		return nil, ErrLarge
+	}
+	value, err := c.bytes(ctx, key, func(ctx context.Context) ([]byte, error) { return fetch(ctx, o, d) })
+	if errors.Is(err, ErrLarge) {
+		c.large.add(key)
+	}
+	return value, err
+}
+
+// ErrLarge says that an object is not for a cache.
+var ErrLarge = errors.New("larger than what is cached")
+
+// fetch reads a whole object; it has been checked when the end comes.
+func fetch(ctx context.Context, o Objects, d Digest) ([]byte, error) {
+	body, err := o.Get(ctx, d, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	if sized, ok := body.(interface{ Size() int64 }); ok && sized.Size() > maxCached {
+		return nil, ErrLarge
+	}
+	value, err := io.ReadAll(io.LimitReader(body, maxCached+1))
+	if err == nil && len(value) > maxCached {
+		err = ErrLarge
+	}
+	return value, err
+}
+
 // Objects returns o, the objects of one Space, behind the cache. Objects up to
-// 1 MiB are kept once they were read whole and checked.
+// 1 MiB are kept once they were read whole and checked, or put.
 func (c *Cache) Objects(space string, o Objects) Objects {
 	return &cachedObjects{cache: c, space: space, Objects: o}
 }
@@ -93,27 +128,19 @@ type cachedObjects struct {
 
 var _ Batcher = (*cachedObjects)(nil)
 
-// errLarge says that an object is not for the cache.
-var errLarge = errors.New("larger than what is cached")
-
 func (o *cachedObjects) Get(ctx context.Context, d Digest, off int64) (io.ReadCloser, error) {
-	key := cacheKey{space: o.space, digest: d}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if off != 0 {
-		value, ok := o.cache.held.get(key)
+		value, ok := o.cache.held.get(cacheKey{space: o.space, digest: d})
 		if !ok {
 			return o.Objects.Get(ctx, d, off)
 		}
 		return serve(d, value, off)
 	}
-	if o.cache.large.has(key) {
-		return o.Objects.Get(ctx, d, 0)
-	}
-	value, err := o.cache.bytes(ctx, key, func(ctx context.Context) ([]byte, error) { return o.fetch(ctx, d) })
-	if errors.Is(err, errLarge) {
-		o.cache.large.add(key)
+	value, err := o.cache.Object(ctx, o.space, o.Objects, d)
+	if errors.Is(err, ErrLarge) {
 		return o.Objects.Get(ctx, d, 0)
 	}
 	if err != nil {
@@ -122,21 +149,19 @@ func (o *cachedObjects) Get(ctx context.Context, d Digest, off int64) (io.ReadCl
 	return serve(d, value, 0)
 }
 
-// fetch reads a whole object; it has been checked when the end comes.
-func (o *cachedObjects) fetch(ctx context.Context, d Digest) ([]byte, error) {
-	body, err := o.Objects.Get(ctx, d, 0)
+func (o *cachedObjects) Put(ctx context.Context, ref Ref, r io.Reader) error {
+	if ref.Size > maxCached {
+		return o.Objects.Put(ctx, ref, r)
+	}
+	value, err := readSized(newExact(ctx, ref, r), ref.Size)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer body.Close()
-	if sized, ok := body.(interface{ Size() int64 }); ok && sized.Size() > maxCached {
-		return nil, errLarge
+	if err := o.Objects.Put(ctx, ref, bytes.NewReader(value)); err != nil {
+		return err
 	}
-	value, err := io.ReadAll(io.LimitReader(body, maxCached+1))
-	if err == nil && len(value) > maxCached {
-		err = errLarge
-	}
-	return value, err
+	o.cache.held.add(cacheKey{space: o.space, digest: ref.Digest}, value)
+	return nil
 }
 
 func (o *cachedObjects) PutBatch(ctx context.Context, items []Item) error {

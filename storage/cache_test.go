@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -25,7 +26,8 @@ func TestCached(t *testing.T) {
 	})
 }
 
-// Each object is fetched once, and no Space sees another's through the cache.
+// Each object is fetched once, not at all where it was put, and no Space sees
+// another's through the cache.
 func TestCacheObjects(t *testing.T) {
 	gets := 0
 	s := storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
@@ -36,34 +38,63 @@ func TestCacheObjects(t *testing.T) {
 	})
 	cache := storage.NewCache(8 << 20)
 	mine, theirs := cache.Objects("acme/a", s.Objects("acme/a")), cache.Objects("acme/b", s.Objects("acme/b"))
-	for _, test := range []struct{ size, gets int }{{10, 1}, {1 << 20, 1}, {1<<20 + 1, 4}} {
+	for _, test := range []struct {
+		size         int
+		put, forgets int // how often it is fetched for three readers after each
+	}{{10, 0, 1}, {1 << 20, 0, 1}, {1<<20 + 1, 4, 3}} {
 		data := storetest.Random(uint64(test.size), test.size)
 		ref := storage.RefOf(data)
+		read := func(want int) {
+			t.Helper()
+			gets = 0
+			for range 3 {
+				body, err := mine.Get(t.Context(), ref.Digest, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, data) {
+					t.Errorf("got %d bytes, %v", len(got), err)
+				}
+				_ = body.Close()
+			}
+			if gets != want {
+				t.Errorf("object of %d bytes fetched %d times, want %d", test.size, gets, want)
+			}
+		}
 		if err := mine.Put(t.Context(), ref, bytes.NewReader(data)); err != nil {
 			t.Fatal(err)
 		}
-		gets = 0
-		for range 3 {
-			body, err := mine.Get(t.Context(), ref.Digest, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := io.ReadAll(body); err != nil || !bytes.Equal(got, data) {
-				t.Errorf("got %d bytes, %v", len(got), err)
-			}
-			_ = body.Close()
-		}
-		if gets != test.gets {
-			t.Errorf("object of %d bytes fetched %d times, want %d", test.size, gets, test.gets)
-		}
+		read(test.put)
 		if _, err := theirs.Get(t.Context(), ref.Digest, 0); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("another Space: %v", err)
 		}
-		gets = 0
 		cache.Forget("acme/a", ref.Digest)
-		if _, err := mine.Get(t.Context(), ref.Digest, 0); err != nil || gets != 1 {
-			t.Errorf("after Forget: fetched %d times, %v", gets, err)
+		read(test.forgets)
+	}
+}
+
+// TestCachePut: what is not the object that it is said to be is not kept, nor what
+// the store did not take.
+func TestCachePut(t *testing.T) {
+	full := false
+	s := storetest.WithFaults(storage.NewMem(), func(c storetest.Call) (f storetest.Fault) {
+		if full && c.Op == "Put" {
+			f.Before = storage.ErrNoSpace
 		}
+		return f
+	})
+	cache := storage.NewCache(8 << 20)
+	o := cache.Objects("acme/a", s.Objects("acme/a"))
+	ref := storage.RefOf([]byte("right"))
+	if err := o.Put(t.Context(), ref, strings.NewReader("wrong")); err == nil {
+		t.Error("other bytes were taken")
+	}
+	full = true
+	if err := o.Put(t.Context(), ref, strings.NewReader("right")); !errors.Is(err, storage.ErrNoSpace) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := o.Get(t.Context(), ref.Digest, 0); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what was not put: %v", err)
 	}
 }
 

@@ -35,6 +35,9 @@ var (
 // Config is what a set of logs works with.
 type Config struct {
 	Store *storage.Store
+	// Cache keeps small objects that were read or written, such as the statements
+	// that wait for their segment; nil for none.
+	Cache *storage.Cache
 	// Key signs checkpoints. Without one the logs can be read, not added to.
 	Key feed.LogKey
 	// Owner is the hint that a commit leaves of who made it; see Log.Owner.
@@ -211,9 +214,13 @@ type Log struct {
 }
 
 func newLog(l *Logs, id feed.ID) *Log {
+	space := id.Space.String()
+	objects := l.config.Store.Objects(space)
+	if l.config.Cache != nil {
+		objects = l.config.Cache.Objects(space, objects)
+	}
 	return &Log{
-		logs: l, config: &l.config, id: id,
-		objects: l.config.Store.Objects(id.Space.String()),
+		logs: l, config: &l.config, id: id, objects: objects,
 		stopped: make(chan struct{}), finished: make(chan struct{}),
 		watchers: map[chan<- struct{}]struct{}{},
 		index:    feed.NewIndex(), spilled: map[int64]chan struct{}{}, stages: newStages(),

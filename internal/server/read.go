@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"airlock/feed"
@@ -13,9 +12,6 @@ import (
 	"airlock/storage"
 	"airlock/trust"
 )
-
-// maxCached bounds an object that is kept in memory, in bytes.
-const maxCached = 1 << 20
 
 // LogKey returns the operator's public log key.
 func (s *Server) LogKey(context.Context) ([]byte, error) {
@@ -97,9 +93,6 @@ func (s *Server) cached(ctx context.Context, space trust.Space, key string, fill
 	return s.config.Cache.Bytes(ctx, space.String(), key, fill)
 }
 
-// errLarge ends a fill of the cache for an object that is streamed instead.
-var errLarge = errors.New("too large to keep in memory")
-
 // Object opens an object that the feed speaks of, or that helps to read a payload
 // of it. Small ones come from memory.
 func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d storage.Digest, of feedhttp.Of, off int64) (feedhttp.Object, error) {
@@ -111,10 +104,8 @@ func (s *Server) Object(ctx context.Context, c feedhttp.Caller, id feed.ID, d st
 	}
 	objects := s.config.Store.Objects(id.Space.String())
 	if s.config.Cache != nil {
-		b, err := s.config.Cache.Bytes(ctx, id.Space.String(), "object/"+string(d[:]), func(ctx context.Context) ([]byte, error) {
-			return smallObject(ctx, objects, d)
-		})
-		if !errors.Is(err, errLarge) {
+		b, err := s.config.Cache.Object(ctx, id.Space.String(), objects, d)
+		if !errors.Is(err, storage.ErrLarge) {
 			return feedhttp.Object{Bytes: b, Size: int64(len(b))}, err
 		}
 	}
@@ -167,20 +158,4 @@ func (s *Server) delta(ctx context.Context, c feedhttp.Caller, id feed.ID, base,
 		return storage.Pointer{}, fmt.Errorf("object %s of %s: %w", target, id.Space, fs.ErrNotExist)
 	}
 	return differ.Delta(ctx, base, target)
-}
-
-func smallObject(ctx context.Context, o storage.Objects, d storage.Digest) ([]byte, error) {
-	info, err := o.Stat(ctx, d)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size > maxCached {
-		return nil, errLarge
-	}
-	r, err := o.Get(ctx, d, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
 }

@@ -28,7 +28,7 @@ type Config struct {
 	// Floor keeps the highest heads outside the store; see log.Config.
 	Floor log.Floor
 	// Cache stands before the store, nil for none.
-	Cache Cache
+	Cache *storage.Cache
 	// Spool keeps uploads that are not complete, nil to take none.
 	Spool Spool
 	// Deltas makes deltas between the large files of one version and the next,
@@ -51,14 +51,6 @@ type Config struct {
 	// Logger what operators need.
 	Audit, Logger *slog.Logger
 	Now           func() time.Time
-}
-
-// Cache keeps bytes in memory, of each Space apart. One fill runs for a key at a time; a fill that
-// fails is not kept.
-type Cache interface {
-	Bytes(ctx context.Context, space, key string, fill func(context.Context) ([]byte, error)) ([]byte, error)
-	// Stats are for metrics.
-	Stats() storage.CacheStats
 }
 
 // Spool keeps uploads until they are complete, across restarts.
@@ -122,7 +114,7 @@ func New(c Config) *Server {
 	}
 	s := &Server{
 		config: c,
-		logs: log.New(log.Config{Store: c.Store, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
+		logs: log.New(log.Config{Store: c.Store, Cache: c.Cache, Key: c.LogKey, Floor: c.Floor, Window: c.Window,
 			Fresh: c.Fresh, Recheck: c.Recheck, Owner: c.Peering.ID, Logger: c.Logger, Now: c.Now}),
 		expected:  expected{objects: map[objectKey]expectation{}},
 		quotas:    quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
