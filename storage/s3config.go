@@ -93,7 +93,7 @@ func (c *S3Config) endpoint() (host string, secure bool, err error) {
 	u, err := url.Parse(c.Endpoint)
 	switch {
 	case err != nil:
-		return "", false, errors.New("AIRLOCK_S3_ENDPOINT is not a URL") // the text may hold a password
+		return "", false, errors.New("AIRLOCK_S3_ENDPOINT is not a URL such as https://s3.example.org") // the text may hold a password
 	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return "", false, errors.New("AIRLOCK_S3_ENDPOINT must be scheme and host only, such as https://s3.example.org")
 	case u.Scheme == "https":

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,7 +94,8 @@ var outcomes = []struct {
 	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
 	{as[*tls.CertificateVerificationError], exitUntrusted, "nobody whom this machine trusts vouches for it: airlock join pins the key of a server, with a code of its operator; else check --server"},
 	{as[*feedhttp.PinError], exitUntrusted, "another server answers, or its key was replaced: ask the operator which; with a new code (airlock server invite) airlock join pins the new key"},
-	{as[*net.OpError], exitFailed, "is the server running (airlock serve), and is --server right? --store works without one"},
+	{as[*net.OpError], exitFailed, "is the server running (airlock serve, or the bucket's own), and is the address right (--server, AIRLOCK_S3_ENDPOINT)? --store DIR works without one"},
+	{is(http.ErrSchemeMismatch), exitFailed, "it speaks plain HTTP there: check the address; its operator turns TLS on with airlock serve --tls self"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
 	{as[*feedhttp.QuotaError], exitNoRoom, "ask the operator for more: airlock server quota SPACE"},
@@ -156,14 +158,14 @@ var outcomes = []struct {
 	{is(storage.ErrFrame), exitBadSignature, "the bytes were changed or damaged: fetch them again from another source"},
 	{is(storage.ErrBase), exitNoBase, "what is here is not what the delta was made from: have it made anew, for what is here"},
 	{is(publish.ErrNoKind), exitFailed, "say what it is: --kind and --version, for a plain file --kind file"},
-	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND prints what is expected"},
+	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND, or airlock schema subscription, prints what is expected"},
 	{is(log.ErrKept), exitUntrusted, "name a store of its own for feeds that come on media, with --store"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
 	{as[*feedhttp.ShareError], exitFailed, "try again in a moment, with less at once"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
-	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted"},
+	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted, or not confirmed yet (airlock server confirm)"},
 	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a token (airlock server token add) and say --token-file FILE, or for a code to join with (airlock join)"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},

@@ -77,7 +77,7 @@ Spaces that are trusted here. Nothing comes that the trust policy does not let i
 	}
 	f := c.Flags()
 	f.StringSliceVar(&n.Feeds, "feed", nil, "feeds to follow, by name or pattern")
-	f.StringVar(&n.From, "from", "", "URL of a server, store folder or s3://bucket/prefix (default: the server of the home)")
+	f.StringVar(&n.From, "from", "", "URL of a server, store folder, s3://bucket/prefix, or inbox for what is pushed (default: the server of the home)")
 	f.StringVar(&n.Every, "every", "", "how often to look at least, such as 15s")
 	f.StringSliceVar(&n.Kinds, "kind", nil, "only these kinds, exact or with a final *")
 	f.StringSliceVar(&n.Names, "name", nil, "only these packages, exact or with a final *")

@@ -161,7 +161,7 @@ func (a *app) confirmLineage(history *trust.History, given string) error {
 	given = strings.TrimSpace(given)
 	if given != want && "sha256:"+given != want {
 		return &failure{code: exitUntrusted, what: fmt.Sprintf("the lineage of %s is %s, not %.80s", history.Space(), want, given),
-			hint: "do not trust this file; ask the Space's people for its lineage and for a new file"}
+			hint: "do not trust this file or request; ask the Space's people for its lineage, and for a new file or request"}
 	}
 	return nil
 }
