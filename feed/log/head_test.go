@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -269,11 +270,11 @@ func TestCommitDuringRead(t *testing.T) {
 	var l *log.Log
 	var next []log.Submission
 	var once sync.Once
-	armed := false
+	var armed atomic.Bool // a checkpoint may still be being left
 	floor := &memoryFloor{}
 	slow := *store
 	slow.Cells = loadHook{store.Cells, func(key string) {
-		if armed && key == cellKey {
+		if armed.Load() && key == cellKey {
 			once.Do(func() {
 				if _, err := l.Append(context.Background(), 1, next); err != nil {
 					panic(err)
@@ -285,7 +286,7 @@ func TestCommitDuringRead(t *testing.T) {
 	l, a := opened(t, store, logs)
 	next, err := feedtest.Submit(t.Context(), store, a.ID, a.Publish("file/a@1"))
 	must(t, err)
-	armed = true
+	armed.Store(true)
 	if h, err := l.Head(t.Context(), 0); err != nil || h.Checkpoint.Size != 3 {
 		t.Errorf("got %+v, %v; want size 3", h, err)
 	}
