@@ -46,8 +46,14 @@ func TestServersOnS3(t *testing.T) {
 			p.run("--home", "dev", "identity", "export", "-o", "dev-qa.id")
 			p.run("--home", "op", "server", "admit", "dev-qa.id", "--store", store)
 			var urls []string
-			for range 2 {
-				urls = append(urls, p.start(`^serving .* on (http://\S+)`, "--home", "op", "serve", "--store", store, "--listen", "127.0.0.1:0", "--access-log", "none", "--audit-log", "none"))
+			for _, home := range []string{"op", "op2"} {
+				if home != "op" { // a further server needs nothing but the log key
+					key, err := os.ReadFile(p.file("op", "keys", "log.key"))
+					must(t, err)
+					must(t, os.MkdirAll(p.file(home, "keys"), 0o700))
+					must(t, os.WriteFile(p.file(home, "keys", "log.key"), key, 0o600))
+				}
+				urls = append(urls, p.start(`^serving .* on (http://\S+)`, "--home", home, "serve", "--store", store, "--listen", "127.0.0.1:0", "--access-log", "none", "--audit-log", "none"))
 			}
 			publishTo(p, urls, 12)
 			p.run("--home", "prod", "trust", "add", "dev-qa.id", "--thumbprint", p.lineage("dev-qa.id"))
