@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -135,14 +134,8 @@ func heeded(h *home.Home) ([]trust.List, trust.Lineage, error) {
 	if err != nil {
 		return nil, trust.Lineage{}, err
 	}
-	own, err := h.Identity()
-	if errors.Is(err, home.ErrNoSpace) {
-		return lists, trust.Lineage{}, nil
-	}
-	if err != nil {
-		return nil, trust.Lineage{}, err
-	}
-	return lists, own.Lineage(), nil
+	own, err := h.Receiver()
+	return lists, own, err
 }
 
 // narrowingTable writes it as comments of a YAML file.

@@ -211,14 +211,14 @@ func (h *Home) Judge(v *trust.View) error {
 	if p := v.Policy(); evidence.Demand != nil || p != nil && len(p.Approvals) > 0 {
 		err = h.know(&evidence)
 	} else {
-		evidence.Receiver, err = h.receiver()
+		evidence.Receiver, err = h.Receiver()
 	}
 	v.Judge(evidence)
 	return errors.Join(unread, err)
 }
 
-// receiver is the home's own Space, zero where it holds none.
-func (h *Home) receiver() (trust.Lineage, error) {
+// Receiver returns the lineage of the home's own Space, zero where it holds none.
+func (h *Home) Receiver() (trust.Lineage, error) {
 	own, err := h.Identity()
 	if errors.Is(err, ErrNoSpace) {
 		return trust.Lineage{}, nil
