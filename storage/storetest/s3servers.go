@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
+	"airlock/internal/built"
 	"airlock/storage"
 )
 
@@ -33,7 +33,7 @@ const (
 // durability.
 func VersityGW(tb testing.TB) storage.S3Config {
 	tb.Helper()
-	address := freeAddress(tb)
+	address := built.FreeAddress(tb)
 	return serveS3(tb, address, exec.Command(tool(tb, "versitygw"), "--access", gatewayAccess, "--secret", gatewaySecret,
 		"--port", address, "--quiet", "--keep-alive", "posix", tb.TempDir()))
 }
@@ -41,7 +41,7 @@ func VersityGW(tb testing.TB) storage.S3Config {
 // MinIO is VersityGW with another server, which shares no code with it.
 func MinIO(tb testing.TB) storage.S3Config {
 	tb.Helper()
-	address := freeAddress(tb)
+	address := built.FreeAddress(tb)
 	cmd := exec.Command(tool(tb, "minio"), "server", "--quiet", "--address", address, tb.TempDir())
 	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+gatewayAccess, "MINIO_ROOT_PASSWORD="+gatewaySecret,
 		"MINIO_UPDATE=off", "MINIO_BROWSER=off")
@@ -93,16 +93,6 @@ func tool(tb testing.TB, name string) string {
 		tb.Skipf("%s is not installed: run `make tools`", name)
 	}
 	return program
-}
-
-func freeAddress(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // makeBucket makes the bucket, once the server answers.
