@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -111,16 +110,11 @@ func (s *site) copyOperator(home string) error {
 	if err := os.MkdirAll(s.path(home, "keys"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range []string{"format", filepath.Join("keys", "log.key")} {
-		b, err := os.ReadFile(s.path("op", name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(s.path(home, name), b, 0o600); err != nil {
-			return err
-		}
+	key, err := os.ReadFile(s.path("op", "keys", "log.key"))
+	if err != nil {
+		return err
 	}
-	return nil
+	return os.WriteFile(s.path(home, "keys", "log.key"), key, 0o600)
 }
 
 func (f *fleet) stop() error {
