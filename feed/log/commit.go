@@ -98,9 +98,7 @@ func noHead() *Head { return &Head{cell: &cell{}} }
 
 // reload reads the cell and folds the index up to it.
 func (l *Log) reload(ctx context.Context) (*Head, error) {
-	l.loading.Lock()
-	h, err := l.load(ctx)
-	l.loading.Unlock()
+	h, err := l.read(ctx, anew)
 	if errors.Is(err, errNoCheckpoint) {
 		return nil, fmt.Errorf("feed %s: %w", l.id, ErrForeignKey)
 	}

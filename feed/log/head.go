@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 
 	"airlock/feed"
 )
@@ -27,16 +28,7 @@ func (l *Log) Head(ctx context.Context, least int64) (*Head, error) {
 	if h := l.cached(least); h != nil {
 		return h, nil
 	}
-	before := l.loads.Load()
-	l.loading.Lock()
-	defer l.loading.Unlock()
-	if h := l.cached(least); h != nil {
-		return h, nil // another reader was faster
-	}
-	if l.loaded > before {
-		return l.newest(), nil // it was read since we came
-	}
-	return l.load(ctx)
+	return l.read(ctx, least)
 }
 
 // newest returns the newest head known here, nil where none was read.
@@ -65,15 +57,25 @@ func (l *Log) fresh() *Head {
 	return l.head
 }
 
-// load reads the cell and makes it the head. It returns the newest head known
-// when it is done, which a commit may have moved past what was read. The caller
-// holds loading.
-func (l *Log) load(ctx context.Context) (*Head, error) {
-	number := l.loads.Add(1)
+// anew is more entries than a feed has: what asks for them reads the cell.
+const anew = math.MaxInt64
+
+// read returns a head of at least so many entries that is fresh, or what the cell
+// shows to a read that begins after the call. All who come during one share the next.
+func (l *Log) read(ctx context.Context, least int64) (*Head, error) {
+	return l.reads.Do(ctx, func(most *int64) bool { *most = max(*most, least); return true }, l.load)
+}
+
+// load reads the cell and makes it the head, unless another reader was faster. It
+// returns the newest head known when it is done, which a commit may have moved past
+// what was read.
+func (l *Log) load(ctx context.Context, least int64) (*Head, error) {
+	if h := l.cached(least); h != nil {
+		return h, nil
+	}
 	h, err := l.loadNow(ctx)
 	if err == nil {
 		l.logs.keep(l)
-		l.loaded = number
 		l.mu.Lock()
 		l.told = 0 // what is there is known now
 		l.mu.Unlock()
@@ -85,13 +87,13 @@ func (l *Log) loadNow(ctx context.Context) (*Head, error) {
 	// What the store must not fall below is noted before it is read: a commit
 	// meanwhile raises the floor, and the read is then only late.
 	known, low := l.lowest()
-	h, err := l.read(ctx, known)
+	h, err := l.readCell(ctx, known)
 	if errors.Is(err, fs.ErrNotExist) && low.size > 0 {
 		return nil, fmt.Errorf("feed %s: %w: it is gone, was epoch %d with %d entries", l.id, ErrWentBack, low.epoch, low.size)
 	}
 	if err == nil && !h.own && h.Checkpoint.Size > h.cell.size() {
 		// The checkpoint was left after the cell was read, so now both agree.
-		if h, err = l.read(ctx, known); err == nil && h.Checkpoint.Size > h.cell.size() {
+		if h, err = l.readCell(ctx, known); err == nil && h.Checkpoint.Size > h.cell.size() {
 			err = fmt.Errorf("%w: checkpoint of %d entries, and the log has %d", ErrWentBack, h.Checkpoint.Size, h.cell.size())
 		}
 	}
@@ -118,8 +120,8 @@ func (l *Log) loadNow(ctx context.Context) (*Head, error) {
 	return h, nil
 }
 
-// read reads the cell. It returns known itself where that is still all there is.
-func (l *Log) read(ctx context.Context, known *Head) (*Head, error) {
+// readCell reads the cell. It returns known itself where that is still all there is.
+func (l *Log) readCell(ctx context.Context, known *Head) (*Head, error) {
 	value, tag, err := l.config.Store.Cells.Load(ctx, l.cellKey())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("feed %s: %w", l.id, fs.ErrNotExist) // where it would lie is nobody's business

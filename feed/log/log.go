@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"airlock/feed"
@@ -191,11 +190,7 @@ type Log struct {
 	watchers map[chan<- struct{}]struct{} // see Logs.Watch
 	told     int64                        // entries that another process said there are; see Logs.Grown
 
-	// loading admits one reader of the cell at a time. loads counts those that
-	// began, and loaded, under the lock, is the number of the last that succeeded.
-	loading sync.Mutex
-	loads   atomic.Int64
-	loaded  int64
+	reads *feed.Turns[int64, *Head] // of the cell
 
 	// The committer's own. indexMu lets others look into it.
 	indexMu sync.Mutex
@@ -224,5 +219,6 @@ func newLog(l *Logs, id feed.ID) *Log {
 		stopped: make(chan struct{}), finished: make(chan struct{}),
 		watchers: map[chan<- struct{}]struct{}{},
 		index:    feed.NewIndex(), spilled: map[int64]chan struct{}{}, stages: newStages(),
+		reads: feed.NewTurns[int64, *Head](),
 	}
 }
