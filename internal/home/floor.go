@@ -18,7 +18,7 @@ import (
 
 // floorPause is the time between two writings. Under load that is one for many
 // commits.
-const floorPause = 50 * time.Millisecond
+const floorPause = 250 * time.Millisecond
 
 // Floor remembers the highest head of every feed this home has served, so
 // that a store which was put back to an older state is noticed. Heads are
