@@ -3,9 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,8 +12,6 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
-	"airlock/internal/bench/peers"
-	"airlock/internal/bench/peers/proc"
 	"airlock/receipts"
 	"airlock/storage"
 )
@@ -28,6 +24,7 @@ const (
 // crowd is how one feed was published to by many at once.
 type crowd struct {
 	rate, p99 side // entries a second; milliseconds
+	took      split
 }
 
 // crowdLoads are what is published: a receipt is a signed entry and nothing else, a
@@ -35,7 +32,7 @@ type crowd struct {
 var crowdLoads = []struct {
 	what    string
 	entries int // in a request
-	open    func(context.Context, *fleet, *publishers) error
+	open    func(context.Context, *site, *publishers) error
 }{
 	{"a receipt a request", 1, openReceipts},
 	{"eight receipts a request", 8, openReceipts},
@@ -61,6 +58,9 @@ func measureServers(ctx context.Context, b *bench) []row {
 			line{what: load.what, unit: "entries/s", ours: results[n].rate, target: over(5000)},
 			line{what: load.what + ", p99", unit: "ms", ours: results[n].p99, target: below(250)})
 	}
+	for n, load := range crowdLoads {
+		rows[0].note("Milliseconds of processor time an entry, %s: %s.", load.what, &results[n].took)
+	}
 	rows[0].note("For %s, after as long to warm up. Each publisher sends its next request when the one before was acknowledged, to the next server; it signs every entry (P-256) and checks the signed checkpoint and proof of every answer. Publishers, servers and store share the two cores; CPU is that of all of them. An unsigned sketch of the log alone, without HTTP, took 18,000 entries/s. A receipt is an entry alone, as agents hand them in (without a time stamp); a package brings objects too, and each object is a request to the store.", b.loadTime)
 	return rows
 }
@@ -75,7 +75,7 @@ func (b *bench) crowdRound(ctx context.Context, to *crowd, load int) error {
 		return err
 	}
 	defer store.Stop()
-	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), "s3://"+bucket+"/store")
+	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), storeOnS3)
 	if err != nil {
 		return err
 	}
@@ -84,14 +84,14 @@ func (b *bench) crowdRound(ctx context.Context, to *crowd, load int) error {
 		return err
 	}
 	defer f.stop()
-	p, err := f.publishers(ctx, load)
+	p, err := s.publishers(ctx, load, f.addrs()...)
 	if err != nil {
 		return err
 	}
 	if _, err := p.run(ctx, b.loadTime); err != nil { // warm
 		return err
 	}
-	before, err := usageOf(append(f.servers, store)...)
+	before, err := f.usage(store)
 	if err != nil {
 		return err
 	}
@@ -100,17 +100,20 @@ func (b *bench) crowdRound(ctx context.Context, to *crowd, load int) error {
 	if err != nil {
 		return err
 	}
-	after, err := usageOf(append(f.servers, store)...)
+	seconds, entries := time.Since(begin).Seconds(), len(took)*p.entries
+	after, err := f.usage(store)
 	if err != nil {
 		return err
 	}
-	cpu := (after.CPU - before.CPU).Seconds()
-	to.rate.add(float64(len(took)*p.entries)/time.Since(begin).Seconds(), cpu, mib(after.PeakKiB))
-	to.p99.add(quantile(took, 0.99), cpu, mib(after.PeakKiB))
+	used := after.since(before)
+	cpu, peak := used.total().Seconds(), mib(used.peakKiB)
+	to.rate.add(float64(entries)/seconds, cpu, peak)
+	to.p99.add(quantile(took, 0.99), cpu, peak)
+	to.took.add(used, entries)
 	return nil
 }
 
-// publishers publish into a feed of a fleet, each through all servers in turn.
+// publishers publish into a feed of a site, each through all servers in turn.
 type publishers struct {
 	clients []*feedhttp.Client
 	logKey  []byte
@@ -124,10 +127,10 @@ type publishers struct {
 	err error // the first
 }
 
-func (f *fleet) publishers(ctx context.Context, load int) (*publishers, error) {
+func (s *site) publishers(ctx context.Context, load int, addrs ...string) (*publishers, error) {
 	p := &publishers{entries: crowdLoads[load].entries}
-	for _, s := range f.servers {
-		c, err := f.client(s.Addr, nil)
+	for _, addr := range addrs {
+		c, err := s.client(addr, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +140,13 @@ func (f *fleet) publishers(ctx context.Context, load int) (*publishers, error) {
 	if p.logKey, err = p.clients[0].LogKey(ctx); err != nil {
 		return nil, err
 	}
-	return p, crowdLoads[load].open(ctx, f, p)
+	return p, crowdLoads[load].open(ctx, s, p)
 }
 
 // openPackages has each batch bring packages that are new to the site's feed.
-func openPackages(ctx context.Context, f *fleet, p *publishers) error {
-	a := newAuthor(f.site, p.logKey)
-	p.feed = f.id
+func openPackages(ctx context.Context, s *site, p *publishers) error {
+	a := newAuthor(s, p.logKey)
+	p.feed = s.id
 	var last atomic.Int64
 	p.next = func(ctx context.Context, _ int) (feed.Batch, error) {
 		packages := make([]pkg, p.entries)
@@ -162,8 +165,8 @@ func openPackages(ctx context.Context, f *fleet, p *publishers) error {
 
 // openReceipts has each batch bring receipts for a package of the site's feed. A
 // publisher is an instance of the Space, with numbers of its own.
-func openReceipts(ctx context.Context, f *fleet, p *publishers) error {
-	if err := openPackages(ctx, f, p); err != nil {
+func openReceipts(ctx context.Context, s *site, p *publishers) error {
+	if err := openPackages(ctx, s, p); err != nil {
 		return err
 	}
 	one, err := p.next(ctx, 0)
@@ -173,24 +176,24 @@ func openReceipts(ctx context.Context, f *fleet, p *publishers) error {
 	if _, err := p.clients[0].Publish(ctx, one); err != nil {
 		return err
 	}
-	follower, err := newFollower(f.own, p.clients[0], storage.NewMem(), nil)
+	follower, err := newFollower(s.own, p.clients[0], storage.NewMem(), nil)
 	if err != nil {
 		return err
 	}
-	seen, _, err := follower.Sync(ctx, f.id)
+	seen, _, err := follower.Sync(ctx, s.id)
 	if err != nil {
 		return err
 	}
 	packages := published(seen)
 	instances := make([]*receiver, crowdPublishers)
-	p.feed = feed.ID{Space: f.own.Space(), Name: receipts.Feed}
+	p.feed = feed.ID{Space: s.own.Space(), Name: receipts.Feed}
 	for i := range instances {
-		instances[i] = &receiver{own: f.own, signer: f.signer, feed: p.feed, instance: fmt.Sprintf("%032x", i)}
+		instances[i] = &receiver{own: s.own, signer: s.signer, feed: p.feed, instance: fmt.Sprintf("%032x", i)}
 	}
 	p.next = func(ctx context.Context, publisher int) (feed.Batch, error) {
 		return instances[publisher].batch(ctx, seen, packages, int64(p.entries))
 	}
-	opening, err := openingOf(ctx, p.feed, f.own, f.signer, p.logKey)
+	opening, err := openingOf(ctx, p.feed, s.own, s.signer, p.logKey)
 	if err != nil {
 		return err
 	}
@@ -243,17 +246,4 @@ func quantile(values []float64, share float64) float64 {
 	}
 	s := slices.Sorted(slices.Values(values))
 	return s[min(int(share*float64(len(s))), len(s)-1)]
-}
-
-// usageOf is what this program and all that it started have used so far; the peak
-// is the highest of one of the servers.
-func usageOf(servers ...*peers.Server) (proc.Usage, error) {
-	all, err := proc.Of(os.Getpid())
-	all.PeakKiB = 0
-	for _, s := range servers {
-		u, serverErr := s.Usage()
-		err = errors.Join(err, serverErr)
-		all.PeakKiB = max(all.PeakKiB, u.PeakKiB)
-	}
-	return all, err
 }

@@ -19,6 +19,7 @@ const (
 	bucketAccess = "bench"
 	bucketSecret = "bench-secret"
 	bucketRegion = "us-east-1"
+	storeOnS3    = "s3://" + bucket + "/store"
 )
 
 // startS3 runs versitygw with one bucket, and has the environment of programs that
@@ -79,6 +80,15 @@ func (s *site) startFleet(ctx context.Context, n int) (*fleet, error) {
 		}
 	}
 	return f, nil
+}
+
+// addrs are where the servers listen.
+func (f *fleet) addrs() []string {
+	var out []string
+	for _, s := range f.servers {
+		out = append(out, s.Addr)
+	}
+	return out
 }
 
 // awaitReady waits until a server has opened its store.

@@ -33,7 +33,7 @@ func (s *site) serverHere(ctx context.Context) (*here, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := storage.OpenDir(ctx, s.path("op", "store"))
+	store, err := storage.Open(ctx, s.storePath(), os.Getenv)
 	if err != nil {
 		return nil, err
 	}

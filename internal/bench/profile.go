@@ -26,13 +26,14 @@ var profiled = map[string]struct {
 	"pull":     {"Pulling them into a folder, client and server in one process", profilePull},
 	"object":   {"Serving the object of 2 KiB", profileObject},
 	"audit":    {"Auditing the receipts from their folder", profileAudit},
+	"servers":  {"64 publish receipts into one feed, the publishers and one server on S3 in one process", profileServers},
 	"newcomer": {"A newcomer reading the large feed from its folder", profileNewcomer},
 }
 
 // profile collects all profiles. One that fails says so in its place.
 func (b *bench) profile(ctx context.Context) []profile {
 	var out []profile
-	for _, name := range []string{"publish", "pull", "object", "audit", "newcomer"} {
+	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "newcomer"} {
 		b.say("profile: %s", name)
 		text, err := b.profileOne(ctx, name)
 		if err != nil {

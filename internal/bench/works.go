@@ -159,6 +159,35 @@ func profileObject(ctx context.Context, b *bench, dir string) error {
 	return err
 }
 
+// profileServers has many publish into one feed of a server that keeps it in S3.
+func profileServers(ctx context.Context, b *bench, dir string) error {
+	store, err := startS3(ctx, filepath.Join(dir, "s3"))
+	if err != nil {
+		return err
+	}
+	defer store.Stop()
+	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), storeOnS3)
+	if err != nil {
+		return err
+	}
+	h, err := s.serverHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	addr, err := h.listen(s)
+	if err != nil {
+		return err
+	}
+	const oneReceipt = 0 // of crowdLoads
+	p, err := s.publishers(ctx, oneReceipt, addr)
+	if err != nil {
+		return err
+	}
+	_, err = p.run(ctx, b.loadTime)
+	return err
+}
+
 // profileNewcomer reads the large feed from the operator's folder.
 func profileNewcomer(ctx context.Context, b *bench, dir string) error {
 	s, err := openSite(b.airlock, b.largeFolder())
