@@ -18,7 +18,7 @@ type Turns[J, R any] struct {
 
 type turn[J, R any] struct {
 	job    J
-	done   bool // by who fills Turns.working, as is what follows
+	done   chan struct{} // closed once what follows is there
 	result R
 	err    error
 }
@@ -30,31 +30,45 @@ func NewTurns[J, R any]() *Turns[J, R] {
 
 // Do returns what the caller's turn gives. join adds what the caller brings to
 // what others brought, and reports whether there was room; an empty job has room.
-// work does not end when ctx does, being for all, and bounds itself. Where ctx ends
-// first whoever else waits, or comes next, does the work.
+// work does not end when ctx does, being for all, and bounds itself; who waits ends
+// with ctx. Where all who wait for a turn have left, whoever comes next has it done.
 func (t *Turns[J, R]) Do(ctx context.Context, join func(*J) bool, work func(context.Context, J) (R, error)) (R, error) {
 	mine := t.join(join)
 	select {
 	case t.working <- struct{}{}:
-		defer func() { <-t.working }()
+		go t.take(context.WithoutCancel(ctx), mine, work)
+	case <-mine.done:
+	case <-ctx.Done():
+	}
+	select {
+	case <-mine.done:
+		return mine.result, mine.err
 	case <-ctx.Done():
 		var none R
 		return none, ctx.Err()
 	}
-	if !mine.done {
-		t.begin(mine)
-		mine.result, mine.err = work(context.WithoutCancel(ctx), mine.job)
-		var none J
-		mine.done, mine.job = true, none
+}
+
+// take does a turn's work, unless it was done, and lets the next one begin.
+func (t *Turns[J, R]) take(ctx context.Context, taken *turn[J, R], work func(context.Context, J) (R, error)) {
+	defer func() { <-t.working }()
+	select {
+	case <-taken.done:
+		return
+	default:
 	}
-	return mine.result, mine.err
+	t.begin(taken)
+	taken.result, taken.err = work(ctx, taken.job)
+	var none J
+	taken.job = none
+	close(taken.done)
 }
 
 func (t *Turns[J, R]) join(add func(*J) bool) *turn[J, R] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.next == nil || !add(&t.next.job) {
-		t.next = &turn[J, R]{}
+		t.next = &turn[J, R]{done: make(chan struct{})}
 		add(&t.next.job)
 	}
 	return t.next

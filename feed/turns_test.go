@@ -12,7 +12,8 @@ import (
 )
 
 // TestTurns: who comes while work is under way gets what was read after it came,
-// together with all others who did. Who leaves keeps nobody from it.
+// together with all others who did. Who leaves waits no longer, and keeps nobody
+// from it.
 func TestTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turns, held := feed.NewTurns[int, int](), make(chan struct{})
@@ -32,18 +33,19 @@ func TestTurns(t *testing.T) {
 			now = i
 			waiting.Go(func() (err error) {
 				got[i], err = turns.Do(ctx, func(n *int) bool { *n++; return true }, work)
-				if (i == 3) != errors.Is(err, context.Canceled) {
+				if (i == 0 || i == 3) != errors.Is(err, context.Canceled) {
 					t.Errorf("caller %d: %v", i, err)
 				}
 				return nil
 			})
 			synctest.Wait()
 		}
-		leaves[0]() // works
+		leaves[0]() // its work is under way
 		leaves[3]() // waits
 		synctest.Wait()
 		close(held)
 		_ = waiting.Wait()
+		synctest.Wait()
 		for i, want := range []int{0, 4, 4, 0, 4} {
 			if got[i] != want {
 				t.Errorf("caller %d got what was there at %d, want %d", i, got[i], want)

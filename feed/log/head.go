@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"time"
 
 	"airlock/feed"
 )
@@ -57,6 +58,9 @@ func (l *Log) fresh() *Head {
 	return l.head
 }
 
+// readTimeout bounds a read of the cell that is made for several callers.
+const readTimeout = 30 * time.Second
+
 // anew is more entries than a feed has: what asks for them reads the cell.
 const anew = math.MaxInt64
 
@@ -73,6 +77,8 @@ func (l *Log) load(ctx context.Context, least int64) (*Head, error) {
 	if h := l.cached(least); h != nil {
 		return h, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
 	h, err := l.loadNow(ctx)
 	if err == nil {
 		l.logs.keep(l)
