@@ -97,9 +97,13 @@ check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticche
 	@go mod verify
 	@go mod tidy -diff
 
-bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers in one run, write docs/benchmarks.md
+# The rows of the benchmark that are about many Spaces and servers.
+SPACES := ^(servers|many|waiters|applied|agent|fair)$$
+
+bench: build bench-peers $(STAMP)/$(REGISTRY) ## measure against peers, then many Spaces, each in one run; write docs/benchmarks.md and docs/benchmarks-spaces.md
 	$(call say,bench)
-	@go run ./internal/bench -profile -o docs/benchmarks.md
+	@go run ./internal/bench -profile -skip '$(SPACES)' -o docs/benchmarks.md
+	@go run ./internal/bench -profile -only '$(SPACES)' -title 'Benchmarks: Spaces at work' -o docs/benchmarks-spaces.md
 
 interop: build $(STAMP)/$(COSIGN) $(STAMP)/$(MINIO) $(STAMP)/$(VERSITYGW) ## strangers' tools read our output: cosign, openssl, torchwood, skopeo, a browser; MinIO keeps it
 	$(call say,interop)

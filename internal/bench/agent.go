@@ -58,12 +58,12 @@ func (b *bench) agentRound(ctx context.Context, p50, p99, idle *side) error {
 		return err
 	}
 	defer f.stop()
-	if b.only.MatchString("agent") {
+	if b.rows.want("agent") {
 		if err := f.idle(ctx, b.idleTime, idle); err != nil {
 			return err
 		}
 	}
-	if b.only.MatchString("applied") {
+	if b.rows.want("applied") {
 		return f.work(ctx, b.publish, p50, p99)
 	}
 	return nil

@@ -42,11 +42,11 @@ var (
 // bench is one run.
 type bench struct {
 	sizes
-	only      *regexp.Regexp // names of the rows that are wanted
-	airlock   string         // the program under test
-	templates string         // folder of step templates
-	cache     string         // folder that outlives the run
-	tmp       string         // folder of the run
+	rows      rowNames
+	airlock   string // the program under test
+	templates string // folder of step templates
+	cache     string // folder that outlives the run
+	tmp       string // folder of the run
 	progress  io.Writer
 }
 
@@ -95,8 +95,24 @@ type measurement struct {
 	run   func(context.Context, *bench) []row
 }
 
-func (m measurement) wanted(only *regexp.Regexp) bool {
-	return slices.ContainsFunc(m.names, only.MatchString)
+// rowNames are the rows that are wanted: those that match only, and do not match skip.
+type rowNames struct{ only, skip *regexp.Regexp }
+
+// set compiles expressions; an empty one for skip skips nothing.
+func (n *rowNames) set(only, skip string) (err error) {
+	if n.only, err = regexp.Compile(only); err != nil || skip == "" {
+		return err
+	}
+	n.skip, err = regexp.Compile(skip)
+	return err
+}
+
+func (n rowNames) want(name string) bool {
+	return n.only.MatchString(name) && (n.skip == nil || !n.skip.MatchString(name))
+}
+
+func (m measurement) wanted(rows rowNames) bool {
+	return slices.ContainsFunc(m.names, rows.want)
 }
 
 var measurements = []measurement{
@@ -121,7 +137,7 @@ var measurements = []measurement{
 func (b *bench) run(ctx context.Context) []row {
 	var rows []row
 	for _, m := range measurements {
-		if !m.wanted(b.only) || ctx.Err() != nil {
+		if !m.wanted(b.rows) || ctx.Err() != nil {
 			continue
 		}
 		begin := time.Now()
@@ -129,7 +145,7 @@ func (b *bench) run(ctx context.Context) []row {
 			if r.err != nil {
 				b.say("%s: %v", r.name, r.err)
 			}
-			if b.only.MatchString(r.name) {
+			if b.rows.want(r.name) {
 				rows = append(rows, r)
 			}
 		}

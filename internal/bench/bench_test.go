@@ -120,7 +120,7 @@ func TestFigure(t *testing.T) {
 func TestRender(t *testing.T) {
 	peer := side{name: "peer", values: []float64{100, 120, 110}, cpu: []float64{3, 1, 2}, peak: []float64{10, 30, 20}}
 	ours := side{name: "airlock", values: []float64{900, 1100, 1210}, cpu: []float64{0.5}, peak: []float64{7}}
-	p := page{machine: "2 cores", own: 31.6, sizes: sizes{rounds: 3}, rows: []row{
+	p := page{title: "Benchmarks", machine: "2 cores", own: 31.6, sizes: sizes{rounds: 3}, rows: []row{
 		{title: "Publish", lines: []line{{what: "a|b", unit: "/s", peer: &peer, ours: ours, target: atLeast(10)}}, notes: []string{"A note."}},
 		{title: "Pull", err: os.ErrNotExist},
 	}, profiles: []profile{{"Serving", "flat flat%\n1s 2%"}}}

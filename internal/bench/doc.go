@@ -1,7 +1,7 @@
 // Command bench measures Airlock beside what people use today, in one run on
 // one machine, and writes the figures as a page of documentation.
 //
-//	go run ./internal/bench [-o FILE] [-rounds N] [-entries N] [-file BYTES] [-quick] [-only REGEXP] [-profile]
+//	go run ./internal/bench [-o FILE] [-rounds N] [-entries N] [-file BYTES] [-quick] [-only REGEXP] [-skip REGEXP] [-title TEXT] [-profile]
 //	    [-airlock PROGRAM] [-templates DIR] [-cache DIR]
 //
 // Every figure is the median of the rounds; a round measures the peer and

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -45,6 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	file := flags.Int64("file", 0, "bytes of the large file (1073741824)")
 	quick := flags.Bool("quick", false, "one round with small sizes, to try the program")
 	only := flags.String("only", "", "measure the rows that match `REGEXP`: publish, commands, pull, object, unchanged, file, tar, bundle, takein, courier, parity, delta, audit, servers, many, waiters, applied, agent, fair, million, newcomer")
+	skip := flags.String("skip", "", "leave out the rows that match `REGEXP`")
+	title := flags.String("title", "Benchmarks", "heading of the page")
 	profiles := flags.Bool("profile", false, "add what the processors did, from runs of their own")
 	flags.StringVar(&b.airlock, "airlock", "bin/airlock", "the `program` under test")
 	flags.StringVar(&b.templates, "templates", "../shared/data/step-templates", "`folder` of step templates")
@@ -52,8 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	var err error
-	if b.only, err = regexp.Compile(*only); err != nil {
+	if err := b.rows.set(*only, *skip); err != nil {
 		return err
 	}
 	if *quick {
@@ -68,12 +68,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if *file > 0 {
 		b.file = *file
 	}
-	return b.report(ctx, *out, *profiles, stdout)
+	return b.report(ctx, *title, *out, *profiles, stdout)
 }
 
 // report measures and writes the page. It fails where a row is not complete,
 // not where a target is missed.
-func (b *bench) report(ctx context.Context, out string, profiles bool, stdout io.Writer) error {
+func (b *bench) report(ctx context.Context, title, out string, profiles bool, stdout io.Writer) error {
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (b *bench) report(ctx context.Context, out string, profiles bool, stdout io
 	if err != nil {
 		return err
 	}
-	p := page{machine: describeMachine(), own: mib(own.PeakKiB), sizes: b.sizes, rows: rows}
+	p := page{title: title, machine: describeMachine(), own: mib(own.PeakKiB), sizes: b.sizes, rows: rows}
 	if profiles {
 		p.profiles = b.profile(ctx)
 	}
@@ -111,7 +111,7 @@ func (b *bench) prepare() error {
 	}
 	needs := []string{"sync", b.airlock}
 	for _, m := range measurements {
-		if m.wanted(b.only) {
+		if m.wanted(b.rows) {
 			needs = append(needs, m.needs...)
 		}
 	}

@@ -100,10 +100,10 @@ func measureMillion(ctx context.Context, b *bench) []row {
 	if err != nil {
 		return failed(rows, err)
 	}
-	if b.only.MatchString(rows[0].name) {
+	if b.rows.want(rows[0].name) {
 		rows[0].err = b.measureGrowth(ctx, large, &rows[0])
 	}
-	if b.only.MatchString(rows[1].name) {
+	if b.rows.want(rows[1].name) {
 		rows[1].err = b.measureNewcomer(ctx, large, &rows[1])
 	}
 	return rows

@@ -9,6 +9,7 @@ import (
 
 // page is the document that a run writes, in Markdown.
 type page struct {
+	title   string
 	machine string
 	own     float64 // peak memory of this program, MiB
 	sizes
@@ -18,7 +19,7 @@ type page struct {
 
 func (p page) render() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Benchmarks\n\nWritten by `make bench`: every comparison in one run on one machine, peers and Airlock in turns, median of %d unless a row says otherwise.\n\n", p.rounds)
+	fmt.Fprintf(&b, "# %s\n\nWritten by `make bench`: every comparison in one run on one machine, peers and Airlock in turns, median of %d unless a row says otherwise.\n\n", p.title, p.rounds)
 	fmt.Fprintf(&b, "Machine: %s.\n\n", p.machine)
 	b.WriteString("Ratios are of medians, Airlock to the peer. CPU is the sum over client and server, user and system. Peak is the highest resident memory of one process; Linux counts at least what the program that started it held, here ")
 	fmt.Fprintf(&b, "up to %.0f MiB.\n\n", p.own)

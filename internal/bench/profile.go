@@ -16,7 +16,7 @@ import (
 // A profile is where the processors were during one kind of work.
 type profile struct{ title, text string }
 
-// profiled are the works, by name. Each runs in a helper process that does,
+// profiled are the works, by the name of a row. Each runs in a helper process that does,
 // with the program's own packages, what the programs do.
 var profiled = map[string]struct {
 	title string
@@ -30,10 +30,13 @@ var profiled = map[string]struct {
 	"newcomer": {"A newcomer reading the large feed from its folder", profileNewcomer},
 }
 
-// profile collects all profiles. One that fails says so in its place.
+// profile collects the profiles of the rows that are wanted. One that fails says so in its place.
 func (b *bench) profile(ctx context.Context) []profile {
 	var out []profile
 	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "newcomer"} {
+		if !b.rows.want(name) {
+			continue
+		}
 		b.say("profile: %s", name)
 		text, err := b.profileOne(ctx, name)
 		if err != nil {
