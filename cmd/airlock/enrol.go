@@ -71,7 +71,13 @@ func (a *app) invite(ctx context.Context, o inviteOptions) error {
 	if err != nil {
 		return err
 	}
-	key, err := a.operatorKey(o.dryRun)
+	k, key := (*keeper)(nil), feed.LogKey{}
+	if o.dryRun {
+		key, err = a.operatorKey()
+	} else if k, err = a.keep(ctx, serveOptions{signing: true, to: publishing}); err == nil {
+		defer k.close()
+		key = k.key
+	}
 	if err != nil {
 		return err
 	}
@@ -79,12 +85,7 @@ func (a *app) invite(ctx context.Context, o inviteOptions) error {
 		return err
 	}
 	doc := inviteDoc{Space: o.space, Group: o.group, Expires: signing.FormatTime(in.Until), TLSKey: in.Pin.String(), LogKey: storage.DigestOf(key.Public()).String()}
-	if !o.dryRun {
-		k, err := a.keep(ctx, serveOptions{to: publishing})
-		if err != nil {
-			return err
-		}
-		defer k.close()
+	if k != nil {
 		code, err := k.server.Invite(ctx, server.Operator, in)
 		if err != nil {
 			return err
@@ -116,17 +117,13 @@ func (o inviteOptions) invite(now time.Time) (server.Invite, error) {
 	return in, refused(&o.serving, o.serving.TLS.Choice())
 }
 
-// operatorKey returns the home's log key, and unless a command changes nothing
-// makes it where there is none.
-func (a *app) operatorKey(dryRun bool) (feed.LogKey, error) {
+// operatorKey returns the home's log key.
+func (a *app) operatorKey() (feed.LogKey, error) {
 	h, err := a.home()
 	if err != nil {
 		return feed.LogKey{}, err
 	}
-	if dryRun {
-		return h.LogKey()
-	}
-	return a.newLogKey(h)
+	return h.LogKey()
 }
 
 func orAnyone(space string) string {
@@ -248,7 +245,7 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 		}
 	}
 	doc := describeEnrolment(e)
-	key, err := a.operatorKey(true)
+	key, err := a.operatorKey()
 	switch {
 	case err == nil:
 		doc.LogKey = storage.DigestOf(key.Public()).String() // which the Space's people see

@@ -160,6 +160,7 @@ var outcomes = []struct {
 	{is(publish.ErrNoKind), exitFailed, "say what it is: --kind and --version, for a plain file --kind file"},
 	{as[*kind.Error], exitFailed, "correct the file at the place named; airlock schema KIND, or airlock schema subscription, prints what is expected"},
 	{is(log.ErrKept), exitUntrusted, "name a store of its own for feeds that come on media, with --store"},
+	{as[*log.OperatorError], exitUntrusted, "a further server of it has a home of its own, with the keys/log.key of the first one's; to publish there say --server URL; your own store is another folder"},
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
 	{as[*feedhttp.ShareError], exitFailed, "try again in a moment, with less at once"},

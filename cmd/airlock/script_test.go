@@ -170,8 +170,9 @@ var servingLine = regexp.MustCompile(`^serving .* on (https?://\S+)`)
 
 // serveStart runs "serve-start NAME ARGS…": airlock serve on a free port, with
 // its URL in $NAME_URL. ARGS that end with tsa start a time authority instead.
+// "! serve-start NAME ARGS…" wants it not to, with what it says in NAME.err.
 func serveStart(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 1 {
+	if len(args) < 1 {
 		ts.Fatalf("usage: serve-start NAME ARGS…")
 	}
 	line := append(args[1:], "serve")
@@ -196,12 +197,18 @@ func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	for lines := bufio.NewScanner(pipe); lines.Scan(); {
 		text += lines.Text() + "\n"
 		if m := servingLine.FindStringSubmatch(lines.Text()); m != nil {
+			if neg {
+				ts.Fatalf("the server started")
+			}
 			ts.Setenv(args[0]+"_URL", m[1])
 			go io.Copy(io.Discard, pipe)
 			return
 		}
 	}
-	ts.Fatalf("the server did not start:\n%s", text)
+	if !neg {
+		ts.Fatalf("the server did not start:\n%s", text)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".err"), []byte(text), 0o600))
 }
 
 // serveStop runs "serve-stop NAME" and wants the server to end well.

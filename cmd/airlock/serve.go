@@ -27,7 +27,8 @@ import (
 type serveOptions struct {
 	settings.Server
 	config  string // the file that says more of them
-	serving bool   // sign checkpoints and take large objects
+	signing bool   // with the operator's log key
+	serving bool   // take large objects too, push, and know other servers
 	open    bool   // who shows no credential reads
 	to      access // reading makes nothing, and no audit line
 }
@@ -103,7 +104,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 	if o.Advertise == "" && isLoopback(listener.Addr()) {
 		o.Advertise = scheme(o.TLS) + "://" + listener.Addr().String()
 	}
-	o.serving, o.to = true, publishing
+	o.signing, o.serving, o.to = true, true, publishing
 	k, err := a.keep(ctx, o)
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return err
 	}
 	defer handler.Close()
-	if err := k.server.Join(); err != nil {
+	if err := k.server.Join(ctx); err != nil {
 		return err
 	}
 	s := feedhttp.Server(handler)
@@ -213,10 +214,12 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	}
 	k := &keeper{store: store}
 	var err error
-	if o.serving {
-		if k.key, err = a.newLogKey(h); err != nil {
+	if o.signing {
+		if k.key, err = a.storeKey(ctx, h, store, o.to); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
+	}
+	if o.serving {
 		if k.shown, err = a.shows(k.key, o.TLS); err != nil {
 			return nil, errors.Join(err, k.close())
 		}

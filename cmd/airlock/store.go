@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"airlock/feed"
+	"airlock/feed/log"
 	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/storage"
@@ -129,8 +130,8 @@ func isAirlocks(dir string) bool {
 }
 
 // storeKey returns the log key with which the home works on a store; none is
-// fine for reading. Publishing makes one where the home has none, but not for
-// a store that somebody else keeps: nobody else could continue such a feed.
+// fine for reading. A home without one gets one, but not for a store that somebody
+// else writes: nobody else could continue such a feed.
 func (a *app) storeKey(ctx context.Context, h *home.Home, store *storage.Store, to access) (feed.LogKey, error) {
 	key, err := h.LogKey()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -139,50 +140,16 @@ func (a *app) storeKey(ctx context.Context, h *home.Home, store *storage.Store, 
 	if err != nil || to == reading {
 		return key, err
 	}
-	if err := a.checkOperator(ctx, store, key); err != nil || to == planning || !key.IsZero() {
+	logs := log.New(log.Config{Store: store, Key: key})
+	defer logs.Close()
+	if err := logs.CheckOperator(ctx); err != nil || to == planning || !key.IsZero() {
 		return key, err
 	}
-	return a.newLogKey(h)
-}
-
-// newLogKey returns the home's log key and makes it where there is none.
-func (a *app) newLogKey(h *home.Home) (feed.LogKey, error) {
 	key, created, err := h.EnsureLogKey()
 	if created {
 		a.note("made a log key in %s: back it up, the store is only written with it", h.Path())
 	}
 	return key, err
-}
-
-// checkOperator refuses a store that has feeds, none of them signed by key.
-func (a *app) checkOperator(ctx context.Context, store *storage.Store, key feed.LogKey) error {
-	srv := server.New(server.Config{Store: store, LogKey: key, Logger: a.logger(slog.LevelError), Now: a.now})
-	defer srv.Close()
-	ids, err := srv.Local().Feeds(ctx)
-	if err != nil {
-		return err
-	}
-	foreign := ""
-	for _, id := range ids {
-		c, err := srv.Local().Checkpoint(ctx, id)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // nothing was committed yet
-		}
-		if err != nil {
-			return err
-		}
-		if !key.IsZero() {
-			if _, err := feed.OpenCheckpoint(c.Note, c.Origin, key.Public()); err == nil {
-				return nil
-			}
-		}
-		foreign = id.String()
-	}
-	if foreign == "" {
-		return nil
-	}
-	return &failure{code: exitUntrusted, what: fmt.Sprintf("%s is another operator's store: its feed %s is signed with a log key that this home does not hold", store.Name, foreign),
-		hint: "publish through its server (--server URL), or as the operator: --home of the operator; your own store is another folder"}
 }
 
 // admitSelf admits the home's own Space: who holds the operator's key and the

@@ -144,6 +144,11 @@ func (l *Log) swap(ctx context.Context, head *Head, next *cell, now ledger) (*He
 	if _, err := rand.Read(next.nonce[:]); err != nil {
 		return nil, err
 	}
+	if head.tag == "" { // it begins
+		if err := l.logs.Claim(ctx); err != nil {
+			return nil, fmt.Errorf("feed %s: %w", l.id, err)
+		}
+	}
 	key := l.config.Key
 	tag, err := l.config.Store.Cells.Swap(ctx, l.cellKey(), head.tag, next.format(key))
 	if err != nil {

@@ -46,6 +46,7 @@
 //	log/<org>/<space>/<feed>/e<epoch>/tile/…      file   hash tiles (C2SP tlog-tiles)
 //	log/<org>/<space>/<feed>/e<epoch>/index/<n>   file   index page of 65,536 entries
 //	pack/<org>/<space>/<feed>/e<epoch>/<n>        cell   small objects of a segment; may be missing
+//	operator                                      file   whose log key writes here, see operator.go
 //
 // Statements wait as objects of the Space until their segment is written, see
 // stage.go.

@@ -60,8 +60,9 @@ type Config struct {
 
 // Logs opens the feeds of one store.
 type Logs struct {
-	config Config
-	counts counts
+	config  Config
+	counts  counts
+	claimed atomic.Bool // the store is this operator's
 
 	mu     sync.Mutex
 	open   map[feed.ID]*Log

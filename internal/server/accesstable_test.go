@@ -253,7 +253,7 @@ func newAccessSite(t *testing.T) *accessSite {
 	t.Cleanup(func() { _ = spool.Close() })
 	self := strings.Repeat("a", 32)
 	s.srv = s.start(server.Config{Spool: spool, Peering: server.Peering{ID: self, Address: "http://127.0.0.1:1"}})
-	if err := s.srv.Join(); err != nil {
+	if err := s.srv.Join(ctx); err != nil {
 		t.Fatal(err)
 	}
 	shown, err := s.Key.Secret("peer 1 " + self)

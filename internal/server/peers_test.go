@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -16,6 +17,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
+	"airlock/feed/log"
 	"airlock/internal/server"
 	"airlock/signing"
 	"airlock/storage"
@@ -81,7 +83,7 @@ func (w *world) join(id string, off time.Duration, change func(*server.Config)) 
 	}
 	h.Store(handler)
 	w.t.Cleanup(func() { _ = handler.Close(); out.http.CloseClientConnections(); out.http.Close() })
-	if err := out.srv.Join(); err != nil {
+	if err := out.srv.Join(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	return out
@@ -272,12 +274,45 @@ func TestPeerFails(t *testing.T) {
 	}
 }
 
+// shamFiles say of a store that it is a key's.
+type shamFiles struct {
+	storage.Files
+	key feed.LogKey
+}
+
+func (f shamFiles) Get(ctx context.Context, key string) ([]byte, error) {
+	if key == "operator" {
+		return []byte("airlock-operator 1\n" + storage.DigestOf(f.key.Public()).String() + "\n"), nil
+	}
+	return f.Files.Get(ctx, key)
+}
+
+func (f shamFiles) Create(ctx context.Context, key string, value []byte) error {
+	if key == "operator" {
+		return nil
+	}
+	return f.Files.Create(ctx, key, value)
+}
+
+// TestJoinOperator: a server with another log key than the store's does not join.
+func TestJoinOperator(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.join("a", 0, nil)
+	err := w.start(server.Config{LogKey: feedtest.Key(9)}).Join(t.Context())
+	if e, ok := errors.AsType[*log.OperatorError](err); !ok || e.Key != storage.DigestOf(w.Key.Public()) {
+		t.Errorf("%v, want an OperatorError", err)
+	}
+}
+
 // TestForeignServer holds that a server with another log key is no peer: what it
 // registers leads nowhere, and what it shows opens nothing.
 func TestForeignServer(t *testing.T) {
 	w := newWorld(t, storage.NewMem())
 	first := w.join("a", 0, nil)
 	first.send(t, w.Author, w.Opening()...)
+	sham := *w.store
+	sham.Files = shamFiles{w.store.Files, feedtest.Key(9)}
+	w.store = &sham
 	foreign := w.join("b", 0, func(c *server.Config) { c.LogKey = feedtest.Key(9) })
 	time.Sleep(3 * every)
 	if _, err := foreign.srv.Publish(t.Context(), reader, batch(w.ID, w.Publish("file/a@1"))); err == nil || first.entries.Load() > 0 {

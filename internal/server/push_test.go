@@ -105,7 +105,7 @@ func (w *world) pushing(change func(*server.Config)) *server.Server {
 		change(&c)
 	}
 	s := w.start(c)
-	if err := s.Join(); err != nil {
+	if err := s.Join(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}
 	return s

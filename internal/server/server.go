@@ -138,10 +138,17 @@ func New(c Config) *Server {
 	return s
 }
 
-// Join makes this server known to the others of its store, and them to it: where
-// Config.Peering names it, once its address answers, and before it is used. Then it
-// pushes, where it is to.
-func (s *Server) Join() (err error) {
+// Join makes the holder of Config.LogKey the operator of the store, where it has none;
+// a *log.OperatorError where another one is. Then it makes this server known to the
+// others of its store, and them to it: where Config.Peering names it, once its address
+// answers, and before it is used. Then it pushes, where it is to.
+func (s *Server) Join(ctx context.Context) (err error) {
+	if !s.config.LogKey.IsZero() {
+		err = s.logs.Claim(ctx)
+	}
+	if err != nil {
+		return err
+	}
 	if s.config.Peering.ID != "" && !s.config.LogKey.IsZero() {
 		s.peers, err = s.startPeers(s.config.Peering)
 	}

@@ -115,7 +115,7 @@ func (s *soak) newOddClock(n int, off time.Duration) *oddClock {
 	must(s.t, err)
 	web := feedhttp.Server(h)
 	go web.Serve(l) // ends with web.Close
-	must(s.t, srv.Join())
+	must(s.t, srv.Join(s.t.Context()))
 	s.t.Cleanup(func() {
 		if err := errors.Join(web.Close(), h.Close(), srv.Close(), store.Close(), log.Close()); err != nil {
 			s.t.Error(err)
