@@ -12,6 +12,9 @@ var (
 	ErrExists   = errors.New("exists with other content")
 	ErrRange    = errors.New("offset beyond the end")
 	ErrNoSpace  = errors.New("no room left")
+	// ErrAway reports a store that is reached over a network and does not answer,
+	// or answers that it cannot.
+	ErrAway = errors.New("the store does not answer")
 )
 
 // DigestError reports bytes that are not those asked for.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -48,6 +49,7 @@ func openS3(ctx context.Context, cfg S3Config, o opening) (*Store, error) {
 type s3Store struct {
 	bulk    *minio.Client // repeats requests; for what may be repeated
 	once    *minio.Client // never does: a repeated conditional write conflicts with itself
+	reader  *minio.Client // never does, and waits half as long for an answer; see reading
 	bucket  string
 	prefix  string
 	timeout time.Duration
@@ -65,15 +67,20 @@ func newS3Store(cfg S3Config) (*s3Store, error) {
 		return nil, err
 	}
 	s := &s3Store{bucket: cfg.Bucket, prefix: cfg.Prefix, timeout: cfg.Timeout, large: make(chan struct{}, s3Buffers), close: func() {}}
+	reading := cfg.Transport
 	if cfg.Transport == nil {
 		transport, err := minio.DefaultTransport(secure)
 		if err != nil {
 			return nil, err
 		}
 		transport.MaxIdleConnsPerHost = 2 * batchWorkers
-		transport.ResponseHeaderTimeout = cfg.Timeout
+		transport.DialContext = (&net.Dialer{Timeout: cfg.Timeout / 2}).DialContext
+		transport.TLSHandshakeTimeout = cfg.Timeout / 2
 		transport.ReadBufferSize, transport.WriteBufferSize = pieceSize, pieceSize
-		cfg.Transport, s.close = transport, transport.CloseIdleConnections
+		hasty := transport.Clone()
+		transport.ResponseHeaderTimeout, hasty.ResponseHeaderTimeout = cfg.Timeout, cfg.Timeout/2
+		cfg.Transport, reading = transport, hasty
+		s.close = func() { transport.CloseIdleConnections(); hasty.CloseIdleConnections() }
 	}
 	options := minio.Options{
 		Creds:           credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, cfg.SessionToken),
@@ -87,7 +94,11 @@ func newS3Store(cfg S3Config) (*s3Store, error) {
 		return nil, err
 	}
 	options.MaxRetries = 1
-	s.once, err = minio.New(host, &options)
+	if s.once, err = minio.New(host, &options); err != nil {
+		return nil, err
+	}
+	options.Transport = reading
+	s.reader, err = minio.New(host, &options)
 	return s, err
 }
 
@@ -137,21 +148,33 @@ func (s *s3Store) checkMarker(ctx context.Context) error {
 	return err
 }
 
-// get returns the bytes and the ETag under a key, at most limit bytes.
-func (s *s3Store) get(ctx context.Context, key string, limit int64) ([]byte, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, s3Retries*s.timeout)
-	defer cancel()
+// reading makes a request that only reads, with the client for it, and again
+// where the answer was none or unclear. None begins once the timeout has passed:
+// a store that hangs keeps a reader for two requests, and not for all of them.
+func (s *s3Store) reading(ctx context.Context, ask func() error) error {
+	end := time.Now().Add(s.timeout)
 	for attempt := 1; ; attempt++ {
-		data, etag, err := s.getOnce(ctx, key, limit)
-		if err == nil || !isUnclear(err) || attempt == s3Retries || !pause(ctx, attempt) {
-			return data, etag, s3Error(err)
+		err := ask()
+		if err == nil || !isUnclear(err) || attempt == s3Retries || !pause(ctx, attempt) || time.Now().After(end) {
+			return err
 		}
 	}
 }
 
+// get returns the bytes and the ETag under a key, at most limit bytes.
+func (s *s3Store) get(ctx context.Context, key string, limit int64) (data []byte, etag string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, s3Retries*s.timeout)
+	defer cancel()
+	err = s.reading(ctx, func() error {
+		data, etag, err = s.getOnce(ctx, key, limit)
+		return err
+	})
+	return data, etag, s3Error(err)
+}
+
 // getOnce may lose the answer half-way, which minio-go does not repeat.
 func (s *s3Store) getOnce(ctx context.Context, key string, limit int64) ([]byte, string, error) {
-	body, info, _, err := minio.Core{Client: s.once}.GetObject(ctx, s.bucket, s.prefix+key, minio.GetObjectOptions{})
+	body, info, _, err := minio.Core{Client: s.reader}.GetObject(ctx, s.bucket, s.prefix+key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, "", err
 	}

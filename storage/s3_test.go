@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -193,10 +194,10 @@ func TestS3Unclear(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy, cfg := storetest.NewLossyProxy(t, gateway, storetest.NoTrouble)
-			cfg.Timeout = time.Second
+			cfg.Timeout = 2 * time.Second
 			s := openS3(t, cfg)
 			proxy.SetPlan(func(*http.Request) storetest.Trouble { return trouble })
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 			defer cancel()
 			key := strings.ReplaceAll(name, " ", "-")
 			if _, err := s.Cells.Swap(ctx, key, "", nil); !errors.Is(err, storage.ErrUnclear) || errors.Is(err, storage.ErrConflict) {
@@ -209,12 +210,71 @@ func TestS3Unclear(t *testing.T) {
 	}
 }
 
+// A store that hangs keeps who reads for about the time-out, and says that it does
+// not answer.
+func TestS3Hangs(t *testing.T) {
+	t.Parallel()
+	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
+	cfg.Timeout = 2 * time.Second
+	s := openS3(t, cfg)
+	objects := s.Objects("acme/dev")
+	proxy.SetPlan(func(*http.Request) storetest.Trouble { return storetest.Trouble{Hang: true} })
+	for what, read := range map[string]func() error{
+		"load": func() error { _, _, err := s.Cells.Load(t.Context(), "a"); return err },
+		"get":  func() error { _, err := s.Files.Get(t.Context(), "a"); return err },
+		"stat": func() error { _, err := objects.Stat(t.Context(), storage.DigestOf(nil)); return err },
+		"open": func() error { _, err := objects.Get(t.Context(), storage.DigestOf(nil), 0); return err },
+		"list": func() error {
+			for _, err := range s.Files.List(t.Context(), "a/", "") {
+				return err
+			}
+			return nil
+		},
+	} {
+		begun := time.Now()
+		if err := read(); !errors.Is(err, storage.ErrAway) {
+			t.Errorf("%s: got %v, want ErrAway", what, err)
+		}
+		if took := time.Since(begun); took > 5*time.Second {
+			t.Errorf("%s: took %s", what, took)
+		}
+	}
+}
+
+// A listing is asked for again.
+func TestS3ListAgain(t *testing.T) {
+	t.Parallel()
+	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
+	s := openS3(t, cfg)
+	want := []string{"a/1", "a/2", "a/3"}
+	for _, key := range want {
+		if err := s.Files.Create(t.Context(), key, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lists := 0
+	proxy.SetPlan(func(*http.Request) storetest.Trouble {
+		lists++
+		return storetest.Trouble{Drop: lists == 1}
+	})
+	var got []string
+	for key, err := range s.Files.List(t.Context(), "a/", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, key)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // A swap that was given up and arrives afterwards takes effect once, with the one
 // that was sent again or instead of it.
 func TestS3Late(t *testing.T) {
 	t.Parallel()
 	proxy, cfg := storetest.NewLossyProxy(t, storetest.VersityGW(t), storetest.NoTrouble)
-	cfg.Timeout = time.Second
+	cfg.Timeout = 2 * time.Second
 	s := openS3(t, cfg)
 	late := false
 	proxy.SetPlan(func(r *http.Request) storetest.Trouble {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -71,6 +72,8 @@ func s3Error(err error) error {
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case s3Status(err) == http.StatusForbidden:
 		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	case isUnclear(err) && !errors.Is(err, context.Canceled):
+		return fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return err
 }

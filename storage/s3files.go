@@ -83,29 +83,42 @@ func (s *s3Store) create(ctx context.Context, key string, value []byte) error {
 // List relies on the order that S3 promises for general buckets: UTF-8 bytes.
 func (f *s3Files) List(ctx context.Context, prefix, after string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		if err := firstErr(ctx.Err(), checkPrefix(prefix)); err != nil {
-			yield("", err)
-			return
+		err := firstErr(ctx.Err(), checkPrefix(prefix))
+		for more := err == nil; more; {
+			from := after
+			err = f.store.reading(ctx, func() error {
+				after, more, err = f.list(ctx, prefix, after, yield)
+				return err
+			})
+			more = more && err != nil && after != from && isUnclear(err) // it was away in the middle of a long listing
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		root := f.store.prefix + filesPrefix
-		options := minio.ListObjectsOptions{Prefix: root + prefix, Recursive: true}
-		if after != "" {
-			options.StartAfter = root + after
-		}
-		for object := range f.store.bulk.ListObjectsIter(ctx, f.store.bucket, options) {
-			if object.Err != nil {
-				yield("", fmt.Errorf("listing files under %q: %w", prefix, s3Error(object.Err)))
-				return
-			}
-			key := strings.TrimPrefix(object.Key, root)
-			if key <= after || CheckKey(key) != nil {
-				continue // not ours, such as the folders some tools make
-			}
-			if !yield(key, nil) {
-				return
-			}
+		if err != nil {
+			yield("", fmt.Errorf("listing files under %q: %w", prefix, s3Error(err)))
 		}
 	}
+}
+
+// list yields the keys after one, and returns the last of them and whether more are
+// wanted.
+func (f *s3Files) list(ctx context.Context, prefix, after string, yield func(string, error) bool) (string, bool, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	root := f.store.prefix + filesPrefix
+	options := minio.ListObjectsOptions{Prefix: root + prefix, Recursive: true}
+	if after != "" {
+		options.StartAfter = root + after
+	}
+	for object := range f.store.reader.ListObjectsIter(ctx, f.store.bucket, options) {
+		if object.Err != nil {
+			return after, true, object.Err
+		}
+		key := strings.TrimPrefix(object.Key, root)
+		if key <= after || CheckKey(key) != nil {
+			continue // not ours, such as the folders some tools make
+		}
+		if after = key; !yield(key, nil) {
+			return after, false, nil
+		}
+	}
+	return after, true, ctx.Err() // a listing that was given up ends like a whole one
 }

@@ -35,7 +35,11 @@ func (o *s3Objects) Stat(ctx context.Context, d Digest) (Info, error) {
 	if err := firstErr(ctx.Err(), checkSpace(o.space)); err != nil {
 		return Info{}, err
 	}
-	info, err := o.store.bulk.StatObject(ctx, o.store.bucket, o.key(d), minio.StatObjectOptions{})
+	var info minio.ObjectInfo
+	err := o.store.reading(ctx, func() (err error) {
+		info, err = o.store.reader.StatObject(ctx, o.store.bucket, o.key(d), minio.StatObjectOptions{})
+		return err
+	})
 	if err != nil {
 		return Info{}, o.fail(d, err)
 	}
@@ -55,7 +59,12 @@ func (o *s3Objects) Get(ctx context.Context, d Digest, off int64) (io.ReadCloser
 			return nil, err
 		}
 	}
-	body, info, _, err := minio.Core{Client: o.store.bulk}.GetObject(ctx, o.store.bucket, o.key(d), options)
+	var body io.ReadCloser
+	var info minio.ObjectInfo
+	err := o.store.reading(ctx, func() (err error) {
+		body, info, _, err = minio.Core{Client: o.store.reader}.GetObject(ctx, o.store.bucket, o.key(d), options)
+		return err
+	})
 	if s3Status(err) == http.StatusRequestedRangeNotSatisfiable {
 		return o.atEnd(ctx, d, off)
 	}

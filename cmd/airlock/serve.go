@@ -120,7 +120,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return err
 	}
 	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
-		Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
+		Ready: k.server.Ready, Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ type Config struct {
 	// Inbox takes what is pushed: then the handler serves nothing else, and needs no
 	// Reader.
 	Inbox Inbox
-	// Ready reports whether the store answers; nil asks the Reader for its key.
+	// Ready reports whether the store answers, within seconds; nil for a handler
+	// that is ready as long as it runs.
 	Ready  func(context.Context) error
 	Limits Limits
 	// Logger gets failures of the server; nil drops them.

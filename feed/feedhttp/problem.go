@@ -72,6 +72,7 @@ var rules = []rule{
 	sentinel("slow", http.StatusRequestTimeout, "the body came too slowly", true, ErrSlow),
 	sentinel("no-space", http.StatusInsufficientStorage, "no room is left in the store", false, storage.ErrNoSpace),
 	sentinel("closing", http.StatusServiceUnavailable, "the server is closing", true, ErrClosing),
+	sentinel("store-away", http.StatusServiceUnavailable, "the server runs, and its store does not answer", true, storage.ErrAway),
 	sentinel("busy", http.StatusServiceUnavailable, "the server is busy", true, ErrBusy),
 	sentinel("busy", http.StatusServiceUnavailable, "the server is busy", true, storage.ErrConflict),
 	sentinel("unclear", http.StatusServiceUnavailable, "the outcome is not known; asking again is safe", true, storage.ErrUnclear),

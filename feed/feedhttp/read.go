@@ -2,11 +2,13 @@ package feedhttp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"airlock/feed"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -65,15 +67,11 @@ func getReady(h *Handler, c *call) (answer, error) {
 	if h.draining.Err() != nil {
 		return answer{}, ErrClosing
 	}
-	var err error
 	if h.config.Ready != nil {
-		err = h.config.Ready(c.r.Context())
-	} else {
-		_, err = h.config.Reader.LogKey(c.r.Context())
-	}
-	if err != nil {
-		h.logger.Warn("not ready", "error", err)
-		return answer{}, fmt.Errorf("the store does not answer: %w", ErrBusy)
+		if err := h.config.Ready(c.r.Context()); err != nil {
+			h.logger.Warn("not ready", "error", err)
+			return answer{}, storage.ErrAway // anyone may ask, and where the store lies is nobody's business
+		}
 	}
 	return jsonAnswer("ok")
 }
@@ -156,7 +154,7 @@ func errPartPath(rest string) error {
 // is wrong with a client's: a digest that does not match is an answer to an
 // upload, but damage when reading.
 func fromStore(err error) error {
-	if damaged(err) {
+	if damaged(err) && !errors.Is(err, storage.ErrAway) {
 		return fmt.Errorf("%w: damaged store: %v", errInternal, err)
 	}
 	return err

@@ -31,7 +31,10 @@ type accessState struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	loading sync.Mutex // held while buckets are read
+	loading sync.Mutex   // held while buckets are read
+	rounds  atomic.Int64 // in which they were
+	away    int64        // the last which the store did not answer, with awayErr; by who holds loading
+	awayErr error
 	heads   *feed.Turns[struct{}, *accessHead]
 	tried   atomic.Pointer[time.Time]
 	view    atomic.Pointer[accessView]
@@ -122,10 +125,14 @@ func (a *accessState) known(n int, version int64) *loadedBucket {
 // load reads what is not known, or may be another by now, and returns a bucket
 // that is not older than the version; once for all who wait for it.
 func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBucket, error) {
+	before := a.rounds.Load()
 	a.loading.Lock()
 	defer a.loading.Unlock()
 	if b := a.known(n, version); b != nil {
 		return b, nil // another caller was faster
+	}
+	if a.away > before {
+		return nil, a.awayErr // those who wait do not ask a store that hangs one after another
 	}
 	err := a.refresh(ctx, n)
 	if b := a.known(n, version); b != nil {
@@ -141,9 +148,12 @@ func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBu
 // is known here, and bucket also where it is not known (-1 for none). The caller
 // holds loading.
 func (a *accessState) refresh(ctx context.Context, also int) error {
-	now := a.now()
+	now, round := a.now(), a.rounds.Add(1)
 	a.tried.Store(&now)
 	head, _, err := a.readHead(ctx)
+	if errors.Is(err, storage.ErrAway) {
+		a.away, a.awayErr = round, err
+	}
 	if err != nil {
 		return err
 	}

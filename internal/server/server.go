@@ -75,6 +75,7 @@ type Server struct {
 	verifying, storing *feedhttp.Queue
 	forwards           *prometheus.CounterVec // by outcome
 	access             *accessState
+	ready              readiness
 	peers              *peers        // nil for a server that works alone
 	pusher             *pusher       // nil for a server that does not push
 	helpers            chan struct{} // has room for those who read heads for a call
@@ -128,6 +129,7 @@ func New(c Config) *Server {
 
 		connections: map[trust.Space]*connecting{},
 	}
+	s.ready.look, s.ready.now, s.ready.run = s.lookAtStore, c.Now, s.watching.Go
 	if c.Deltas {
 		s.deltas = s.startDeltas()
 	}

@@ -71,7 +71,7 @@ func (c *client) excused(what string, err error) bool {
 	var urlErr *url.Error
 	problem, _ := errors.AsType[*feedhttp.ProblemError](err)
 	switch {
-	case problem != nil && slices.Contains([]string{"busy", "unclear", "timeout", "closing", "slow", "no-space", "internal"}, problem.Name):
+	case problem != nil && slices.Contains([]string{"busy", "store-away", "unclear", "timeout", "closing", "slow", "no-space", "internal"}, problem.Name):
 		c.s.tally.add(what + ": " + problem.Name)
 	case problem == nil && (errors.As(err, &netErr) || errors.As(err, &urlErr) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		strings.HasSuffix(err.Error(), "the server does not answer")):
