@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -55,7 +53,8 @@ One server of a store pushes to the inboxes of Spaces (airlock server push): to
 public addresses, and those that --push-to names.
 
 All settings may stand in a file, --config: airlock config example prints one, with
-more of them than are listed here. SIGHUP has it read again, and certificates too.`,
+more of them than are listed here. SIGHUP has it read again, and certificates too,
+and log files opened anew.`,
 		Example: `  airlock serve
   airlock serve --store /srv/airlock --listen 127.0.0.1:7070
   airlock serve --listen :7070 --tls self
@@ -110,17 +109,17 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return err
 	}
 	defer k.close()
-	access, closeAccess, err := a.logFile(o.Logs.Access)
+	access, err := a.openLog(o.Logs.Access)
 	if err != nil {
 		return err
 	}
-	defer closeAccess()
+	defer access.Close()
 	metrics := prometheus.NewRegistry()
 	if err := k.server.Register(metrics); err != nil {
 		return err
 	}
 	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
-		Ready: k.server.Ready, Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access, Version: version, Now: a.now})
+		Ready: k.server.Ready, Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access.writer(), Version: version, Now: a.now})
 	if err != nil {
 		return err
 	}
@@ -130,7 +129,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 	}
 	s := feedhttp.Server(handler)
 	s.TLSConfig = k.shown.config()
-	again.handler, again.shown = handler, k.shown
+	again.handler, again.shown, again.logs = handler, k.shown, []*logFile{access, k.audit}
 	defer again.onHangup(ctx)()
 	a.noteServing(k, o.TLS, listener)
 	return a.listen(ctx, s, listener, func() {
@@ -170,7 +169,7 @@ type keeper struct {
 	shown  *shownCertificate // nil for without TLS
 	floor  *home.Floor
 	spool  *storage.Spool
-	audit  func() error
+	audit  *logFile // nil for none
 }
 
 // close ends what was opened, in the order in which it uses each other.
@@ -185,10 +184,7 @@ func (k *keeper) close() error {
 	if k.spool != nil {
 		errs = append(errs, k.spool.Close())
 	}
-	if k.audit != nil {
-		errs = append(errs, k.audit())
-	}
-	return errors.Join(append(errs, k.store.Close())...)
+	return errors.Join(append(errs, k.audit.Close(), k.store.Close())...)
 }
 
 // keep opens the store as its operator.
@@ -233,19 +229,17 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	case o.Logs.Audit == "":
 		o.Logs.Audit = filepath.Join(h.Path(), "audit.log")
 	}
-	audit, closeAudit, err := a.logFile(o.Logs.Audit)
-	if err != nil {
+	if k.audit, err = a.openLog(o.Logs.Audit); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
-	k.audit = closeAudit
 	logger := a.logger(slog.LevelInfo)
 	if k.floor, err = h.NewFloor(ctx, logger); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	c := server.Config{Store: store, LogKey: k.key, Floor: k.floor, Cache: storage.NewCache(max(o.Cache, 1<<20)),
 		Window: o.CommitWindow, Deltas: o.serving, Open: o.open, Watch: o.serving, Fresh: 200 * time.Millisecond, Logger: logger, Now: a.now}
-	if audit != nil {
-		c.Audit = slog.New(slog.NewJSONHandler(audit, nil))
+	if k.audit != nil {
+		c.Audit = slog.New(slog.NewJSONHandler(k.audit, nil))
 	}
 	if k.spool != nil {
 		c.Spool = k.spool
@@ -299,22 +293,6 @@ func (a *app) storePath(h *home.Home) string {
 		return a.store
 	}
 	return filepath.Join(h.Path(), "store")
-}
-
-// logFile opens a log: "-" is standard error, "none" and "" nowhere, which is nil.
-func (a *app) logFile(path string) (io.Writer, func() error, error) {
-	nothing := func() error { return nil }
-	switch path {
-	case "-":
-		return a.err, nothing, nil
-	case "none", "":
-		return nil, nothing, nil
-	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, nil, err
-	}
-	return f, f.Close, nil
 }
 
 func isLoopback(addr net.Addr) bool {

@@ -13,12 +13,14 @@ import (
 	"airlock/internal/settings"
 )
 
-// reloads are what a server takes up while it runs: limits, and certificates.
+// reloads are what a server takes up while it runs: limits, certificates, and log
+// files that were begun anew.
 type reloads struct {
 	saidSettings
 	current settings.Server
 	handler *feedhttp.Handler
 	shown   *shownCertificate // nil for without TLS
+	logs    []*logFile
 }
 
 // onHangup reads the settings again at each SIGHUP, until stop.
@@ -31,6 +33,7 @@ func (r *reloads) onHangup(ctx context.Context) (stop func()) {
 		for {
 			select {
 			case <-hangup:
+				r.reopen()
 				if err := r.reload(); err != nil {
 					r.app.note("airlock: warning: nothing was reloaded: %s", oneLine(err.Error()))
 				}
@@ -43,6 +46,16 @@ func (r *reloads) onHangup(ctx context.Context) (stop func()) {
 		signal.Stop(hangup)
 		cancel()
 		<-done
+	}
+}
+
+// reopen opens the log files anew, whatever is wrong with the settings: who renamed
+// them waits for that.
+func (r *reloads) reopen() {
+	for _, l := range r.logs {
+		if err := l.reopen(); err != nil {
+			r.app.note("airlock: warning: a log goes on where it was: %v", err)
+		}
 	}
 }
 
