@@ -112,6 +112,7 @@ func TestScript(t *testing.T) {
 			"run-start":    runStart,
 			"hangup":       hangUp,
 			"tls-pair":     tlsPair,
+			"tls-renew":    tlsRenew,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {

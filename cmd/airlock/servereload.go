@@ -5,12 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"airlock/feed/feedhttp"
 	"airlock/internal/settings"
+	"airlock/signing"
+	"airlock/storage"
 )
 
 // reloads are what a server takes up while it runs: limits, certificates, and log
@@ -62,6 +65,16 @@ func (r *reloads) reopen() {
 // errTLS reports a change that connections could not follow.
 var errTLS = errors.New("tls is turned on or off, or of another mode: restart the server for that")
 
+// otherKeyError reports a certificate of another key than the one that is shown.
+type otherKeyError struct {
+	file    string
+	was, is storage.Digest
+}
+
+func (e *otherKeyError) Error() string {
+	return fmt.Sprintf("%s is of another key: Spaces that joined pinned %s and would refuse %s; renew it for the same key, or restart the server to show it all the same", e.file, e.was, e.is)
+}
+
 // reload takes up what may change. Where anything is wrong it changes nothing.
 func (r *reloads) reload() error {
 	next, err := r.read()
@@ -76,6 +89,11 @@ func (r *reloads) reload() error {
 		c, err := tls.LoadX509KeyPair(next.TLS.Cert, next.TLS.Key)
 		if err != nil {
 			return err
+		}
+		// Spaces that joined go by the key: what would lock them out takes more than a
+		// program that renews certificates and signals.
+		if is := signing.KeyThumbprint(c.Leaf); is != r.shown.pin() {
+			return &otherKeyError{next.TLS.Cert, r.shown.pin(), is}
 		}
 		if same = bytes.Equal(c.Leaf.Raw, r.shown.Load().Leaf.Raw); !same {
 			r.shown.Store(&c)
