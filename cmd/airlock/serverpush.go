@@ -106,11 +106,14 @@ func (d pushDoc) row() []string {
 	for _, n := range d.Taken {
 		entries += n
 	}
-	problem := ""
+	state, problem := d.State, ""
+	if state == server.Untried {
+		state = "not tried yet"
+	}
 	if d.Problem != "" {
 		problem = fmt.Sprintf("since %s, %s: %s", d.Since, count(d.Attempts, "attempt", "attempts"), d.Problem)
 	}
-	return []string{d.ID, d.Space, d.URL, strings.Join(names, ","), strconv.FormatInt(entries, 10), d.State, problem}
+	return []string{d.ID, d.Space, d.URL, strings.Join(names, ","), strconv.FormatInt(entries, 10), state, problem}
 }
 
 func (a *app) addPush(ctx context.Context, name, url string, feeds []string, dryRun bool) error {

@@ -43,7 +43,7 @@ func (s *Server) Register(r prometheus.Registerer) error {
 		gauge("airlock_cache_bytes", "Memory that is used, of --cache.", func() int64 { return c.Stats().Bytes })
 	}
 	gauge("airlock_peers", "Other servers of the store that answer.", func() int64 { return s.peers.count() })
-	for _, state := range []string{Pushed, Retrying, Failed} {
+	for _, state := range []string{Untried, Pushed, Retrying, Failed} {
 		errs = append(errs, r.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "airlock_pushes", Help: "Pushes that this server is at.",
 			ConstLabels: prometheus.Labels{"state": state}}, func() float64 { return float64(s.pusher.count(state)) })))
 	}

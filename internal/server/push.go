@@ -26,15 +26,16 @@ type Push struct {
 	Feeds []feed.Pattern
 	Added time.Time // whole seconds, UTC
 
-	State    string // one of those below
-	Problem  string // why it is not Pushed
-	Since    time.Time
-	Attempts int                        // since then
+	State    string                     // one of those below
+	Problem  string                     // why it is Retrying or Failed
+	Since    time.Time                  // that it is so; zero where it is Untried
+	Attempts int                        // that failed since then
 	Taken    map[feed.ID]feedhttp.Taken // what the inbox has, by its own word
 }
 
 // The states of a Push.
 const (
+	Untried  = "untried"  // since it was said, nothing was tried yet
 	Pushed   = "pushed"   // all that was tried came in
 	Retrying = "retrying" // the last attempt failed, and another follows
 	Failed   = "failed"   // given up
@@ -110,9 +111,9 @@ func (s *Server) Pushes(ctx context.Context, c feedhttp.Caller) ([]Push, error) 
 			return nil, err
 		}
 		p := record.push()
-		p.Problem, p.Attempts, p.Taken = cur.Problem, cur.Tried, cur.Taken
-		if cur.State != "" {
-			p.State, p.Since = cur.State, fromSeconds(cur.Since)
+		p.State, p.Problem, p.Attempts, p.Taken = cur.state(), cur.Problem, cur.Tried, cur.Taken
+		if p.State != Untried {
+			p.Since = fromSeconds(cur.Since)
 		}
 		out = append(out, p)
 	}
@@ -121,7 +122,7 @@ func (s *Server) Pushes(ctx context.Context, c feedhttp.Caller) ([]Push, error) 
 
 func (p pushRecord) push() Push {
 	space, _ := trust.ParseSpace(p.Space) // it was checked
-	return Push{ID: p.ID, Space: space, URL: p.URL, Feeds: p.Feeds, Added: fromSeconds(p.Added), State: Pushed}
+	return Push{ID: p.ID, Space: space, URL: p.URL, Feeds: p.Feeds, Added: fromSeconds(p.Added), State: Untried}
 }
 
 // pushes reads the list.

@@ -224,6 +224,28 @@ func TestPushGivesUp(t *testing.T) {
 	w.comes("what was given up", func() bool { return w.push().State == server.Pushed && w.push().Taken[w.ID].Size == w.size() })
 }
 
+// Of a push nobody says that all came in before something was tried.
+func TestPushUntried(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	w.mustSend(w.Opening()...)
+	in := w.inbox()
+	asked, answer := make(chan struct{}), make(chan struct{})
+	in.answer = func(feedhttp.Taken) (feedhttp.Taken, error) {
+		close(asked)
+		<-answer
+		return feedhttp.Taken{}, feedhttp.ErrBusy
+	}
+	srv := w.pushing(nil)
+	w.receiver(in.http.URL, "acme/*/shared")
+	<-asked
+	if p := w.push(); p.State != server.Untried || !p.Since.IsZero() || counted(t, srv) != "untried 1" {
+		t.Errorf("%+v, %s", p, counted(t, srv))
+	}
+	in.answer = nil // the inbox holds its lock
+	close(answer)
+	w.comes("all of it", func() bool { p := w.push(); return p.State == server.Pushed && !p.Since.IsZero() })
+}
+
 // A server that begins anew does not wait for what others tried before it.
 func TestPushNotLate(t *testing.T) {
 	w := newWorld(t, storage.NewMem())
@@ -279,7 +301,7 @@ func counted(t *testing.T, srv *server.Server) string {
 func (w *world) again(p server.Push) {
 	w.t.Helper()
 	again, err := w.srv.AddPush(w.t.Context(), server.Operator, server.Push{Space: p.Space, URL: p.URL, Feeds: p.Feeds})
-	if err != nil || again.ID != p.ID {
+	if err != nil || again.ID != p.ID || again.State != server.Untried {
 		w.t.Fatalf("%+v, %v", again, err)
 	}
 }

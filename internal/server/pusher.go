@@ -167,7 +167,6 @@ func (p *pusher) begin(ctx context.Context, term int64, listed []pushRecord) {
 			continue
 		}
 		r := &pushRunner{pusher: p, record: record, term: term, gone: make(chan struct{})}
-		r.state.Store(new(string))
 		var own context.Context
 		own, r.end = context.WithCancel(ctx)
 		p.runners[record.ID] = r
@@ -204,7 +203,7 @@ func (p *pusher) count(state string) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.runners {
-		if cmp.Or(*r.state.Load(), Pushed) == state {
+		if is := r.state.Load(); is != nil && *is == state || is == nil && state == Untried {
 			n++
 		}
 	}

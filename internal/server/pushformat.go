@@ -45,9 +45,9 @@ type pushRecord struct {
 type pushCursor struct {
 	Format  string                     `json:"format"`
 	Problem string                     `json:"problem,omitempty"`
-	Said    int                        `json:"said"` // of the record that it belongs to
-	Since   int64                      `json:"since,omitempty"`
-	State   string                     `json:"state,omitempty"` // Retrying or Failed
+	Said    int                        `json:"said"`            // of the record that it belongs to
+	Since   int64                      `json:"since,omitempty"` // none: nothing was tried yet
+	State   string                     `json:"state,omitempty"` // Retrying or Failed; none for Pushed
 	Taken   map[feed.ID]feedhttp.Taken `json:"taken,omitempty"`
 	Term    int64                      `json:"term"`
 	Tried   int                        `json:"tried,omitempty"`
@@ -160,6 +160,17 @@ func (c *pushCursor) check() error {
 		}
 	}
 	return nil
+}
+
+// state is how the push stands.
+func (c *pushCursor) state() string {
+	switch {
+	case c.State != "":
+		return c.State
+	case c.Since == 0:
+		return Untried
+	}
+	return Pushed
 }
 
 func (c *pushCursor) format() ([]byte, error) {

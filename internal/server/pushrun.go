@@ -28,7 +28,7 @@ type pushRunner struct {
 	term   int64
 	end    context.CancelFunc
 	gone   chan struct{}
-	state  atomic.Pointer[string] // of the cursor
+	state  atomic.Pointer[string] // of the cursor; nil before it was read
 
 	space  trust.Space
 	client *feedhttp.Client
@@ -98,7 +98,7 @@ func (r *pushRunner) save(ctx context.Context) error {
 		err = errTerm
 	}
 	if err == nil {
-		state := r.cursor.State
+		state := r.cursor.state()
 		r.tag = tag
 		r.state.Store(&state)
 	}
@@ -119,10 +119,10 @@ func (r *pushRunner) pause(ctx context.Context, failures int) {
 func (r *pushRunner) note(ctx context.Context, failed error) error {
 	c, now := r.cursor, r.server.config.Now().Unix()
 	if failed == nil {
-		if c.State == "" {
+		if c.state() == Pushed {
 			return nil
 		}
-		c.State, c.Problem, c.Since, c.Tried = "", "", 0, 0
+		c.State, c.Problem, c.Since, c.Tried = "", "", now, 0
 		return r.save(ctx)
 	}
 	if c.State == "" {
