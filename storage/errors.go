@@ -14,8 +14,20 @@ var (
 	ErrNoSpace  = errors.New("no room left")
 	// ErrAway reports a store that is reached over a network and does not answer,
 	// or answers that it cannot.
-	ErrAway = errors.New("the store does not answer")
+	ErrAway     = errors.New("the store does not answer")
+	ErrNoBucket = errors.New("there is no such bucket")
 )
+
+// SettingError reports a store that cannot be opened as it is named, or as the
+// environment says how it is reached.
+type SettingError struct {
+	Why, Do string
+}
+
+func (e *SettingError) Error() string { return e.Why }
+
+// Hint says what to do.
+func (e *SettingError) Hint() string { return e.Do }
 
 // DigestError reports bytes that are not those asked for.
 type DigestError struct {

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -30,7 +31,20 @@ type opening struct {
 	existing bool   // a store is opened where there is one, and not made
 }
 
+// CheckName checks how people name a store. What has another scheme is no folder: as
+// one it would be made.
+func CheckName(spec string) error {
+	if strings.Contains(spec, "://") && !strings.HasPrefix(spec, s3Scheme) {
+		return &SettingError{fmt.Sprintf("store %.200q is neither a folder nor s3://bucket/prefix", spec),
+			"name a folder or s3://bucket/prefix; a server is https://HOST:PORT, or http://127.0.0.1:PORT on this machine"}
+	}
+	return nil
+}
+
 func open(ctx context.Context, spec string, getenv func(string) string, o opening) (*Store, error) {
+	if err := CheckName(spec); err != nil {
+		return nil, err
+	}
 	if !strings.HasPrefix(spec, s3Scheme) {
 		return openDir(ctx, spec, o)
 	}

@@ -379,6 +379,16 @@ func TestS3Raise(t *testing.T) {
 	}
 }
 
+// A bucket is not made: it is named wrongly, or made by who runs it.
+func TestS3NoBucket(t *testing.T) {
+	t.Parallel()
+	cfg := storetest.VersityGW(t)
+	cfg.Bucket = "absent"
+	if _, err := storage.OpenS3(t.Context(), cfg); !errors.Is(err, storage.ErrNoBucket) || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want ErrNoBucket", err)
+	}
+}
+
 // Who opens what must exist writes no marker.
 func TestS3Existing(t *testing.T) {
 	t.Parallel()

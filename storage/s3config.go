@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -80,28 +79,31 @@ func (c *S3Config) check() (host string, secure bool, err error) {
 	}
 	switch {
 	case c.Bucket == "":
-		return "", false, errors.New("no bucket named, want s3://bucket/prefix")
+		return "", false, &SettingError{"no bucket is named", "say --store s3://bucket/prefix"}
 	case c.AccessKey == "" || c.SecretKey == "":
-		return "", false, errors.New("no credentials: set AIRLOCK_S3_ACCESS_KEY and AIRLOCK_S3_SECRET_KEY")
+		return "", false, &SettingError{"there are no credentials for the bucket",
+			"set AIRLOCK_S3_ACCESS_KEY and AIRLOCK_S3_SECRET_KEY, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in the environment"}
 	case c.Endpoint == "":
 		return "s3." + c.Region + ".amazonaws.com", true, nil
 	}
 	return c.endpoint()
 }
 
+const hintEndpoint = "set AIRLOCK_S3_ENDPOINT to scheme and host only, such as https://s3.example.org"
+
 func (c *S3Config) endpoint() (host string, secure bool, err error) {
 	u, err := url.Parse(c.Endpoint)
 	switch {
 	case err != nil:
-		return "", false, errors.New("AIRLOCK_S3_ENDPOINT is not a URL such as https://s3.example.org") // the text may hold a password
+		return "", false, &SettingError{"AIRLOCK_S3_ENDPOINT is not a URL", hintEndpoint} // the text may hold a password
 	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return "", false, errors.New("AIRLOCK_S3_ENDPOINT must be scheme and host only, such as https://s3.example.org")
+		return "", false, &SettingError{"AIRLOCK_S3_ENDPOINT is not scheme and host only", hintEndpoint}
 	case u.Scheme == "https":
 		return u.Host, true, nil
 	case u.Scheme != "http":
-		return "", false, fmt.Errorf("AIRLOCK_S3_ENDPOINT has scheme %.20q, want https", u.Scheme)
+		return "", false, &SettingError{fmt.Sprintf("AIRLOCK_S3_ENDPOINT has scheme %.20q, want https", u.Scheme), hintEndpoint}
 	case !c.Insecure && !isLoopback(u.Hostname()):
-		return "", false, fmt.Errorf("AIRLOCK_S3_ENDPOINT http://%s would send data in clear: use https, or set AIRLOCK_S3_INSECURE=true", u.Host)
+		return "", false, &SettingError{fmt.Sprintf("AIRLOCK_S3_ENDPOINT http://%s would send data in clear", u.Host), "use https, or set AIRLOCK_S3_INSECURE=true"}
 	}
 	return u.Host, false, nil
 }

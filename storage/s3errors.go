@@ -68,6 +68,8 @@ func s3Error(err error) error {
 		return nil
 	case isS3Full(err):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case minio.ToErrorResponse(err).Code == minio.NoSuchBucket:
+		return fmt.Errorf("%w: %w", ErrNoBucket, err)
 	case s3Status(err) == http.StatusNotFound && isConflict(err):
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	case s3Status(err) == http.StatusForbidden:

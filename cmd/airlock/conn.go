@@ -128,8 +128,8 @@ func (a *app) client(named string) (*feedhttp.Client, error) {
 	var servers []feedhttp.Endpoint
 	for base := range strings.SplitSeq(named, ",") {
 		u, err := url.Parse(base)
-		if err != nil || u.Host == "" {
-			return nil, usage("server %.200q is not a URL", "say --server http://HOST:PORT", base)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+			return nil, usage("server %.200q is no https URL", "say --server https://HOST:PORT, or http://127.0.0.1:PORT on this machine; a folder or bucket is --store DIR or --store s3://bucket/prefix", base)
 		}
 		token, err := a.tokenOf(u)
 		if err != nil {

@@ -91,11 +91,14 @@ var outcomes = []struct {
 	hint  string
 }{
 	{as[*apply.IncompleteError], exitIncomplete, "look at what the program wrote, and pull again: what it did not take is handed to it again"},
+	{as[*storage.SettingError], exitUsage, ""}, // its own hint says what
+	{is(storage.ErrNoBucket), exitUsage, "make the bucket, which airlock does not, or correct its name; where it is AIRLOCK_S3_ENDPOINT and AIRLOCK_S3_REGION say"},
 	{as[*feedhttp.BaseError], exitUsage, "say --server https://…; http is for this machine only"},
 	{as[*tls.CertificateVerificationError], exitUntrusted, "nobody whom this machine trusts vouches for it: airlock join pins the key of a server, with a code of its operator; else check --server"},
 	{as[*feedhttp.PinError], exitUntrusted, "another server answers, or its key was replaced: ask the operator which; with a new code (airlock server invite) airlock join pins the new key"},
 	{as[*net.OpError], exitFailed, "is the server running (airlock serve, or the bucket's own), and is the address right (--server, AIRLOCK_S3_ENDPOINT)? --store DIR works without one"},
 	{is(http.ErrSchemeMismatch), exitFailed, "it speaks plain HTTP there: check the address; its operator turns TLS on with airlock serve --tls self"},
+	{is(feedhttp.ErrTLS), exitFailed, "say https:// for this address"},
 	{is(context.Canceled), exitInterrupted, "run the same command again: it goes on where it stopped"},
 	{is(syscall.EROFS), exitFailed, "it cannot be written to: take off the write protection, or name another folder"},
 	{as[*feedhttp.QuotaError], exitNoRoom, "ask the operator for more: airlock server quota SPACE"},

@@ -1,6 +1,7 @@
 package feedhttp
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -131,6 +132,10 @@ func (e *ProblemError) Error() string {
 // Unwrap returns what errors.Is and errors.As look at.
 func (e *ProblemError) Unwrap() error { return e.cause }
 
+// ErrTLS reports a server that speaks TLS and was asked without. How Go's, nginx and
+// Apache tell who does that differs, but for the status and a word in the text.
+var ErrTLS = errors.New("the server speaks TLS there, and was asked in plain HTTP")
+
 // parseProblem reads the body of a refusal. Anything that is no problem
 // document of ours still gives a ProblemError, by its status alone.
 func parseProblem(status int, mediaType string, body []byte) *ProblemError {
@@ -138,8 +143,11 @@ func parseProblem(status int, mediaType string, body []byte) *ProblemError {
 	var d document
 	if !strings.HasPrefix(mediaType, problemMediaType) || len(body) > maxDocument || json.Unmarshal(body, &d) != nil || d.checkTexts() != nil {
 		e.Detail = fmt.Sprintf("the answer was %d %s, and not from an Airlock server", status, http.StatusText(status))
-		if status == http.StatusNotFound {
+		switch {
+		case status == http.StatusNotFound:
 			e.cause = byName("not-found").restore(&d)
+		case status == http.StatusBadRequest && bytes.Contains(body, []byte("HTTPS")):
+			e.cause, e.Detail = ErrTLS, ErrTLS.Error()
 		}
 		return e
 	}

@@ -14,6 +14,7 @@ import (
 
 	"airlock/feed/feedhttp"
 	"airlock/feed/kind"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -76,7 +77,7 @@ var textForms = map[string]textForm{
 	"address": {"an address with a port, such as 127.0.0.1:7070", isAddress, false},
 	"url":     {"a URL such as https://10.0.0.1:7070, or http on loopback", isURL, false},
 	"file":    {"a file", isLine, true},
-	"store":   {"a folder, or s3://bucket/prefix", isLine, true},
+	"store":   {"a folder, or s3://bucket/prefix", isStore, true},
 	"log":     {"a file, - for standard error, or none", isLine, true},
 }
 
@@ -201,6 +202,8 @@ func isURL(s string) bool {
 	}
 	return err == nil
 }
+
+func isStore(s string) bool { return isLine(s) && storage.CheckName(s) == nil }
 
 func isLine(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
 
