@@ -167,6 +167,7 @@ var outcomes = []struct {
 	{either(log.ErrForeignKey, feedhttp.ErrForeignLog), exitUntrusted, "publish through the server that keeps this feed (--server URL), or with its operator's home"},
 	{as[*feedhttp.LimitError], exitFailed, "send less at once: fewer files in one command, or smaller ones"},
 	{as[*feedhttp.ShareError], exitFailed, "try again in a moment, with less at once"},
+	{is(storage.ErrAway), exitFailed, "whoever runs the server looks at its store, the bucket or the folder, and at the server's log; nothing is half done, so run the same command again then"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
 	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted, or not confirmed yet (airlock server confirm)"},

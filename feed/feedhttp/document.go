@@ -86,7 +86,7 @@ func describe(err error, request string) (*rule, document) {
 			continue
 		}
 		d.Type, d.Title, d.Status, d.Instance = problemPrefix+r.name, r.title, r.status, request
-		if d.Detail = detail(err); r.name == internalRule.name {
+		if d.Detail = detail(err); r.mute {
 			d.Detail = ""
 		}
 		return r, d

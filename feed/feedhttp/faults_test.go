@@ -175,6 +175,7 @@ func TestRetries(t *testing.T) {
 		{feedhttp.ErrBusy, 4},
 		{feedhttp.ErrClosing, 4},
 		{storage.ErrUnclear, 4},
+		{storage.ErrAway, 4},
 		{errors.New("disk on fire"), 4},
 		{storage.ErrNoSpace, 1},
 		{fs.ErrNotExist, 1},

@@ -20,6 +20,7 @@ type rule struct {
 	status int
 	title  string
 	again  bool
+	mute   bool // the text of the error stays in the server's log: it may say where the store lies
 	// match reports whether err is of the row, and notes its facts.
 	match func(err error, d *document) bool
 	// restore returns the error that the document tells of, nil where it lacks
@@ -72,10 +73,10 @@ var rules = []rule{
 	sentinel("slow", http.StatusRequestTimeout, "the body came too slowly", true, ErrSlow),
 	sentinel("no-space", http.StatusInsufficientStorage, "no room is left in the store", false, storage.ErrNoSpace),
 	sentinel("closing", http.StatusServiceUnavailable, "the server is closing", true, ErrClosing),
-	sentinel("store-away", http.StatusServiceUnavailable, "the server runs, and its store does not answer", true, storage.ErrAway),
+	mute(sentinel("store-away", http.StatusServiceUnavailable, "the server runs, and its store does not answer", true, storage.ErrAway)),
 	sentinel("busy", http.StatusServiceUnavailable, "the server is busy", true, ErrBusy),
 	sentinel("busy", http.StatusServiceUnavailable, "the server is busy", true, storage.ErrConflict),
-	sentinel("unclear", http.StatusServiceUnavailable, "the outcome is not known; asking again is safe", true, storage.ErrUnclear),
+	mute(sentinel("unclear", http.StatusServiceUnavailable, "the outcome is not known; asking again is safe", true, storage.ErrUnclear)),
 	sentinel("not-found", http.StatusNotFound, "there is no such thing", false, fs.ErrNotExist),
 	sentinel("timeout", http.StatusGatewayTimeout, "the store did not answer in time", true, context.DeadlineExceeded),
 	// 499 is nginx's word for it; the client is not there to read it.
@@ -85,7 +86,7 @@ var rules = []rule{
 
 // internalRule is for what nobody foresaw. The cause stays in the server's log.
 var internalRule = rule{
-	name: "internal", status: http.StatusInternalServerError, title: "the server failed; its log has the cause under the request's id", again: true,
+	name: "internal", status: http.StatusInternalServerError, title: "the server failed; its log has the cause under the request's id", again: true, mute: true,
 	match:   func(error, *document) bool { return true },
 	restore: func(*document) error { return errInternal },
 }
@@ -104,6 +105,12 @@ func sentinel(name string, status int, title string, again bool, target error) r
 // again makes a row one after which asking again may help.
 func again(r rule) rule {
 	r.again = true
+	return r
+}
+
+// mute makes a row whose errors say to clients what the title says, and no more.
+func mute(r rule) rule {
+	r.mute = true
 	return r
 }
 

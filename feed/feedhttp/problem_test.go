@@ -54,6 +54,7 @@ func TestErrorsCross(t *testing.T) {
 		{feedhttp.ErrPrecondition, 412},
 		{feedhttp.ErrSlow, 408},
 		{feedhttp.ErrBusy, 503},
+		{storage.ErrAway, 503},
 		{feedhttp.ErrClosing, 503},
 		{storage.ErrNoSpace, 507},
 		{storage.ErrUnclear, 503},

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"airlock/storage"
 )
 
 // Retry bounds how a client asks again: after a random time up to First,
@@ -22,6 +24,10 @@ type Retry struct {
 	Max      time.Duration // 10 s
 	Total    time.Duration // no attempt begins after it; 2 min
 }
+
+// awayTotal is how long a client asks servers whose store does not answer: they
+// have waited for it themselves, and who runs them has to look.
+const awayTotal = 15 * time.Second
 
 func (r Retry) withDefaults() Retry {
 	r.Attempts = cmp.Or(r.Attempts, 6)
@@ -36,7 +42,8 @@ func (r Retry) withDefaults() Retry {
 // are made elsewhere. Everything that is tried must be harmless when it is done
 // twice.
 func (r Retry) do(ctx context.Context, others int, try func() error) error {
-	end := time.Now().Add(r.Total)
+	begun := time.Now()
+	end := begun.Add(r.Total)
 	for attempt := 1; ; attempt++ {
 		err := try()
 		if err == nil || ctx.Err() != nil || !mayHelp(err) || attempt >= r.Attempts {
@@ -44,6 +51,9 @@ func (r Retry) do(ctx context.Context, others int, try func() error) error {
 		}
 		if attempt <= others {
 			continue
+		}
+		if errors.Is(err, storage.ErrAway) && time.Since(begun) > awayTotal {
+			return err
 		}
 		pause := r.pause(attempt-others, err)
 		if time.Now().Add(pause).After(end) {

@@ -23,6 +23,7 @@ func (l *Log) commit(group []*request) {
 	ctx, cancel := context.WithTimeout(l.logs.ctx, giveUpAfter)
 	defer cancel()
 	known, fresh := l.committerHead(), false
+	var last error // why it is tried again
 	// Not so many attempts, but so long: of several writers one comes through at a
 	// time, and which is chance.
 	for attempt := 0; ctx.Err() == nil; attempt++ {
@@ -46,19 +47,23 @@ func (l *Log) commit(group []*request) {
 			// find our own entries, go on with the rest.
 			l.config.Logger.Debug("commit again", "feed", l.id.String(), "attempt", attempt, "cause", err)
 			l.logs.counts.conflicts.Add(1)
-			known = nil
+			known, last = nil, err
 			l.pause(ctx, attempt)
 		case errors.Is(err, errStale):
 			known = nil
 		default:
 			if ctx.Err() != nil { // nobody canceled: the store kept us waiting
-				err = fmt.Errorf("feed %s: %w: %w", l.id, ErrBusy, err)
+				err = fmt.Errorf("feed %s: %w: %w", l.id, storage.ErrAway, err)
 			}
 			fail(group, err)
 			return
 		}
 	}
-	fail(group, fmt.Errorf("feed %s: %w", l.id, ErrBusy))
+	why := ErrBusy
+	if errors.Is(last, storage.ErrUnclear) {
+		why = storage.ErrAway
+	}
+	fail(group, fmt.Errorf("feed %s: %w", l.id, why))
 }
 
 // errStale reports a refusal that was decided on a head which was not read for

@@ -34,6 +34,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{"conflict at the swap", "swap", cell, storage.ErrConflict, nil, 3, nil},
 		{"swap never conflicts out", "swap", cell, storage.ErrConflict, nil, 1000, log.ErrBusy},
+		{"swap never answered", "swap", cell, storage.ErrUnclear, nil, 1000, storage.ErrAway},
 		{"answer lost after the swap", "swap", cell, nil, storage.ErrUnclear, 1, nil},
 		{"answer lost, not swapped", "swap", cell, storage.ErrUnclear, nil, 2, nil},
 		{"swap fails", "swap", cell, errStore, nil, 1, errStore},
@@ -120,8 +121,8 @@ func TestHangingStore(t *testing.T) {
 		if _, err := l.Append(ctx, 1, subs[:1]); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with a deadline: got %v", err)
 		}
-		if _, err := l.Append(t.Context(), 1, subs[1:]); !errors.Is(err, log.ErrBusy) {
-			t.Errorf("without: got %v, want ErrBusy", err)
+		if _, err := l.Append(t.Context(), 1, subs[1:]); !errors.Is(err, storage.ErrAway) || errors.Is(err, log.ErrBusy) {
+			t.Errorf("without: got %v, want ErrAway", err)
 		}
 		gate.open()
 		if _, err := l.Append(t.Context(), 1, subs); err != nil {

@@ -23,8 +23,9 @@ var (
 	// ErrWentBack reports a store that holds less, or something else, than it
 	// did before: an old copy was put back, or somebody rewrote it.
 	ErrWentBack = errors.New("the store holds an older or another log than before")
-	// ErrBusy reports a log that could not commit for too long.
-	ErrBusy = errors.New("too many writers or no answer from the store")
+	// ErrBusy reports a log that could not commit for too long, because others did.
+	// Where the store did not answer it is storage.ErrAway.
+	ErrBusy = errors.New("too many writers at once")
 	// ErrDamaged reports a part of the log that must be in the store and is
 	// missing or not what it was.
 	ErrDamaged = errors.New("the store lost a part of the log")

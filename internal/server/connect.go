@@ -46,7 +46,7 @@ func (s *Server) byCertificate(ctx context.Context, cert *x509.Certificate) (fee
 		return refuse("is none by which %s is known here", space)
 	}
 	if err != nil {
-		return feedhttp.Caller{}, fmt.Errorf("who asks cannot be found out: %w: %w", feedhttp.ErrBusy, err)
+		return feedhttp.Caller{}, fmt.Errorf("who asks cannot be found out: %w: %w", storage.ErrAway, err)
 	}
 	now := s.config.Now()
 	switch {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"airlock/feed/log"
+	"airlock/feed/feedhttp"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -27,7 +27,7 @@ func TestExpectedBound(t *testing.T) {
 		}
 	}
 	more := []storage.Ref{{Digest: storage.Digest{31: 1}}}
-	if err := e.add(space, more, now); !errors.Is(err, log.ErrBusy) || len(e.objects) != maxExpected {
+	if err := e.add(space, more, now); !errors.Is(err, feedhttp.ErrBusy) || len(e.objects) != maxExpected {
 		t.Errorf("one more: %v, %d are expected", err, len(e.objects))
 	}
 	if err := e.add(space, more, now.Add(expectFor+1)); err != nil || len(e.objects) != 1 {

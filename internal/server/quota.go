@@ -12,6 +12,7 @@ import (
 	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/log"
+	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -280,7 +281,7 @@ func (s *Server) Enter(ctx context.Context, c feedhttp.Caller) error {
 	}
 	b, err := s.access.bucket(ctx, bucketOf(c.Space))
 	if err != nil {
-		return fmt.Errorf("%w: %w", feedhttp.ErrBusy, err)
+		return fmt.Errorf("%w: %w", storage.ErrAway, err)
 	}
 	q := quotaOf(b, c.Space)
 	if q.Requests == 0 {

@@ -93,6 +93,9 @@ func TestStoreGoneOverHTTP(t *testing.T) {
 			if got.Code != want || want != http.StatusOK && !strings.Contains(got.Body.String(), "/store-away\"") {
 				t.Errorf("%s: %d %s, want %d", path, got.Code, got.Body, want)
 			}
+			if strings.Contains(got.Body.String(), "127.0.0.1") {
+				t.Errorf("%s: says where the store lies: %s", path, got.Body)
+			}
 			if took := time.Since(begun); took > 7*time.Second {
 				t.Errorf("%s: took %s", path, took)
 			}

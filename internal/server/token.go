@@ -92,7 +92,7 @@ func (s *Server) byToken(ctx context.Context, text string) (feedhttp.Caller, err
 	changed := s.access.view.Load().changed // before the bucket, so that no change is missed
 	b, err := s.access.bucket(ctx, n)
 	if err != nil {
-		return feedhttp.Caller{}, fmt.Errorf("who asks cannot be found out: %w: %w", feedhttp.ErrBusy, err)
+		return feedhttp.Caller{}, fmt.Errorf("who asks cannot be found out: %w: %w", storage.ErrAway, err)
 	}
 	h, ok := b.tokens[storage.DigestOf([]byte(text))]
 	switch {

@@ -242,11 +242,11 @@ func TestAccessStoreFails(t *testing.T) {
 	if _, err := identify(srv, text); err != nil {
 		t.Errorf("known before: %v", err)
 	}
-	if _, err := identify(srv, unseen); !errors.Is(err, feedhttp.ErrBusy) {
+	if _, err := identify(srv, unseen); !errors.Is(err, storage.ErrAway) {
 		t.Errorf("not known before: %v", err)
 	}
 	w.clock.add(time.Second)
-	if _, err := identify(srv, text); !errors.Is(err, feedhttp.ErrBusy) {
+	if _, err := identify(srv, text); !errors.Is(err, storage.ErrAway) {
 		t.Errorf("known a minute ago: %v", err)
 	}
 	failing.Store(false)

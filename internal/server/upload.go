@@ -11,7 +11,6 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
-	"airlock/feed/log"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -58,7 +57,7 @@ func (e *expected) add(space trust.Space, refs []storage.Ref, now time.Time) err
 		}
 	}
 	if len(e.objects)+more > maxExpected {
-		return log.ErrBusy
+		return fmt.Errorf("%w: too many objects are expected", feedhttp.ErrBusy)
 	}
 	for _, r := range refs {
 		e.objects[objectKey{space, r.Digest}] = expectation{r.Size, now.Add(expectFor)}
