@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,7 @@ import (
 
 // audiences is where it is kept who may read which feed: a server, or a store.
 type audiences interface {
-	Audience(ctx context.Context, id feed.ID) (feedhttp.Audience, error)
+	Audience(ctx context.Context, id feed.ID) (feedhttp.Readers, error)
 	SetAudience(ctx context.Context, id feed.ID, a feedhttp.Audience) error
 }
 
@@ -24,14 +26,16 @@ var (
 )
 
 type audienceOptions struct {
-	all, dryRun bool
-	to          []string
+	all, reset, dryRun bool
+	to                 []string
 }
 
 const audienceLong = `A feed is read by its own Space, by administrators, and by its audience: without a
 word every Space that is admitted, also in future, and of a feed that names people,
 such as receipts, nobody else. For who is not in the audience the feed does not
-exist, and neither does what only it names. Without flags it is shown.`
+exist, and neither does what only it names. Its Space says who is, and the operator
+may say it too: then who reads is in both, so what the operator says the Space can
+narrow and not widen. Without flags it is shown.`
 
 func (o *audienceOptions) flags(c *cobra.Command) *cobra.Command {
 	f := c.Flags()
@@ -39,8 +43,11 @@ func (o *audienceOptions) flags(c *cobra.Command) *cobra.Command {
 	f.StringSliceVar(&o.to, "to", nil, "Spaces and @groups, and nobody else")
 	f.BoolVar(&o.dryRun, "dry-run", false, "show who would read it and change nothing")
 	c.PreRunE = func(*cobra.Command, []string) error {
-		if o.all && o.to != nil {
+		switch {
+		case o.all && o.to != nil:
 			return usage("both --all and --to were given", "say one: all Spaces, or those that are named")
+		case o.reset && o.said():
+			return usage("--reset takes back what was said, and --all or --to says something", "say one of them")
 		}
 		return nil
 	}
@@ -73,13 +80,15 @@ func (a *app) serverAudienceCommand() *cobra.Command {
 		Short: "Say who may read a feed of the store",
 		Long:  "Say who may read a feed of the store, of whichever Space.\n\n" + audienceLong,
 		Example: `  airlock server audience acme/dev-qa/shared
-  airlock server audience acme/dev-qa/shared --to acme/production,@audit --dry-run`,
+  airlock server audience acme/dev-qa/shared --to acme/production,@audit --dry-run
+  airlock server audience acme/dev-qa/shared --reset`,
 		Args:              exactly(1, "a feed"),
 		ValidArgsFunction: a.completeFeeds,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.serverAudience(cmd.Context(), args[0], o)
 		},
 	}
+	c.Flags().BoolVar(&o.reset, "reset", false, "take back what the operator said: what the Space says holds alone")
 	return o.flags(c)
 }
 
@@ -105,7 +114,7 @@ func (a *app) serverAudience(ctx context.Context, name string, o audienceOptions
 	if err != nil {
 		return err
 	}
-	k, err := a.keep(ctx, serveOptions{to: changingUnless(o.dryRun || !o.said())})
+	k, err := a.keep(ctx, serveOptions{to: changingUnless(o.dryRun || !o.said() && !o.reset)})
 	if err != nil {
 		return err
 	}
@@ -116,9 +125,22 @@ func (a *app) serverAudience(ctx context.Context, name string, o audienceOptions
 // said reports whether the flags name an audience.
 func (o audienceOptions) said() bool { return o.all || o.to != nil }
 
+// next is the audience that the flags name.
+func (o audienceOptions) next() (feedhttp.Audience, error) {
+	if o.all {
+		return feedhttp.Audience{All: true}, nil
+	}
+	next, err := feedhttp.NewAudience(o.to)
+	if err != nil {
+		err = usage("--to: %v", "name Spaces such as acme/production, and groups such as @audit", err)
+	}
+	return next, err
+}
+
 type audienceDoc struct {
 	Feed    string   `json:"feed"`
-	Readers []string `json:"readers"` // "all", or Spaces and "@group"s
+	Readers []string `json:"readers"`         // "all", or Spaces and "@group"s
+	Bound   []string `json:"bound,omitempty"` // what the operator says: who reads is in both
 }
 
 // changeAudience shows who reads a feed, after changing it where that is asked
@@ -128,29 +150,45 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 	if err != nil {
 		return err
 	}
-	verb := "is"
-	if o.said() {
-		next := feedhttp.Audience{All: true}
-		if !o.all {
-			if next, err = feedhttp.NewAudience(o.to); err != nil {
-				return usage("--to: %v", "name Spaces such as acme/production, and groups such as @audit", err)
-			}
-		}
-		switch {
-		case next.Equal(now):
-		case o.dryRun:
-			verb = "would be"
-		default:
-			if err := at.SetAudience(ctx, id, next); err != nil {
-				return err
-			}
-		}
-		now = next
+	if !o.said() && !o.reset {
+		return a.showAudience(id, "is", now)
 	}
-	names := now.Names()
-	a.note("the audience of %s %s %s", id, verb, count(len(names), "reader", "readers"))
-	return a.show(audienceDoc{id.String(), names}, func(w io.Writer) {
-		for _, name := range names {
+	var next *feedhttp.Audience
+	if o.said() {
+		said, err := o.next()
+		if err != nil {
+			return err
+		}
+		next = &said
+	}
+	local, operator := at.(*server.Local)
+	switch {
+	case o.dryRun:
+		return a.showAudience(id, "would be", now.With(id, next, operator))
+	case next == nil:
+		err = local.ResetAudience(ctx, id) // the flag is one of server audience alone
+	default:
+		err = at.SetAudience(ctx, id, *next)
+	}
+	if err == nil {
+		now, err = at.Audience(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	return a.showAudience(id, "is", now)
+}
+
+func (a *app) showAudience(id feed.ID, verb string, r feedhttp.Readers) error {
+	doc := audienceDoc{Feed: id.String(), Readers: r.Names()}
+	a.note("the audience of %s %s %s", id, verb, count(len(doc.Readers), "reader", "readers"))
+	if r.Bound != nil {
+		if doc.Bound = r.Bound.Names(); !r.Bound.Equal(r.Audience) {
+			a.note("of them the operator lets in who is among: %s; airlock server audience says it", cmp.Or(strings.Join(doc.Bound, ", "), "nobody"))
+		}
+	}
+	return a.show(doc, func(w io.Writer) {
+		for _, name := range doc.Readers {
 			fmt.Fprintln(w, name)
 		}
 	})

@@ -95,10 +95,59 @@ func (a Audience) Equal(b Audience) bool {
 	return a.All == b.All && slices.Equal(a.Groups, b.Groups) && slices.Equal(a.Spaces, b.Spaces)
 }
 
+// Readers is who may read a feed, besides its own Space and administrators: who is
+// in its audience and, where the operator said one, in that too.
+type Readers struct {
+	// Audience is what its Space says; where it said nothing what the operator
+	// says, or DefaultAudience.
+	Audience
+	// Bound is what the operator says; nil for nothing.
+	Bound *Audience `json:"bound,omitempty"`
+	// Said holds that its Space said something.
+	Said bool `json:"said,omitempty"`
+}
+
+// With returns who reads the feed when its Space, or the operator, says something
+// else; nil for nothing.
+func (r Readers) With(id feed.ID, a *Audience, operator bool) Readers {
+	own := &r.Audience
+	if !r.Said {
+		own = nil
+	}
+	if operator {
+		r.Bound = a
+	} else {
+		own = a
+	}
+	return NewReaders(id, own, r.Bound)
+}
+
+// NewReaders returns who reads a feed of which its Space, and the operator, said
+// this; nil for nothing.
+func NewReaders(id feed.ID, own, bound *Audience) Readers {
+	r := Readers{Audience: DefaultAudience(id), Bound: bound, Said: own != nil}
+	if own == nil {
+		own = bound
+	}
+	if own != nil {
+		r.Audience = *own
+	}
+	return r
+}
+
+// Check holds the form of both.
+func (r Readers) Check() error {
+	if err := r.Audience.Check(); err != nil || r.Bound == nil {
+		return err
+	}
+	return r.Bound.Check()
+}
+
 // Audiences keeps who may read which feed. A feed's own Space and administrators
-// may ask and say it, also before the feed exists.
+// may ask and say it, also before the feed exists. What administrators say a Space
+// can narrow, and not widen.
 type Audiences interface {
-	Audience(ctx context.Context, c Caller, id feed.ID) (Audience, error)
+	Audience(ctx context.Context, c Caller, id feed.ID) (Readers, error)
 	SetAudience(ctx context.Context, c Caller, id feed.ID, a Audience) error
 }
 
@@ -148,13 +197,13 @@ func putAudience(h *Handler, c *call) (answer, error) {
 }
 
 // Audience returns who may read a feed of the client's own Space.
-func (c *Client) Audience(ctx context.Context, id feed.ID) (Audience, error) {
-	var a Audience
-	err := c.getJSON(ctx, feedPath(id)+"/audience", maxAudience, &a)
+func (c *Client) Audience(ctx context.Context, id feed.ID) (Readers, error) {
+	var r Readers
+	err := c.getJSON(ctx, feedPath(id)+"/audience", 2*maxAudience, &r)
 	if err == nil {
-		err = a.Check()
+		err = r.Check()
 	}
-	return a, err
+	return r, err
 }
 
 // SetAudience says who may read a feed of the client's own Space.

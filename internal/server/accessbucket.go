@@ -25,6 +25,7 @@ import (
 //	{"format":"airlock-access 1",
 //	 "spaces":{"acme/dev-qa":{
 //	   "audiences":{"shared":{"groups":["live"],"spaces":["acme/audit"]}},
+//	   "bounds":{"shared":{"groups":["live"]}},
 //	   "dismissed":true,
 //	   "groups":["test"],
 //	   "identity":3,
@@ -43,9 +44,12 @@ type accessBucket struct {
 
 // spaceAccess is what the operator says of a Space.
 type spaceAccess struct {
-	// Audiences are those of its feeds, by their last name, that are not as
-	// DefaultAudience has them.
+	// Audiences are what it says of who reads its feeds, by their last name; left
+	// out where that is DefaultAudience, and the operator says nothing.
 	Audiences map[string]feedhttp.Audience `json:"audiences,omitempty"`
+	// Bounds are what the operator says of the same; left out where that is all,
+	// but of feeds that name people.
+	Bounds    map[string]feedhttp.Audience `json:"bounds,omitempty"`
 	Dismissed bool                         `json:"dismissed,omitempty"`
 	Groups    []string                     `json:"groups,omitempty"`   // in which it is
 	Identity  int                          `json:"identity,omitempty"` // newest version that is known, where it is not that of the admission
@@ -55,7 +59,7 @@ type spaceAccess struct {
 
 // said reports whether anything is said.
 func (s *spaceAccess) said() bool {
-	return s.Dismissed || s.Identity > 0 || s.Quota != nil || len(s.Audiences)+len(s.Groups)+len(s.Tokens) > 0
+	return s.Dismissed || s.Identity > 0 || s.Quota != nil || len(s.Audiences)+len(s.Bounds)+len(s.Groups)+len(s.Tokens) > 0
 }
 
 // tokenRecord is a token as the store knows it.
@@ -190,8 +194,8 @@ func (s *spaceAccess) check(n int, space trust.Space) error {
 	if s.Identity < 0 {
 		return fmt.Errorf("identity version %d", s.Identity)
 	}
-	if len(s.Groups) > maxGroups || len(s.Audiences) > maxFeeds {
-		return fmt.Errorf("in %d groups, and %d feeds with an audience; at most %d and %d are allowed", len(s.Groups), len(s.Audiences), maxGroups, maxFeeds)
+	if n := max(len(s.Audiences), len(s.Bounds)); len(s.Groups) > maxGroups || n > maxFeeds {
+		return fmt.Errorf("in %d groups, and %d feeds with an audience; at most %d and %d are allowed", len(s.Groups), n, maxGroups, maxFeeds)
 	}
 	for i, group := range s.Groups {
 		if err := trust.CheckLabel(group); err != nil {
@@ -206,16 +210,43 @@ func (s *spaceAccess) check(n int, space trust.Space) error {
 			return errors.Join(err, errors.New("quota: of nothing is left out"))
 		}
 	}
-	for name, a := range s.Audiences {
-		id := feed.ID{Space: space, Name: name}
-		if err := errors.Join(trust.CheckLabel(name), a.Check()); err != nil {
-			return fmt.Errorf("feed %.80q: %w", name, err)
-		}
-		if a.Equal(feedhttp.DefaultAudience(id)) {
-			return fmt.Errorf("feed %s: its audience is what it is without a word", id)
+	for _, said := range []map[string]feedhttp.Audience{s.Audiences, s.Bounds} {
+		for name, a := range said {
+			if err := errors.Join(trust.CheckLabel(name), a.Check()); err != nil {
+				return fmt.Errorf("feed %.80q: %w", name, err)
+			}
+			if id := (feed.ID{Space: space, Name: name}); s.tidied(id) {
+				return fmt.Errorf("feed %s: its audience is what it is without a word", id)
+			}
 		}
 	}
 	return checkTokens(n, s.Tokens)
+}
+
+// tidied drops what is said of who reads a feed and says nothing, and reports
+// whether there was any.
+func (s *spaceAccess) tidied(id feed.ID) bool {
+	before := len(s.Audiences) + len(s.Bounds)
+	if b := s.Bounds[id.Name]; b.All && !id.NamesPeople() {
+		delete(s.Bounds, id.Name)
+	}
+	_, bound := s.Bounds[id.Name]
+	if a, said := s.Audiences[id.Name]; said && !bound && a.Equal(feedhttp.DefaultAudience(id)) {
+		delete(s.Audiences, id.Name)
+	}
+	return len(s.Audiences)+len(s.Bounds) < before
+}
+
+// readers returns who may read a feed.
+func (s *spaceAccess) readers(id feed.ID) feedhttp.Readers {
+	var own, bound *feedhttp.Audience
+	if a, ok := s.Audiences[id.Name]; ok {
+		own = &a
+	}
+	if a, ok := s.Bounds[id.Name]; ok {
+		bound = &a
+	}
+	return feedhttp.NewReaders(id, own, bound)
 }
 
 func checkTokens(n int, tokens []tokenRecord) error {

@@ -27,6 +27,7 @@ func exampleBucket() (int, *accessBucket) {
 		"secret":   {},
 		"shared":   {Groups: []string{"live"}, Spaces: []string{"acme/audit", "acme/production"}},
 	}
+	of.Bounds = map[string]feedhttp.Audience{"receipts": {All: true}, "shared": {Groups: []string{"live"}}}
 	of.Quota = &Quota{Bytes: 10 << 30, Packages: 1000, Requests: 50}
 	of.Dismissed, of.Groups, of.Identity = true, []string{"east", "test"}, 3
 	of.Tokens = []tokenRecord{
@@ -98,7 +99,12 @@ func TestBucketRefused(t *testing.T) {
 		"group x: not in": func(_ *accessBucket, s *spaceAccess) {
 			s.Audiences["shared"] = feedhttp.Audience{Groups: []string{"x", "x"}}
 		},
-		"without a word":    func(_ *accessBucket, s *spaceAccess) { s.Audiences["shared"] = feedhttp.Audience{All: true} },
+		"is without a word": func(_ *accessBucket, s *spaceAccess) { s.Bounds["other"] = feedhttp.Audience{All: true} },
+		"space \"y\"":       func(_ *accessBucket, s *spaceAccess) { s.Bounds["shared"] = feedhttp.Audience{Spaces: []string{"y"}} },
+		"without a word": func(_ *accessBucket, s *spaceAccess) {
+			delete(s.Bounds, "shared")
+			s.Audiences["shared"] = feedhttp.Audience{All: true}
+		},
 		"quota: of nothing": func(_ *accessBucket, s *spaceAccess) { *s.Quota = Quota{} },
 		"quota: -1":         func(_ *accessBucket, s *spaceAccess) { s.Quota.Bytes = -1 },
 		"quota: 1000001":    func(_ *accessBucket, s *spaceAccess) { s.Quota.Requests = 1000001 },

@@ -14,24 +14,35 @@ import (
 var _ feedhttp.Audiences = (*Server)(nil)
 
 // audience returns who may read a feed, besides its own Space and administrators.
-func (s *Server) audience(ctx context.Context, id feed.ID) (feedhttp.Audience, error) {
+func (s *Server) audience(ctx context.Context, id feed.ID) (feedhttp.Readers, error) {
 	b, err := s.access.bucket(ctx, bucketOf(id.Space))
 	if err != nil {
-		return feedhttp.Audience{}, err
+		return feedhttp.Readers{}, err
 	}
-	if of := b.space(id.Space); of != nil {
-		if a, ok := of.Audiences[id.Name]; ok {
-			return a, nil
-		}
+	of := b.space(id.Space)
+	if of == nil {
+		of = &spaceAccess{}
 	}
-	return feedhttp.DefaultAudience(id), nil
+	return of.readers(id), nil
 }
 
-// inAudience reports whether a caller is one of those who may read a feed.
+// inAudience reports whether a caller is one of those who may read a feed: who is
+// in what its Space says and in what the operator says.
 func (s *Server) inAudience(ctx context.Context, c feedhttp.Caller, id feed.ID) (bool, error) {
-	a, err := s.audience(ctx, id)
-	if err != nil || a.All || c.Role != feedhttp.Enrolled {
-		return a.All, err
+	r, err := s.audience(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	in, err := s.isIn(ctx, c, r.Audience)
+	if in && err == nil && r.Bound != nil {
+		in, err = s.isIn(ctx, c, *r.Bound)
+	}
+	return in, err
+}
+
+func (s *Server) isIn(ctx context.Context, c feedhttp.Caller, a feedhttp.Audience) (bool, error) {
+	if a.All || c.Role != feedhttp.Enrolled {
+		return a.All, nil
 	}
 	if _, ok := slices.BinarySearch(a.Spaces, c.Space.String()); ok {
 		return true, nil
@@ -62,41 +73,60 @@ func mayGovern(c feedhttp.Caller, id feed.ID) error {
 
 // Audience returns who may read a feed, besides its own Space and
 // administrators. Only they may ask.
-func (s *Server) Audience(ctx context.Context, c feedhttp.Caller, id feed.ID) (feedhttp.Audience, error) {
+func (s *Server) Audience(ctx context.Context, c feedhttp.Caller, id feed.ID) (feedhttp.Readers, error) {
 	if err := mayGovern(c, id); err != nil {
-		return feedhttp.Audience{}, err
+		return feedhttp.Readers{}, err
 	}
 	return s.audience(ctx, id)
 }
 
 // SetAudience says who may read a feed, besides its own Space and
-// administrators. Only they may. The feed need not exist yet, its Space must be
+// administrators. Only they may. What an administrator says bounds what the Space
+// says: who reads is in both. The feed need not exist yet, its Space must be
 // admitted. All servers heed it within a second.
 func (s *Server) SetAudience(ctx context.Context, c feedhttp.Caller, id feed.ID, a feedhttp.Audience) error {
-	err := s.setAudience(ctx, c, id, a)
+	err := s.setAudience(ctx, c, id, &a)
 	s.audit(ctx, c, "audience", id.String(), err, "to", strings.Join(a.Names(), ","))
 	return err
 }
 
-func (s *Server) setAudience(ctx context.Context, c feedhttp.Caller, id feed.ID, a feedhttp.Audience) error {
+// ResetAudience takes back what administrators said of who may read a feed: what
+// its Space says holds alone. Administrators may.
+func (s *Server) ResetAudience(ctx context.Context, c feedhttp.Caller, id feed.ID) error {
+	err := mayAdminister(c)
+	if err == nil {
+		err = s.setAudience(ctx, c, id, nil)
+	}
+	s.audit(ctx, c, "audience reset", id.String(), err)
+	return err
+}
+
+// setAudience keeps what the caller says; nil for nothing.
+func (s *Server) setAudience(ctx context.Context, c feedhttp.Caller, id feed.ID, a *feedhttp.Audience) error {
 	if err := mayGovern(c, id); err != nil {
 		return err
 	}
 	if _, err := s.admitted(ctx, id.Space); err != nil {
 		return err
 	}
-	if err := a.Check(); err != nil {
-		return &feedhttp.RequestError{Why: err.Error()}
+	if a != nil {
+		if err := a.Check(); err != nil {
+			return &feedhttp.RequestError{Why: err.Error()}
+		}
 	}
 	return s.access.change(ctx, bucketOf(id.Space), func(b *accessBucket) error {
 		of := b.edit(id.Space)
-		if delete(of.Audiences, id.Name); a.Equal(feedhttp.DefaultAudience(id)) {
-			return nil
+		said := &of.Audiences
+		if c.Role == feedhttp.Administrator {
+			said = &of.Bounds
 		}
-		if of.Audiences == nil {
-			of.Audiences = map[string]feedhttp.Audience{}
+		if delete(*said, id.Name); a != nil {
+			if *said == nil {
+				*said = map[string]feedhttp.Audience{}
+			}
+			(*said)[id.Name] = *a
 		}
-		of.Audiences[id.Name] = a
+		of.tidied(id)
 		return nil
 	})
 }

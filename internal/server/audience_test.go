@@ -96,10 +96,37 @@ func TestAudience(t *testing.T) {
 	check("out of the group", false, true, false)
 	set()
 	check("to nobody", false, false, false)
-	if err := w.srv.SetAudience(ctx, server.Operator, w.ID, feedhttp.Audience{All: true}); err != nil {
+	bound := func(names ...string) {
+		t.Helper()
+		a, err := feedhttp.NewAudience(names)
+		if len(names) == 0 {
+			a.All = true
+		}
+		if err = errors.Join(err, w.srv.SetAudience(ctx, server.Operator, w.ID, a)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bound("acme/production")
+	check("to nobody, and the operator says one", false, false, false)
+	set("acme/production", "acme/audit")
+	check("to two, of whom the operator says one", true, false, false)
+	set("@live", "acme/audit")
+	check("to none of those whom the operator says", false, false, false)
+	if err := w.srv.SetAudience(ctx, enrolled(w.Author), w.ID, feedhttp.Audience{All: true}); err != nil {
 		t.Fatal(err)
 	}
-	check("to all again", true, true, true)
+	check("the Space says all, and the operator one", true, false, false)
+	bound()
+	check("the operator says all again", true, true, true)
+	bound("acme/audit")
+	check("the operator alone says one", false, true, false)
+	if err := w.srv.ResetAudience(ctx, enrolled(w.Author), w.ID); err == nil {
+		t.Error("a Space took back what the operator said")
+	}
+	if err := w.srv.ResetAudience(ctx, server.Operator, w.ID); err != nil {
+		t.Fatal(err)
+	}
+	check("the operator took it back", true, true, true)
 	value, _, err := w.store.Cells.Load(ctx, "access/56")
 	if err != nil || strings.Contains(string(value), "dev-qa") {
 		t.Errorf("what is as without a word is kept: %s, %v", value, err)

@@ -119,13 +119,18 @@ func (l *Local) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, error
 
 // Audience returns who may read a feed, besides its own Space and
 // administrators.
-func (l *Local) Audience(ctx context.Context, id feed.ID) (feedhttp.Audience, error) {
+func (l *Local) Audience(ctx context.Context, id feed.ID) (feedhttp.Readers, error) {
 	return l.server.Audience(ctx, l.caller, id)
 }
 
 // SetAudience says who may read a feed.
 func (l *Local) SetAudience(ctx context.Context, id feed.ID, a feedhttp.Audience) error {
 	return l.server.SetAudience(ctx, l.caller, id, a)
+}
+
+// ResetAudience takes back what the operator said of who may read a feed.
+func (l *Local) ResetAudience(ctx context.Context, id feed.ID) error {
+	return l.server.ResetAudience(ctx, l.caller, id)
 }
 
 // Board returns what the agents of a Space told each other; see Server.Board.
