@@ -37,6 +37,7 @@ type app struct {
 	open   *home.Home
 	tookIn int    // approvals that were new
 	said   string // the passphrase, once it was typed
+	acts   string // --audit-log of airlock server
 	drawn  atomic.Pointer[bar]
 }
 

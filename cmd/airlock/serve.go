@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -227,7 +228,7 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	case o.to == reading:
 		o.Logs.Audit = "none"
 	case o.Logs.Audit == "":
-		o.Logs.Audit = filepath.Join(h.Path(), "audit.log")
+		o.Logs.Audit = cmp.Or(a.acts, filepath.Join(h.Path(), "audit.log"))
 	}
 	if k.audit, err = a.openLog(o.Logs.Audit); err != nil {
 		return nil, errors.Join(err, k.close())

@@ -10,6 +10,7 @@ import (
 
 	"airlock/internal/home"
 	"airlock/internal/server"
+	"airlock/internal/settings"
 	"airlock/trust"
 )
 
@@ -33,7 +34,11 @@ back.`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
-	return group("server", "Administer the store of a server", a.inviteCommand(), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.pushCommand(), a.upgradeCommand())
+	c := group("server", "Administer the store of a server", a.inviteCommand(), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.pushCommand(), a.upgradeCommand())
+	s := settings.Default()
+	audit := s.Field("logs.audit")
+	c.PersistentFlags().StringVar(&a.acts, audit.Flag, "", audit.Usage())
+	return c
 }
 
 func (a *app) dismissCommand() *cobra.Command {
