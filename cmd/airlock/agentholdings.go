@@ -79,6 +79,7 @@ func (h *herald) once(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, err
 	}
+	t.refills = true
 	where, _ := h.destination(h.options.receipts)
 	c, err := h.at(ctx, where, publishing)
 	if err != nil {

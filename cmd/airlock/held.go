@@ -16,15 +16,15 @@ import (
 // feed's packages were applied to have of it. What is not there whole does not
 // count, nor does what the feed never published: the records of folders lie where
 // others may write.
-func (a *app) accountOf(ctx context.Context, h *home.Home, s *feed.State) (feed.FeedAccount, error) {
+func (t *teller) accountOf(ctx context.Context, s *feed.State) (feed.FeedAccount, error) {
 	account := bareAccount(s)
-	targets, err := h.Targets(s.Lineage, s.ID)
+	targets, err := t.home.Targets(s.Lineage, s.ID)
 	if err != nil {
 		return account, err
 	}
 	found := map[string]foundPackage{} // by kind/name@version, without case
-	for _, t := range targets {
-		items, err := a.itemsOf(ctx, h, s, t)
+	for _, at := range targets {
+		items, err := t.itemsOf(ctx, s, at)
 		if err != nil {
 			return account, err
 		}
@@ -35,9 +35,9 @@ func (a *app) accountOf(ctx context.Context, h *home.Home, s *feed.State) (feed.
 			}
 			name := strings.ToLower(row.Ref.String())
 			if have, ok := found[name]; !ok || have.row.Index < row.Index {
-				found[name] = foundPackage{row, t.Into != ""}
+				found[name] = foundPackage{row, at.Into != ""}
 			} else if have.row.Index == row.Index {
-				found[name] = foundPackage{row, have.files || t.Into != ""}
+				found[name] = foundPackage{row, have.files || at.Into != ""}
 			}
 		}
 	}
@@ -65,25 +65,23 @@ type foundPackage struct {
 
 // itemsOf returns what a target has of a feed. A folder that is gone has nothing,
 // and one that cannot be read says nothing: a sign of life does not wait for it.
-func (a *app) itemsOf(ctx context.Context, h *home.Home, s *feed.State, t home.Target) ([]apply.Item, error) {
-	if t.Into == "" {
-		state, err := h.State(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return apply.Taken(ctx, state, s.ID, t.Record)
+func (t *teller) itemsOf(ctx context.Context, s *feed.State, at home.Target) ([]apply.Item, error) {
+	if at.Into == "" {
+		return apply.Taken(ctx, t.state, s.ID, at.Record)
 	}
-	if _, err := os.Stat(t.Into); errors.Is(err, fs.ErrNotExist) {
-		a.note("%s: %s is not there: what was pulled into it does not count as held", s.ID, t.Into)
+	if _, err := os.Stat(at.Into); errors.Is(err, fs.ErrNotExist) {
+		if !t.refills {
+			t.note("%s: %s is not there: what was pulled into it does not count as held", s.ID, at.Into)
+		}
 		return nil, nil
 	}
-	d, err := apply.OpenDir(t.Into, a.now)
+	d, err := apply.OpenDir(at.Into, t.now)
 	var items []apply.Item
 	if err == nil {
 		items, err = d.Installed(ctx, s.ID)
 	}
 	if err != nil {
-		a.note("airlock: warning: %s: what was pulled into %s does not count as held: %s", s.ID, t.Into, oneLine(err.Error()))
+		t.note("airlock: warning: %s: what was pulled into %s does not count as held: %s", s.ID, at.Into, oneLine(err.Error()))
 	}
 	return items, nil
 }

@@ -77,6 +77,8 @@ type teller struct {
 	state  *storage.Store
 	time   string
 	doc    holdingsDoc
+	// refills is for an agent, which fills a folder that is not there, or not yet.
+	refills bool
 }
 
 func (a *app) holdings(ctx context.Context, out string, dryRun bool) error {
@@ -175,7 +177,7 @@ func (t *teller) othersFeeds(ctx context.Context) (out []feed.FeedAccount, err e
 			return nil, err
 		}
 		for _, s := range states {
-			account, err := t.accountOf(ctx, t.home, s)
+			account, err := t.accountOf(ctx, s)
 			if err != nil {
 				return nil, err
 			}

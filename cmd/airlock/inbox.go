@@ -95,10 +95,22 @@ func (in *inbox) serve(ctx context.Context, address string) error {
 func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader) (feedhttp.Taken, error) {
 	taken, err := in.take(ctx, r)
 	if err != nil && ctx.Err() == nil {
-		_, hint := outcomeOf(err)
-		in.note("airlock: warning: pushed from %s: %s (%s)", c.Address, oneLine(err.Error()), hint)
+		in.note("airlock: warning: pushed from %s: %s (%s)", c.Address, oneLine(err.Error()), pushedHint(err))
 	}
 	return taken, refusal(err)
+}
+
+// pushedHint says what to do about what was pushed and not taken: nobody here named
+// the server, and nobody here can fetch it again.
+func pushedHint(err error) string {
+	code, hint := outcomeOf(err)
+	switch {
+	case as[net.Error](err), errors.Is(err, io.ErrUnexpectedEOF):
+		return "it was cut off: nothing is to be done here, the server sends it again"
+	case code == exitBadSignature:
+		return "nothing of it was taken: tell the operator of the server, which tries again"
+	}
+	return hint
 }
 
 func (in *inbox) take(ctx context.Context, r io.Reader) (feedhttp.Taken, error) {

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,6 +59,22 @@ func (s *inboxSite) check(err error) {
 	s.t.Helper()
 	if err != nil {
 		s.t.Fatal(err)
+	}
+}
+
+// What is said of a push that was not taken is for who did not ask for it.
+func TestPushedHint(t *testing.T) {
+	for want, err := range map[string]error{
+		"the server sends it again":       &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
+		"tell the operator of the server": fmt.Errorf("stream: %w", bundle.ErrMalformed),
+		"airlock trust show SPACE":        &trust.DeniedError{Reason: trust.Untrusted, Rule: "kind", Thing: "x", Why: "y"},
+	} {
+		if got := pushedHint(err); !strings.Contains(got, want) {
+			t.Errorf("%v: %s", err, got)
+		}
+	}
+	if got := pushedHint(fmt.Errorf("%w: %w", bundle.ErrMalformed, io.ErrUnexpectedEOF)); !strings.Contains(got, "sends it again") {
+		t.Error(got)
 	}
 }
 

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,8 +49,9 @@ func (a *app) intoFolder(path string) (*apply.Dir, error) {
 	return apply.OpenDir(path, a.now)
 }
 
-// noteTarget lists the target among those that hold something of a feed.
-func (p *puller) noteTarget(s *feed.State) error {
+// noteTarget lists the target among those that hold something of a feed. A folder
+// that is not there holds nothing where nothing comes into it.
+func (p *puller) noteTarget(s *prepared) error {
 	h, err := p.home()
 	if err != nil {
 		return err
@@ -58,8 +61,11 @@ func (p *puller) noteTarget(s *feed.State) error {
 		if t.Into, err = filepath.Abs(p.options.into); err != nil {
 			return err
 		}
+		if _, err := os.Stat(t.Into); errors.Is(err, fs.ErrNotExist) && !changes(s.doc.Plan) {
+			return nil
+		}
 	}
-	return h.NoteTarget(s.Lineage, s.ID, t)
+	return h.NoteTarget(s.state.Lineage, s.state.ID, t)
 }
 
 // carryOut applies what was planned of feeds: into a folder all of it or nothing.
@@ -92,7 +98,7 @@ func (p *puller) apply(ctx context.Context, all []*prepared) []apply.Result {
 	}
 	syncs := make([]apply.Sync, len(all))
 	for i, s := range all {
-		if err := p.noteTarget(s.state); err != nil {
+		if err := p.noteTarget(s); err != nil {
 			return slices.Repeat([]apply.Result{{Err: err}}, len(all))
 		}
 		syncs[i] = apply.Sync{ID: s.state.ID, To: apply.HeadOf(s.state), Plan: s.plan, Fetch: func(ctx context.Context, rows []feed.Row, each func(*feed.Package) error) error {
