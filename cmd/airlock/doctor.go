@@ -14,7 +14,8 @@ func (a *app) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look for the usual causes of trouble, and say what to do",
 		Long: `Check the home (permissions, keys, certificate, trust files, state), the clock,
-free disk space, and the server or store. Nothing is changed, but a bucket gets
+free disk space, and the server or store. In the home of a server, which has a log
+key and no Space, that is the store that it serves. Nothing is changed, but a bucket gets
 small test objects that show whether it honours conditions. No passphrase is
 asked for.
 
@@ -49,6 +50,7 @@ type finding struct {
 type checkup struct {
 	*app
 	findings []finding
+	kept     string // the store that an operator's home keeps; "" for other homes
 }
 
 func (c *checkup) say(result, check, next, format string, args ...any) {
@@ -67,6 +69,7 @@ func (a *app) doctor(ctx context.Context, from string) error {
 		c.ok("home", "%s", h.Path())
 		c.private(h.Path())
 		c.keys(h)
+		c.operator(h)
 		c.identity(h)
 		c.trust(h)
 		c.state(ctx, h)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"airlock/internal/home"
+	"airlock/internal/server"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -85,9 +86,33 @@ func (c *checkup) private(path string) {
 	}
 }
 
+// operator looks whether this is the home of a server: one with a log key and no Space.
+func (c *checkup) operator(h *home.Home) {
+	key, err := h.LogKey()
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if err != nil {
+		c.say(checkFail, "log key", "restore keys/log.key from the backup", "%v", err)
+		return
+	}
+	pin, err := server.CertificatePin(key)
+	if err != nil {
+		c.say(checkFail, "log key", "restore keys/log.key from the backup", "%v", err)
+		return
+	}
+	c.ok("operator", "this home has the log key of a store; a server with it and --tls self shows the TLS key %s", pin)
+	if _, err := h.Identity(); errors.Is(err, home.ErrNoSpace) {
+		c.kept = c.storePath(h)
+	}
+}
+
 // identity looks at the Space's identity and its publisher's certificate.
 func (c *checkup) identity(h *home.Home) {
 	own, err := h.Identity()
+	if errors.Is(err, home.ErrNoSpace) && c.kept != "" {
+		return // a server needs none
+	}
 	if errors.Is(err, home.ErrNoSpace) {
 		c.ok("identity", "none: this home follows and does not publish (airlock init makes a Space)")
 		return

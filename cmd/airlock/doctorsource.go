@@ -39,9 +39,12 @@ func (c *checkup) source(ctx context.Context, from string) {
 	if from != "" && !strings.HasPrefix(from, "http://") && !strings.HasPrefix(from, "https://") {
 		store = from
 	}
+	if from == "" && c.server == "" {
+		store = cmp.Or(store, c.kept)
+	}
 	if store != "" {
 		if c.storeItself(ctx, store) {
-			c.feedsAt(ctx, "store", from)
+			c.feedsAt(ctx, "store", store)
 		}
 		return
 	}
@@ -79,7 +82,7 @@ func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 func (c *checkup) storeItself(ctx context.Context, where string) bool {
 	s, err := storage.OpenExisting(ctx, where, c.getenv)
 	if errors.Is(err, storage.ErrNoStore) {
-		c.say(checkWarn, "store", "check the path; the first airlock publish makes a store there", "there is no store in %s", where)
+		c.say(checkWarn, "store", "check the path; airlock serve, or the first airlock publish, makes a store there", "there is no store in %s", where)
 		return false
 	}
 	if !strings.HasPrefix(where, "s3://") {
