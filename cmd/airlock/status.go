@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Use:   "status [FEED…]",
 		Short: "Show how far feeds were followed, and what should be there against what is",
 		Long: `Show, for every feed that was followed here, what was seen last and how much the
-source has by now. Nothing is taken in. With --into, show what that folder holds
+source has by now: the one that a subscription names for it (from), else the server
+of the home, or --server; with --from it is that for all. Nothing is taken in. With --into, show what that folder holds
 of each feed too. A certificate of this home's own Space that ends within 30
 days, or that ended, is warned of.
 
@@ -94,17 +96,18 @@ func (a *app) status(ctx context.Context, names []string, o statusOptions) error
 			return err
 		}
 	}
-	c, unreachable := a.from(ctx, o.from)
-	if unreachable == nil {
-		defer c.Close()
+	at, err := a.comparing(h, o.from)
+	if err != nil {
+		return err
 	}
+	defer at.close()
 	docs, first := []statusDoc{}, error(nil)
 	for _, s := range states {
 		d, err := describeStatus(ctx, h, s, a.now())
 		if err != nil {
 			return err
 		}
-		err = unreachable
+		c, err := at.of(ctx, s.ID)
 		if err == nil {
 			err = d.compare(ctx, c, s)
 		}
@@ -138,7 +141,7 @@ func (a *app) status(ctx context.Context, names []string, o statusOptions) error
 	if own, err := h.Identity(); err == nil {
 		a.noteLeaves(own)
 	}
-	return statusError(first)
+	return a.statusError(first, o.from)
 }
 
 // noteLeaves warns of leaves of the own Space that end soon, or that ended.
@@ -160,13 +163,16 @@ func worse(first, err error) error {
 
 // statusError is the end of a status: what was tampered with says so, what is
 // not there now is incomplete.
-func statusError(err error) error {
+func (a *app) statusError(err error, from string) error {
 	if err == nil {
 		return nil
 	}
 	code, hint := outcomeOf(err)
 	if code == exitRollback || code == exitBadSignature || code == exitUsage {
 		return err
+	}
+	if a.server == "" && a.store == "" && from == "" && as[*net.OpError](err) {
+		hint = "say --server and --token-file as the agent has them, or once for all commands in config.yaml of the home; a home that joined a server needs neither"
 	}
 	return &failure{code: exitIncomplete, cause: err, what: "not all could be compared with the source: " + oneLine(err.Error()), hint: hint}
 }
@@ -232,6 +238,10 @@ func (d *statusDoc) compare(ctx context.Context, c *conn, s *feed.State) error {
 		return fmt.Errorf("feed %s: %w", s.ID, err)
 	}
 	d.Source, d.Behind = c2.Size, c2.Size-d.Seen
+	if c.late && c2.Size < d.Seen {
+		d.Behind = 0 // what came another way may come here later
+		return nil
+	}
 	forked := c2.Size == d.Seen && c2.Root != s.Edge.Root()
 	if forked || c2.Size < d.Seen {
 		return &feed.RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: c2, Fork: forked}
