@@ -38,10 +38,12 @@ type newSubscription struct {
 }
 
 type newRule struct {
-	Name  string            `yaml:"name"`
-	Do    map[string]string `yaml:"do,flow"`
-	When  string            `yaml:"when,omitempty"`
-	Prune bool              `yaml:"prune,omitempty"`
+	Name         string            `yaml:"name"`
+	Environments []string          `yaml:"environments,flow,omitempty"`
+	Roles        []string          `yaml:"roles,flow,omitempty"`
+	Do           map[string]string `yaml:"do,flow"`
+	When         string            `yaml:"when,omitempty"`
+	Prune        bool              `yaml:"prune,omitempty"`
 }
 
 func (a *app) subscriptionAddCommand() *cobra.Command {
@@ -53,13 +55,15 @@ func (a *app) subscriptionAddCommand() *cobra.Command {
 		Use:   "add NAME",
 		Short: "Add a subscription",
 		Long: `Write a subscription with one rule to a file in the home's folder subscriptions,
-which you may edit: it also has windows, bandwidth, more rules, and where they
-hold. An agent that runs takes up the change by itself.
+which you may edit: it also has windows, bandwidth and more rules. An agent that
+runs takes up the change by itself. With --environment and --target-role the rule is
+for agents that were started with one of them each.
 
 A feed is a name or a pattern such as acme/*/shared, which is about feeds of the
 Spaces that are trusted here. Nothing comes that the trust policy does not let in.`,
 		Example: `  airlock subscription add shop --feed acme/dev-qa/shared --into /srv/shop/conf
   airlock subscription add shop --feed 'acme/*/shared' --kind release --exec ./deploy.sh --when 'at 02:00'
+  airlock subscription add shop --feed acme/dev-qa/shared --into conf --environment Production --target-role web
   airlock subscription add approvals --feed acme/officers/approvals
   airlock subscription add shop --feed acme/dev-qa/shared --into conf --dry-run`,
 		Args: exactly(1, "a name"),
@@ -71,6 +75,8 @@ Spaces that are trusted here. Nothing comes that the trust policy does not let i
 					return err
 				}
 				n.Rules = []newRule{rule}
+			} else if len(rule.Environments)+len(rule.Roles) > 0 || rule.When != "" || rule.Prune {
+				return usage("--environment, --target-role, --when and --prune are about what is done, and nothing is", "say --into FOLDER or --exec COMMAND")
 			}
 			return a.subscriptionAdd(n, dryRun)
 		},
@@ -85,6 +91,11 @@ Spaces that are trusted here. Nothing comes that the trust policy does not let i
 	f.StringVar(&n.Take, "take", "", "now (default), asked (what its publisher asked for), or manual")
 	f.StringVar(&into, "into", "", "folder to write verified files to")
 	f.StringVar(&exec, "exec", "", "program to hand each update to, run by the shell in the home")
+	f.StringSliceVar(&rule.Environments, "environment", nil, "only where the agent has one of these environments")
+	f.StringSliceVar(&rule.Roles, "target-role", nil, "only where the agent has one of these roles")
+	for _, name := range []string{"environment", "target-role"} {
+		f.SetAnnotation(name, ownMeaning, []string{"for whom the rule is, not what this installation has"})
+	}
 	f.StringVar(&rule.When, "when", "", "now (default), approved, or a time of day such as 'at 02:00'")
 	f.BoolVar(&rule.Prune, "prune", false, "remove or replace what was withdrawn")
 	f.BoolVar(&dryRun, "dry-run", false, "print the subscription and write nothing")
@@ -139,14 +150,33 @@ func (a *app) subscriptionAdd(n newSubscription, dryRun bool) error {
 
 // subscriptionDoc is a subscription in short.
 type subscriptionDoc struct {
-	Name    string   `json:"name"`
-	File    string   `json:"file"`
-	Feeds   []string `json:"feeds,omitempty"`
-	From    string   `json:"from,omitempty"`
-	Every   string   `json:"every,omitempty"`
-	Take    string   `json:"take,omitempty"`
-	Rules   []string `json:"rules,omitempty"`
-	Problem string   `json:"problem,omitempty"` // why it is not followed
+	Name    string    `json:"name"`
+	File    string    `json:"file"`
+	Feeds   []string  `json:"feeds,omitempty"`
+	From    string    `json:"from,omitempty"`
+	Every   string    `json:"every,omitempty"`
+	Take    string    `json:"take,omitempty"`
+	Rules   []ruleDoc `json:"rules,omitempty"`
+	Problem string    `json:"problem,omitempty"` // why it is not followed
+}
+
+// ruleDoc is a rule, and for which agents it is: where nothing is said for all.
+type ruleDoc struct {
+	Name         string   `json:"name"`
+	Environments []string `json:"environments,omitempty"`
+	Roles        []string `json:"roles,omitempty"`
+}
+
+// String says it for people.
+func (d ruleDoc) String() string {
+	out := d.Name
+	if len(d.Environments) > 0 {
+		out += " in " + strings.Join(d.Environments, " or ")
+	}
+	if len(d.Roles) > 0 {
+		out += " for " + strings.Join(d.Roles, " or ")
+	}
+	return out
 }
 
 func describeSubscription(s home.Subscribed) subscriptionDoc {
@@ -157,7 +187,7 @@ func describeSubscription(s home.Subscribed) subscriptionDoc {
 	}
 	d.Every = s.Every.String()
 	for _, t := range s.Rules {
-		d.Rules = append(d.Rules, t.Name)
+		d.Rules = append(d.Rules, ruleDoc{t.Name, t.Environments, t.Roles})
 	}
 	return d
 }
@@ -183,7 +213,11 @@ func (a *app) subscriptionListCommand() *cobra.Command {
 			for _, s := range all {
 				d := describeSubscription(s)
 				docs = append(docs, d)
-				rows = append(rows, []string{d.Name, dash(strings.Join(d.Feeds, ", ")), dash(d.Every), dash(d.Take), dash(strings.Join(d.Rules, ", ")), dash(d.Problem)})
+				var rules []string
+				for _, rule := range d.Rules {
+					rules = append(rules, rule.String())
+				}
+				rows = append(rows, []string{d.Name, dash(strings.Join(d.Feeds, ", ")), dash(d.Every), dash(d.Take), dash(strings.Join(rules, ", ")), dash(d.Problem)})
 			}
 			a.note("%s in %s", count(len(docs), "subscription", "subscriptions"), h.Path())
 			return a.show(docs, func(w io.Writer) {
