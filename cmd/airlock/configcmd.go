@@ -35,14 +35,28 @@ func (a *app) configExampleCommand() *cobra.Command {
 		Use:   "example",
 		Short: "Print a configuration file for airlock serve that explains every setting",
 		Long: `Print a configuration file for airlock serve --config. It says of every setting what
-it is, and what it is without a word; so as it is printed it changes nothing.`,
+it is, and what it is without a word; so as it is printed it changes nothing. A file
+that is there is not written over.`,
 		Example: `  airlock config example
   airlock config example -o server.yaml`,
 		Args: exactly(0, "no arguments"),
-		RunE: func(*cobra.Command, []string) error { return a.writeOutput(out, bytes.NewReader(settings.Example())) },
+		RunE: func(*cobra.Command, []string) error { return a.configExample(out) },
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "file to write (default standard output)")
 	return c
+}
+
+// configExample writes the example, and over no file: one that is there may be what
+// somebody made of an earlier example.
+func (a *app) configExample(out string) error {
+	if info, err := os.Stat(out); out == "" || out == "-" || err == nil && (a.isOut(info) || !info.Mode().IsRegular()) {
+		return a.writeOutput(out, bytes.NewReader(settings.Example()))
+	}
+	err := storage.CreateFile(out, settings.Example(), 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return hinted(err, out+": there is a file already, and it may be a configuration that somebody edited", "name another file, or compare: airlock config example | diff "+out+" -")
+	}
+	return err
 }
 
 func (a *app) configCheckCommand() *cobra.Command {
