@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -141,6 +142,9 @@ type audienceDoc struct {
 	Feed    string   `json:"feed"`
 	Readers []string `json:"readers"`         // "all", or Spaces and "@group"s
 	Bound   []string `json:"bound,omitempty"` // what the operator says: who reads is in both
+	// Unknown are names that nobody has here. On the store alone: a server does not
+	// tell a Space whom else it keeps.
+	Unknown []string `json:"unknown,omitempty"`
 }
 
 // changeAudience shows who reads a feed, after changing it where that is asked
@@ -151,7 +155,7 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 		return err
 	}
 	if !o.said() && !o.reset {
-		return a.showAudience(id, "is", now)
+		return a.showAudience(ctx, at, id, "is", now)
 	}
 	var next *feedhttp.Audience
 	if o.said() {
@@ -164,7 +168,7 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 	local, operator := at.(*server.Local)
 	switch {
 	case o.dryRun:
-		return a.showAudience(id, "would be", now.With(id, next, operator))
+		return a.showAudience(ctx, at, id, "would be", now.With(id, next, operator))
 	case next == nil:
 		err = local.ResetAudience(ctx, id) // the flag is one of server audience alone
 	default:
@@ -176,15 +180,28 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 	if err != nil {
 		return err
 	}
-	return a.showAudience(id, "is", now)
+	return a.showAudience(ctx, at, id, "is", now)
 }
 
-func (a *app) showAudience(id feed.ID, verb string, r feedhttp.Readers) error {
+func (a *app) showAudience(ctx context.Context, at audiences, id feed.ID, verb string, r feedhttp.Readers) error {
 	doc := audienceDoc{Feed: id.String(), Readers: r.Names()}
 	a.note("the audience of %s %s %s", id, verb, count(len(doc.Readers), "reader", "readers"))
 	if r.Bound != nil {
 		if doc.Bound = r.Bound.Names(); !r.Bound.Equal(r.Audience) {
 			a.note("of them the operator lets in who is among: %s; airlock server audience says it", cmp.Or(strings.Join(doc.Bound, ", "), "nobody"))
+		}
+	}
+	if local, ok := at.(*server.Local); ok {
+		said := append(r.Names(), doc.Bound...)
+		slices.Sort(said)
+		said = slices.DeleteFunc(slices.Compact(said), func(name string) bool { return name == "all" })
+		named, _ := feedhttp.NewAudience(said) // both were checked; together they may be more than one may have
+		var err error
+		if doc.Unknown, err = local.Unknown(ctx, named); err != nil {
+			return err
+		}
+		if len(doc.Unknown) > 0 {
+			a.note("not admitted yet, or without members, or misspelt: %s; see airlock server list and airlock server group list", strings.Join(doc.Unknown, ", "))
 		}
 	}
 	return a.show(doc, func(w io.Writer) {

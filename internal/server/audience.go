@@ -131,6 +131,41 @@ func (s *Server) setAudience(ctx context.Context, c feedhttp.Caller, id feed.ID,
 	})
 }
 
+// Unknown returns those names of an audience that nobody has here: Spaces that were
+// not admitted, and groups ("@name") that no Space is in. They may come yet, or be
+// misspelt. Administrators may ask: whom else the operator keeps is no Space's
+// business.
+func (s *Server) Unknown(ctx context.Context, c feedhttp.Caller, a feedhttp.Audience) ([]string, error) {
+	var out []string
+	if len(a.Groups) > 0 {
+		groups, err := s.Groups(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range a.Groups {
+			if len(groups[name]) == 0 {
+				out = append(out, "@"+name)
+			}
+		}
+	}
+	if err := mayAdminister(c); err != nil {
+		return nil, err
+	}
+	for _, name := range a.Spaces {
+		space, err := trust.ParseSpace(name)
+		if err == nil {
+			_, err = s.admission(ctx, space)
+		}
+		switch {
+		case deniedAdmission(err):
+			out = append(out, name)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Groups returns the Spaces of each group.
 func (s *Server) Groups(ctx context.Context, c feedhttp.Caller) (map[string][]trust.Space, error) {
 	if err := mayAdminister(c); err != nil {

@@ -133,6 +133,12 @@ func (l *Local) ResetAudience(ctx context.Context, id feed.ID) error {
 	return l.server.ResetAudience(ctx, l.caller, id)
 }
 
+// Unknown returns the names of an audience that nobody has here; see
+// Server.Unknown.
+func (l *Local) Unknown(ctx context.Context, a feedhttp.Audience) ([]string, error) {
+	return l.server.Unknown(ctx, l.caller, a)
+}
+
 // Board returns what the agents of a Space told each other; see Server.Board.
 func (l *Local) Board(ctx context.Context, space trust.Space) (value []byte, tag string, err error) {
 	return l.server.Board(ctx, l.caller, space)
