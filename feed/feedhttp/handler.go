@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 // Config is what a Handler works with.
@@ -186,7 +187,12 @@ func (h *Handler) finish(c *call, status int, sent int64, err error) {
 		return
 	}
 	level := slog.LevelDebug // the client's affair
-	if status >= http.StatusInternalServerError || status < http.StatusMultipleChoices && damaged(err) {
+	switch _, quota := errors.AsType[*QuotaError](err); {
+	case quota, errors.Is(err, ErrClosing):
+		level = slog.LevelInfo // a server's status, and as it should be
+	case errors.Is(err, ErrBusy), errors.Is(err, storage.ErrConflict):
+		level = slog.LevelWarn // too much at once is no fault
+	case status >= http.StatusInternalServerError, status < http.StatusMultipleChoices && damaged(err):
 		level = slog.LevelError
 	}
 	h.logger.Log(c.r.Context(), level, "request failed", "request", c.caller.Request, "method", c.r.Method, "path", c.r.URL.Path, "status", status, "error", err)
