@@ -116,6 +116,6 @@ func (c *checkup) logKeyOf(ctx context.Context, at *conn) {
 		_, hint := outcomeOf(err)
 		c.say(checkWarn, "log key", hint, "%s: %v", at.name, err)
 	default:
-		c.ok("log key", "ed25519:%x", key)
+		c.ok("log key", "%s", logKeyName(key))
 	}
 }

@@ -84,7 +84,7 @@ func (a *app) invite(ctx context.Context, o inviteOptions) error {
 	if in.Pin, err = shownPin(key, o.serving.TLS); err != nil {
 		return err
 	}
-	doc := inviteDoc{Space: o.space, Group: o.group, Expires: signing.FormatTime(in.Until), TLSKey: in.Pin.String(), LogKey: storage.DigestOf(key.Public()).String()}
+	doc := inviteDoc{Space: o.space, Group: o.group, Expires: signing.FormatTime(in.Until), TLSKey: in.Pin.String(), LogKey: logKeyName(key.Public())}
 	if k != nil {
 		code, err := k.server.Invite(ctx, server.Operator, in)
 		if err != nil {
@@ -116,6 +116,10 @@ func (o inviteOptions) invite(now time.Time) (server.Invite, error) {
 	}
 	return in, refused(&o.serving, o.serving.TLS.Choice())
 }
+
+// logKeyName is how a log key is shown, so that people can compare it wherever they
+// see it: the SHA-256 of its 32 bytes. Files for other tools have it in their form.
+func logKeyName(public []byte) string { return storage.DigestOf(public).String() }
 
 // operatorKey returns the home's log key.
 func (a *app) operatorKey() (feed.LogKey, error) {
@@ -248,7 +252,7 @@ func (a *app) confirm(ctx context.Context, name string, o confirmOptions) error 
 	key, err := a.operatorKey()
 	switch {
 	case err == nil:
-		doc.LogKey = storage.DigestOf(key.Public()).String() // which the Space's people see
+		doc.LogKey = logKeyName(key.Public()) // which the Space's people see
 	case !errors.Is(err, fs.ErrNotExist): // who administers need not have it
 		return err
 	}

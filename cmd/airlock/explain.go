@@ -107,7 +107,7 @@ func (o *opened) explainRow(ctx context.Context, doc *explainDoc, row feed.Row, 
 	}
 	c := o.state.Checkpoint()
 	doc.add("where", "entry %d of %d, in segment %d; checkpoint of %s: size %d, root %s, signed by log key %s", row.Index, c.Size,
-		row.Index/feed.SegmentSize, c.Origin, c.Size, c.Root, feed.VerifierKey(c.Origin, o.state.LogKey))
+		row.Index/feed.SegmentSize, c.Origin, c.Size, c.Root, logKeyName(o.state.LogKey))
 	doc.add("statement", "%s, about manifest %s", row.ID, row.Manifest)
 	doc.add("signed by", "%s, key %s", v.Person(), v.Key())
 	doc.add("identity", "version %d of %s, in force at entry %d, lists that key as %s; lineage %s",

@@ -17,7 +17,6 @@ import (
 	"airlock/feed/feedhttp"
 	"airlock/internal/home"
 	"airlock/signing"
-	"airlock/storage"
 	"airlock/trust"
 )
 
@@ -94,7 +93,7 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 	}
 	defer j.client.Close()
 	doc := joinedDoc{Server: serversOf(known), Space: own.Space().String(), Lineage: own.Lineage().String(),
-		TLSKey: code.Pin().String(), LogKey: storage.DigestOf(j.logKey).String()}
+		TLSKey: code.Pin().String(), LogKey: logKeyName(j.logKey)}
 	if j.signer, err = h.Publisher(a.passphrase); err != nil {
 		return err
 	}

@@ -86,5 +86,6 @@ func (a *app) noteServing(k *keeper, t settings.TLS, l net.Listener) {
 	if k.shown != nil {
 		a.note("its TLS key is %s", k.shown.pin())
 	}
+	a.note("its log key is %s", logKeyName(k.key.Public()))
 	a.note("serving %s on %s://%s", k.store.Name, scheme(t), l.Addr())
 }

@@ -72,7 +72,7 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 		return nil, tampered(err)
 	}
 	cp := state.Checkpoint()
-	v.ok("checkpoint", "%s, size %d, root %s, signed by %s", cp.Origin, cp.Size, cp.Root, feed.VerifierKey(cp.Origin, state.LogKey))
+	v.ok("checkpoint", "%s, size %d, root %s, signed by log key %s", cp.Origin, cp.Size, cp.Root, logKeyName(state.LogKey))
 	v.ok("statements", "%s verified: signer, identity in force, binding, chain", count(int(cp.Size)-len(report.Void), "entry", "entries"))
 	for row := range state.Index.Rows(0) {
 		if row.Void != "" {
