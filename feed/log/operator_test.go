@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"strings"
@@ -19,8 +20,17 @@ func TestClaim(t *testing.T) {
 	store := storage.NewMem()
 	var all []*log.Logs
 	errs := make([]error, 8)
+	var looked sync.WaitGroup // all have, before one writes
+	looked.Add(len(errs))
+	atOnce := broken(store, func(_ context.Context, op, key string) (error, error) {
+		if op == "create" && key == "operator" {
+			looked.Done()
+			looked.Wait()
+		}
+		return nil, nil
+	})
 	for i := range errs {
-		all = append(all, process(t, log.Config{Store: store, Key: feedtest.Key(byte(i + 1))}))
+		all = append(all, process(t, log.Config{Store: atOnce, Key: feedtest.Key(byte(i + 1))}))
 	}
 	var together sync.WaitGroup
 	for i, l := range all {
