@@ -47,7 +47,7 @@ TLS. --inbox http://127.0.0.1:PORT is without TLS, for a tunnel that ends there.
 One agent works with a home at a time. Agents of one Space with homes of their own,
 such as copies on two machines, share the work where the source lets them: each
 rule is done by one of them, and by another one where that one has been silent for
---takeover. A program that one of them was handing an update to then sees it again,
+its --takeover: at the latest a third of the other's later. A program that one of them was handing an update to then sees it again,
 with the same AIRLOCK_UPDATE_ID.
 
 --once makes one scan, for cron; it leaves alone what another agent does.`,

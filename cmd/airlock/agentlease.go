@@ -31,8 +31,9 @@ type lease struct {
 	elsewhere map[string]agent.Standing
 	// learn are the rules of whose program the board knows more than this home.
 	learn  map[string]bool
-	told   string // what people were told of all that
-	hangUp func() // ends answering others
+	told   string        // what people were told of all that
+	moved  chan struct{} // has a word where work has changed hands, or that cannot be told
+	hangUp func()        // ends answering others
 }
 
 // boards is what places have that keep a board for a Space's agents.
@@ -100,7 +101,7 @@ func (r *subscriber) clockIn(ctx context.Context) error {
 	}
 	if r.desk == nil {
 		r.desk, r.held, r.learn = desk, map[string]int64{}, map[string]bool{}
-		r.answerOthers(ctx)
+		r.answerOthers(ctx, all)
 	}
 	r.stand(all)
 	return nil
@@ -203,21 +204,50 @@ func (r *subscriber) sayOnce(text string) {
 }
 
 // answerOthers answers other agents who ask whether this one is there, also while a
-// program runs, until clockOut.
-func (r *subscriber) answerOthers(ctx context.Context) {
+// program runs, and takes over what they leave, until clockOut.
+func (r *subscriber) answerOthers(ctx context.Context, before map[string]agent.Standing) {
 	ctx, end := context.WithCancel(ctx)
 	names := map[string]string{}
 	for _, p := range r.rules {
 		names[r.workOf(p.rule)] = ""
 	}
-	desk, every := r.desk, r.self.Patience/3
+	desk, every, moved := r.desk, r.self.Patience/3, make(chan struct{}, 1)
+	r.moved = moved
 	var answering sync.WaitGroup
 	answering.Go(func() {
-		for sleep(ctx, every) {
-			_, _ = desk.Look(ctx, names) // what it lacks the next turn says
+		for wait := every; sleep(ctx, wait); {
+			all, err := desk.Look(ctx, names)
+			if err != nil || !sameHands(before, all) {
+				select {
+				case moved <- struct{}{}:
+				default:
+				}
+			}
+			if wait = every; err == nil {
+				before, wait = all, untilNext(desk, every)
+			}
 		}
 	})
 	r.hangUp = func() { end(); answering.Wait() }
+}
+
+// untilNext is how long an agent waits until it looks again: every, or less where
+// somebody loses its work before.
+func untilNext(desk *agent.Desk, every time.Duration) time.Duration {
+	if at := desk.Until(); !at.IsZero() {
+		return min(every, max(time.Until(at), every/100))
+	}
+	return every
+}
+
+// sameHands reports whether an agent holds the same rules as before.
+func sameHands(before, all map[string]agent.Standing) bool {
+	for name, s := range all {
+		if before[name].Held != s.Held {
+			return false
+		}
+	}
+	return true
 }
 
 // farewell bounds how long it is tried to give back what is held.
@@ -239,25 +269,6 @@ func (r *subscriber) clockOut() {
 
 // free reports whether none of the rules is this agent's work.
 func (r *subscriber) free() bool { return len(r.rules) > 0 && len(r.elsewhere) == len(r.rules) }
-
-// changedHands reports whether rules are another's or this agent's that were not
-// when it looked last.
-func (r *subscriber) changedHands(ctx context.Context) bool {
-	if len(r.elsewhere) == 0 {
-		return false
-	}
-	names := map[string]string{}
-	for rule := range r.elsewhere {
-		names[r.workOf(rule)] = ""
-	}
-	all, err := r.desk.Look(ctx, names)
-	for _, s := range all {
-		if s.Held {
-			return true
-		}
-	}
-	return err != nil
-}
 
 // confirm is asked before a rule's target is touched: agent.ErrLost where the rule is
 // another agent's by now.

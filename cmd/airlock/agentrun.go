@@ -123,24 +123,24 @@ func (r *subscriber) save(ctx context.Context) {
 }
 
 // rest waits until there is something to do: it returns the feeds that grew, or
-// nil for all. A problem with what was pushed may be over once more was.
+// nil for all. That is so too when work changes hands; and a problem with what was
+// pushed may be over once more was.
 func (r *subscriber) rest(ctx context.Context, pushed <-chan struct{}) []feed.ID {
 	ctx, wake := context.WithCancel(ctx)
 	defer wake()
-	if r.state.Problem != nil && r.source() == r.home.Inbox() {
-		go func() {
-			defer wake()
-			select {
-			case <-pushed:
-			case <-ctx.Done():
-			}
-		}()
+	if r.state.Problem == nil || r.source() != r.home.Inbox() {
+		pushed = nil
 	}
+	go func() {
+		defer wake()
+		select {
+		case <-r.moved:
+		case <-pushed:
+		case <-ctx.Done():
+		}
+	}()
 	for ctx.Err() == nil {
 		wait := min(agent.Around(r.sub.Every, r.sub.Jitter, rand.Float64), r.wake().Sub(r.now()))
-		if len(r.elsewhere) > 0 {
-			wait = min(wait, r.self.Patience/3)
-		}
 		if wait <= 0 {
 			return nil
 		}
@@ -155,7 +155,7 @@ func (r *subscriber) rest(ctx context.Context, pushed <-chan struct{}) []feed.ID
 			}
 			sleep(ctx, r.retry.Sub(r.now()))
 			return nil
-		case r.watermark() != r.mark || r.changedHands(ctx):
+		case r.watermark() != r.mark:
 			return nil
 		case len(grown) > 0 && r.state.Problem != nil:
 			return nil // the news may end it

@@ -57,7 +57,7 @@ type Desk struct {
 // watch is a question that a holder owes an answer to.
 type watch struct {
 	fence, asked int64
-	from         time.Time // when it was first seen
+	until        time.Time // when the work is lost without an answer
 	alive        bool      // it has answered one before
 }
 
@@ -109,6 +109,19 @@ func (d *Desk) Look(ctx context.Context, last map[string]string) (map[string]Sta
 	return out, nil
 }
 
+// Until returns when the first of those who owe an answer loses its work to this
+// agent, if it looks then; zero where nobody owes one.
+func (d *Desk) Until() (at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, w := range d.watched {
+		if _, held := d.held[name]; !held && (at.IsZero() || w.until.Before(at)) {
+			at = w.until
+		}
+	}
+	return at
+}
+
 // look does what there is to do about one rule, and reports whether that is to be
 // written.
 func (d *Desk) look(b *board, name, before string) bool {
@@ -120,6 +133,7 @@ func (d *Desk) look(b *board, name, before string) bool {
 	case d.mine(name, w):
 		late := w.Asked > w.Answered
 		w.Answered = w.Asked
+		delete(d.watched, name)
 		return late
 	case w.Holder == before && w.Label == d.self.Label && !w.busy():
 		d.take(b, name)
@@ -138,11 +152,11 @@ func (d *Desk) look(b *board, name, before string) bool {
 		w.Asked++
 	}
 	if asks || seen.asked != w.Asked {
-		seen.asked, seen.from = w.Asked, d.now()
+		seen.asked, seen.until = w.Asked, d.now().Add(time.Duration(w.Patience)*time.Millisecond)
 	}
 	d.watched[name] = seen
-	if !asks && d.now().Sub(seen.from) >= time.Duration(w.Patience)*time.Millisecond {
-		d.take(b, name)
+	if !asks && !d.now().Before(seen.until) {
+		d.take(b, name) // and forgets of whom once it is seen to be written: others may be faster
 		return true
 	}
 	return asks
@@ -175,7 +189,6 @@ func (d *Desk) take(b *board, name string) {
 	w.Holder, w.Label, w.Patience, w.Since = d.self.ID, d.self.Label, d.self.Patience.Milliseconds(), signing.FormatTime(d.now())
 	w.Answered = w.Asked
 	d.held[name] = w.Fence
-	delete(d.watched, name)
 }
 
 // makeRoom forgets the rule that was given back first, where there are too many.

@@ -18,6 +18,7 @@ type memCell struct {
 	value []byte
 	n     int
 	lose  func() bool // the answer to a swap that was made; nil for never
+	first func()      // what somebody else does before the next swap; nil for nothing
 	swaps int
 }
 
@@ -33,6 +34,10 @@ func (c *memCell) Load(context.Context) ([]byte, string, error) {
 }
 
 func (c *memCell) Swap(_ context.Context, tag string, value []byte) (string, error) {
+	if first := c.first; first != nil {
+		c.first = nil
+		first()
+	}
 	if tag != c.tag() {
 		return "", storage.ErrConflict
 	}
@@ -116,6 +121,31 @@ func TestTakeOver(t *testing.T) {
 	}
 	if err := b.Leave(t.Context()); err != nil || !holds(t, a) {
 		t.Errorf("what was given back is not taken: %v", err)
+	}
+}
+
+// TestTakeOverBesideOthers: who takes over while somebody else writes to the board does
+// it then, and does not wait anew.
+func TestTakeOverBesideOthers(t *testing.T) {
+	cell, c := &memCell{}, newClock()
+	a, b, beside := agentOf(cell, c), agentOf(cell, c), agentOf(cell, c)
+	if !holds(t, a) || holds(t, b) {
+		t.Fatal("the first who looks holds it")
+	}
+	if want := c.Now().Add(45 * time.Second); !b.Until().Equal(want) || !a.Until().IsZero() {
+		t.Errorf("until %s, want %s", b.Until(), want)
+	}
+	c.sleep(45 * time.Second)
+	cell.first = func() {
+		if _, err := beside.Look(t.Context(), map[string]string{"conf/other": ""}); err != nil {
+			t.Error(err)
+		}
+	}
+	if !holds(t, b) || cell.first != nil {
+		t.Error("it was not taken over")
+	}
+	if holds(t, b); !b.Until().IsZero() {
+		t.Errorf("until %s: nobody owes an answer", b.Until())
 	}
 }
 
