@@ -25,12 +25,12 @@ const maxInvitation = 90 * 24 * time.Hour
 
 type inviteOptions struct {
 	space, group, lasts string
-	serving             settings.Server // its TLS, without the key
+	serving             *settings.Server // its TLS, without the key
 	dryRun              bool
 }
 
-func (a *app) inviteCommand() *cobra.Command {
-	var o inviteOptions
+func (a *app) inviteCommand(serving *settings.Server) *cobra.Command {
+	o := inviteOptions{serving: serving}
 	c := &cobra.Command{
 		Use:   "invite",
 		Short: "Make a code with which one Space may ask for admission",
@@ -114,7 +114,7 @@ func (o inviteOptions) invite(now time.Time) (server.Invite, error) {
 			return in, usage("--space: %v", "a Space is named like acme/dev-qa", err)
 		}
 	}
-	return in, refused(&o.serving, o.serving.TLS.Choice())
+	return in, refused(o.serving, o.serving.TLS.Choice())
 }
 
 // logKeyName is how a log key is shown, so that people can compare it wherever they
@@ -187,6 +187,7 @@ func (a *app) listEnrolments(ctx context.Context) error {
 	for _, e := range all {
 		docs = append(docs, describeEnrolment(e))
 	}
+	a.noteFound(k, len(docs), "invitation", "invitations")
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {

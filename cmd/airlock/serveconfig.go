@@ -47,14 +47,40 @@ func (s saidSettings) read() (settings.Server, error) {
 	if s.file == "" {
 		return s.base, refused(&s.base, s.base.Problems())
 	}
-	b, err := home.ReadFile(s.file, kind.MaxConfig)
+	out, file, err := s.merge()
 	if err != nil {
 		return s.base, err
 	}
-	file := settings.Read(s.file, kind.OpenConfig(s.file, b))
-	out := file.Over(s.base, s.louder)
 	elsewhere := file.Refuse(out.Problems(), s.louder)
 	return out, errors.Join(wrongConfig(file.Err()), refused(&out, elsewhere))
+}
+
+// merge returns the settings, and the file; what is wrong with it is in its Err.
+func (s saidSettings) merge() (settings.Server, *settings.File, error) {
+	b, err := home.ReadFile(s.file, kind.MaxConfig)
+	if err != nil {
+		return s.base, nil, err
+	}
+	file := settings.Read(s.file, kind.OpenConfig(s.file, b))
+	return file.Over(s.base, s.louder), file, nil
+}
+
+// settleServer takes of a server's file what who administers its store needs: where
+// that is, where the audit log goes and which certificate is shown. The rest, and
+// whether all of it goes together, is for who serves.
+func (a *app) settleServer(file string, to *settings.Server, louder func(flag string) bool) error {
+	if file == "" {
+		return nil
+	}
+	said := saidSettings{a, file, *to, louder}
+	said.base.Store = a.store
+	out, f, err := said.merge()
+	if err != nil {
+		return err
+	}
+	*to = out
+	a.store = out.Store
+	return wrongConfig(f.Err())
 }
 
 func wrongConfig(err error) error {

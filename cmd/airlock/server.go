@@ -30,15 +30,29 @@ back.`,
 		Use:   "list",
 		Short: "List the Spaces that were admitted, and what they are granted",
 		Example: `  airlock server list
-  airlock server list --store /srv/airlock`,
+  airlock server list --store /srv/airlock
+  airlock server list --config server.yaml`,
 		Args: exactly(0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listAdmitted(cmd.Context()) },
 	}
-	c := group("server", "Administer the store of a server", a.inviteCommand(), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.pushCommand(), a.upgradeCommand())
-	s := settings.Default()
-	audit := s.Field("logs.audit")
-	c.PersistentFlags().StringVar(&a.acts, audit.Flag, "", audit.Usage())
+	config, said := "", settings.Default()
+	c := group("server", "Administer the store of a server", a.inviteCommand(&said), a.enrolmentsCommand(), a.confirmCommand(), admit, a.dismissCommand(), list, a.tokenCommand(), a.serverAudienceCommand(), a.groupCommand(), a.quotaCommand(), a.pushCommand(), a.upgradeCommand())
+	settingFlags(c.PersistentFlags(), []settings.Field{said.Field("logs.audit")})
+	c.PersistentFlags().StringVar(&config, "config", "", "settings file of airlock serve, which says where the store is; flags and environment beat it")
+	c.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := a.settle(cmd); err != nil {
+			return err
+		}
+		err := a.settleServer(config, &said, a.louder(cmd.Flags()))
+		a.acts = said.Logs.Audit
+		return err
+	}
 	return c
+}
+
+// noteFound says how much a store has of something, and which store that is.
+func (a *app) noteFound(k *keeper, n int, one, many string) {
+	a.note("%s in %s", count(n, one, many), k.store.Name)
 }
 
 func (a *app) dismissCommand() *cobra.Command {
@@ -117,6 +131,7 @@ func (a *app) listAdmitted(ctx context.Context) error {
 		}
 		docs = append(docs, d)
 	}
+	a.noteFound(k, len(docs), "Space", "Spaces")
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {

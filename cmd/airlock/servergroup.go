@@ -102,6 +102,7 @@ func (a *app) listGroups(ctx context.Context) error {
 		}
 		docs = append(docs, d)
 	}
+	a.noteFound(k, len(docs), "group", "groups")
 	return a.showGroups(docs, false)
 }
 

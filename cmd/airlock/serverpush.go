@@ -171,6 +171,7 @@ func (a *app) listPushes(ctx context.Context) error {
 	for _, p := range all {
 		docs = append(docs, newPushDoc(p))
 	}
+	a.noteFound(k, len(docs), "push", "pushes")
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {

@@ -208,6 +208,7 @@ func (a *app) listTokens(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.noteFound(k, len(docs), "token", "tokens")
 	return a.show(docs, func(w io.Writer) {
 		var rows [][]string
 		for _, d := range docs {
