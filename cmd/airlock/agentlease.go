@@ -31,9 +31,9 @@ type lease struct {
 	elsewhere map[string]agent.Standing
 	// learn are the rules of whose program the board knows more than this home.
 	learn  map[string]bool
-	told   string        // what people were told of all that
-	moved  chan struct{} // has a word where work has changed hands, or that cannot be told
-	hangUp func()        // ends answering others
+	told   string // what people were told of all that
+	moved  bell   // rung when work has changed hands, or that cannot be told
+	hangUp func() // ends answering others
 }
 
 // boards is what places have that keep a board for a Space's agents.
@@ -211,17 +211,13 @@ func (r *subscriber) answerOthers(ctx context.Context, before map[string]agent.S
 	for _, p := range r.rules {
 		names[r.workOf(p.rule)] = ""
 	}
-	desk, every, moved := r.desk, r.self.Patience/3, make(chan struct{}, 1)
-	r.moved = moved
+	desk, every := r.desk, r.self.Patience/3
 	var answering sync.WaitGroup
 	answering.Go(func() {
 		for wait := every; sleep(ctx, wait); {
 			all, err := desk.Look(ctx, names)
 			if err != nil || !sameHands(before, all) {
-				select {
-				case moved <- struct{}{}:
-				default:
-				}
+				r.moved.ring()
 			}
 			if wait = every; err == nil {
 				before, wait = all, untilNext(desk, every)

@@ -73,7 +73,7 @@ func (r *subscriber) run(ctx, stop context.Context) {
 	}
 	var grown []feed.ID // nil for all
 	for stop.Err() == nil {
-		pushed := r.pushed.next()
+		pushed, moved := r.pushed.next(), r.moved.next()
 		failed, _ := r.turn(ctx, grown)
 		if ctx.Err() != nil {
 			return
@@ -83,7 +83,7 @@ func (r *subscriber) run(ctx, stop context.Context) {
 		if r.sub.Err != nil {
 			return // until somebody changes the file
 		}
-		grown = r.rest(stop, pushed)
+		grown = r.rest(stop, pushed, moved)
 	}
 }
 
@@ -125,7 +125,7 @@ func (r *subscriber) save(ctx context.Context) {
 // rest waits until there is something to do: it returns the feeds that grew, or
 // nil for all. That is so too when work changes hands; and a problem with what was
 // pushed may be over once more was.
-func (r *subscriber) rest(ctx context.Context, pushed <-chan struct{}) []feed.ID {
+func (r *subscriber) rest(ctx context.Context, pushed, moved <-chan struct{}) []feed.ID {
 	ctx, wake := context.WithCancel(ctx)
 	defer wake()
 	if r.state.Problem == nil || r.source() != r.home.Inbox() {
@@ -134,7 +134,7 @@ func (r *subscriber) rest(ctx context.Context, pushed <-chan struct{}) []feed.ID
 	go func() {
 		defer wake()
 		select {
-		case <-r.moved:
+		case <-moved:
 		case <-pushed:
 		case <-ctx.Done():
 		}

@@ -38,19 +38,20 @@ func attend(ctx context.Context, t *testing.T, h *home.Home, board *sharedBoard,
 	r.sub.Name, r.sub.Every = fmt.Sprintf("conf-%d", n), 15*time.Second
 	r.mark, r.full, r.desk = r.watermark(), time.Now(), agent.NewDesk(board, self, time.Now)
 	for ctx.Err() == nil {
+		moved := r.moved.next()
 		all, err := r.lookAround(ctx, r.desk)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if r.moved == nil {
+		if r.hangUp == nil {
 			r.answerOthers(ctx, all)
 		}
 		r.stand(all)
 		if len(r.held) > 0 {
 			holds()
 		}
-		r.rest(ctx, nil)
+		r.rest(ctx, nil, moved)
 	}
 }
 
