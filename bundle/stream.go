@@ -42,13 +42,16 @@ type StreamHead struct {
 	Audience   Party  `json:"audience"`
 	Kind       string `json:"kind"` // "Stream"
 	Slice      Slice  `json:"slice"`
+
+	// Operator is the log key by which it was signed, where it was read; no member.
+	Operator []byte `json:"-"`
 }
 
 const streamKind = "Stream"
 
 // NewStreamHead returns the head of a stream with a slice of a feed for a Space.
 func NewStreamHead(audience Party, s Slice) StreamHead {
-	return StreamHead{apiVersion, audience, streamKind, s}
+	return StreamHead{APIVersion: apiVersion, Audience: audience, Kind: streamKind, Slice: s}
 }
 
 // document is what a stream has of a bundle's.
@@ -111,6 +114,7 @@ func ReadStreamHead(r io.Reader, operators [][]byte) (StreamHead, error) {
 	}
 	for _, key := range operators {
 		if feed.VerifyCell(key, signed, signature) {
+			h.Operator = key
 			return h, nil
 		}
 	}

@@ -14,11 +14,12 @@ import (
 // fleet is the subscriptions of a home, each followed by a goroutine of its own.
 type fleet struct {
 	*app
-	home    *home.Home
-	options agentOptions
-	self    agent.Agent
-	writing sync.Mutex // to the streams of all
-	pushed  bell       // rung when the inbox took something in
+	home     *home.Home
+	options  agentOptions
+	self     agent.Agent
+	writing  sync.Mutex // to the streams of all
+	pushed   bell       // rung when the inbox took something in
+	arrivals arrivals   // what it answers when that was applied
 }
 
 // bell tells all who wait that something came.

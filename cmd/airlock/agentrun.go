@@ -19,10 +19,11 @@ import (
 // subscriber follows one subscription.
 type subscriber struct {
 	*app
-	home    *home.Home
-	sub     home.Subscribed
-	options agentOptions
-	pushed  *bell
+	home     *home.Home
+	sub      home.Subscribed
+	options  agentOptions
+	pushed   *bell
+	arrivals *arrivals
 	lease
 
 	// From the first turn on, see open.
@@ -51,7 +52,7 @@ const (
 )
 
 func (f *fleet) subscriber(s home.Subscribed) *subscriber {
-	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, pushed: &f.pushed, lease: lease{self: f.self}, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
+	return &subscriber{app: f.apart(s.Name), home: f.home, sub: s, options: f.options, pushed: &f.pushed, arrivals: &f.arrivals, lease: lease{self: f.self}, known: map[feed.ID]int64{}, asked: map[storage.Digest]bool{}}
 }
 
 // once makes one scan. What waits for a person is an error too, as in airlock pull.
@@ -71,10 +72,15 @@ func (r *subscriber) run(ctx, stop context.Context) {
 	if r.sub.Err == nil {
 		r.note("following %s", strings.Join(r.sub.Feeds, ", "))
 	}
+	if r.source() == r.home.Inbox() {
+		r.arrivals.follow(r.sub.Name, r.sub.Feeds)
+		defer r.arrivals.leave(r.sub.Name)
+	}
 	var grown []feed.ID // nil for all
 	for stop.Err() == nil {
-		pushed, moved := r.pushed.next(), r.moved.next()
+		pushed, moved, turn := r.pushed.next(), r.moved.next(), r.arrivals.begin()
 		failed, _ := r.turn(ctx, grown)
+		r.arrivals.ended(r.sub.Name, turn)
 		if ctx.Err() != nil {
 			return
 		}

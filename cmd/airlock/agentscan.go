@@ -116,7 +116,7 @@ func (r *subscriber) makeRules(ctx context.Context) error {
 			return err
 		}
 		p.hold = holding(s, t, func() moment { return r.moment })
-		p.rule, p.confirm = t.Name, r.confirm(t.Name)
+		p.rule, p.confirm, p.said = t.Name, r.confirm(t.Name), r.arrivals.hand
 		r.rules = append(r.rules, p)
 	}
 	r.base = &puller{app: r.app, conn: r.conn, sel: all, options: common}
@@ -248,6 +248,7 @@ func (r *subscriber) report(ctx context.Context, all []*prepared) (failed, waiti
 	if len(r.rules) > 0 {
 		r.rules[0].sendReceipts(ctx, made)
 	}
+	r.arrivals.looked(r.sub.Name, r.known)
 	return failed, waiting
 }
 

@@ -26,19 +26,21 @@ import (
 // that they say holds for it, and it is there when their windows open.
 type inbox struct {
 	*app
-	home    *home.Home
-	own     trust.Lineage
-	mirror  *mirrorStore
-	pushed  *bell
-	taking  sync.Mutex // one stream at a time
-	handler *feedhttp.Handler
+	home     *home.Home
+	own      trust.Lineage
+	mirror   *mirrorStore
+	pushed   *bell
+	arrivals *arrivals
+	sending  receiptOptions
+	taking   sync.Mutex // one stream at a time
+	handler  *feedhttp.Handler
 }
 
 var _ feedhttp.Inbox = (*inbox)(nil)
 
 // openInbox makes ready to take what is pushed. Close the inbox.
 func (f *fleet) openInbox(ctx context.Context) (*inbox, error) {
-	in := &inbox{app: f.apart("inbox"), home: f.home, pushed: &f.pushed}
+	in := &inbox{app: f.apart("inbox"), home: f.home, pushed: &f.pushed, arrivals: &f.arrivals, sending: f.options.receipts}
 	own, err := f.home.Identity()
 	if err != nil {
 		return nil, err
@@ -92,12 +94,12 @@ func (in *inbox) serve(ctx context.Context, address string) error {
 }
 
 // Take implements feedhttp.Inbox.
-func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader) (feedhttp.Taken, error) {
-	taken, err := in.take(ctx, r)
+func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
+	got, err := in.take(ctx, r, wait)
 	if err != nil && ctx.Err() == nil {
 		in.note("airlock: warning: pushed from %s: %s (%s)", c.Address, oneLine(err.Error()), pushedHint(err))
 	}
-	return taken, refusal(err)
+	return got, refusal(err)
 }
 
 // pushedHint says what to do about what was pushed and not taken: nobody here named
@@ -113,32 +115,45 @@ func pushedHint(err error) string {
 	return hint
 }
 
-func (in *inbox) take(ctx context.Context, r io.Reader) (feedhttp.Taken, error) {
+func (in *inbox) take(ctx context.Context, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
 	head, err := in.read(r)
 	if err != nil {
-		return feedhttp.Taken{}, err
+		return feedhttp.PushAnswer{}, err
 	}
+	taken, came, err := in.takeIn(ctx, head, r)
+	got := feedhttp.PushAnswer{Taken: taken}
+	if came != nil {
+		got.Receipts = in.answer(ctx, came, head.Operator, wait)
+	}
+	return got, err
+}
+
+// takeIn takes in what goes on from what the inbox has, and returns what it has then;
+// nothing arrived where it had it all.
+func (in *inbox) takeIn(ctx context.Context, head bundle.StreamHead, r io.Reader) (feedhttp.Taken, *arrival, error) {
 	in.taking.Lock()
 	defer in.taking.Unlock()
 	have, err := in.have(ctx, head.Slice)
 	if err != nil || !goesOn(head.Slice, have) {
-		return have, err
+		return have, nil, err
 	}
 	file, err := in.home.CreatePushed()
 	if err != nil {
-		return have, err
+		return have, nil, err
 	}
 	spooled := &spool{file}
 	defer spooled.Close()
 	stream, err := bundle.ReadStream(ctx, r, head, spooled)
-	if err == nil {
-		err = in.mirrored(ctx, stream)
-	}
 	if err != nil {
-		return have, err
+		return have, nil, err
+	}
+	came, err := in.mirrored(ctx, stream)
+	if err != nil {
+		return have, nil, err
 	}
 	in.pushed.ring()
-	return in.have(ctx, head.Slice)
+	have, err = in.have(ctx, head.Slice)
+	return have, came, err
 }
 
 // read reads the head of a stream, and refuses what is not for this home to take.
@@ -174,19 +189,21 @@ func (in *inbox) have(ctx context.Context, s bundle.Slice) (feedhttp.Taken, erro
 // goesOn reports whether a slice goes on from what the inbox has.
 func goesOn(s bundle.Slice, have feedhttp.Taken) bool { return s.From <= have.Size && have.Size < s.To }
 
-// mirrored follows the feed of a stream and puts what it has into the store.
-func (in *inbox) mirrored(ctx context.Context, s *bundle.Stream) error {
-	id := s.Head().Slice.Feed
+// mirrored follows the feed of a stream and puts what it has into the store; nothing
+// arrives there where more was accepted from elsewhere.
+func (in *inbox) mirrored(ctx context.Context, s *bundle.Stream) (*arrival, error) {
+	slice := s.Head().Slice
 	news := in.mirror.behind(pushed{Stream: s})
-	f, state, _, err := in.sync(ctx, &conn{place: news, name: "what was pushed", late: true}, id)
-	if err != nil {
-		return err
+	f, state, _, err := in.sync(ctx, &conn{place: news, name: "what was pushed", late: true}, slice.Feed)
+	if err != nil || state.Edge.Size() > slice.To {
+		return nil, err // more is pushed, too
 	}
-	if state.Edge.Size() > s.Head().Slice.To {
-		return nil // more was accepted from elsewhere: it is pushed too
+	came := in.arrivals.add(slice, state.Index) // before anybody can see it
+	if _, err := in.mirror.server.Mirror(ctx, server.Operator, f, state); err != nil {
+		in.arrivals.remove(came)
+		return nil, err
 	}
-	_, err = in.mirror.server.Mirror(ctx, server.Operator, f, state)
-	return err
+	return came, nil
 }
 
 // pushed is a stream as a place.

@@ -97,7 +97,8 @@ func (s *inboxSite) stream(src feed.Source, from int64, key feed.LogKey, change 
 }
 
 func (s *inboxSite) take(raw []byte) (feedhttp.Taken, error) {
-	return s.in.Take(s.t.Context(), feedhttp.Caller{}, bytes.NewReader(raw))
+	got, err := s.in.Take(s.t.Context(), feedhttp.Caller{}, bytes.NewReader(raw), 0)
+	return got.Taken, err
 }
 
 // What is pushed lies in the inbox once it is verified, however often and from

@@ -14,6 +14,7 @@ import (
 	"airlock/feed"
 	"airlock/internal/apply"
 	"airlock/receipts"
+	"airlock/signing"
 	"airlock/trust"
 )
 
@@ -148,6 +149,8 @@ type puller struct {
 	hold   func(context.Context, *prepared, apply.Action) (string, error)
 	// confirm is asked before the target is touched; nil to ask nobody.
 	confirm func(context.Context) error
+	// said is shown the receipts as they are sent; nil to show nobody.
+	said func([]signing.Attestation)
 }
 
 // pulledDoc is what one feed's pull shows.

@@ -98,6 +98,7 @@ func (p *puller) sendReceipts(ctx context.Context, made int) {
 		return
 	}
 	if out, err := p.openPost(ctx); err == nil {
+		out.said = p.said
 		out.sendQuietly(ctx, p.options.receipts, made)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,11 @@ type receiptOptions struct {
 	targets                            []string
 }
 
-const receiptsOff = "off"
+// What --receipts says instead of a place.
+const (
+	receiptsOff   = "off"
+	receiptsInbox = "inbox"
+)
 
 // check refuses what no receipt may hold, before anything is done that one
 // would be about.
@@ -67,7 +72,7 @@ func (o *receiptOptions) flags(f *pflag.FlagSet) {
 }
 
 func (o *receiptOptions) sendFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.to, "receipts", "", "where receipts go: URL, store folder or s3://bucket/prefix (default --server or --store, where one is said), or off for none")
+	f.StringVar(&o.to, "receipts", "", "where receipts go: URL, store folder or s3://bucket/prefix (default --server or --store, where one is said), inbox for the answers to what is pushed alone, or off for none")
 	f.StringVar(&o.tsa, "tsa", "", "URL of the time authority that stamps receipts (default: one in this home)")
 	f.StringVar(&o.tsaCerts, "tsa-certs", "", "file with the certificates by which that authority is believed, in PEM")
 }
@@ -75,7 +80,7 @@ func (o *receiptOptions) sendFlags(f *pflag.FlagSet) {
 // destination is where receipts go; said is false where nobody said.
 func (a *app) destination(o receiptOptions) (where string, said bool) {
 	if o.to != "" {
-		return o.to, o.to != receiptsOff
+		return o.to, o.to != receiptsOff && o.to != receiptsInbox
 	}
 	return "", a.server != "" || a.store != ""
 }
@@ -86,6 +91,7 @@ type post struct {
 	home *home.Home
 	own  *trust.History
 	box  *outbox.Outbox
+	said func([]signing.Attestation) // shown what was sent, or has nowhere to go; may be nil
 }
 
 // openPost opens the outbox; home.ErrNoSpace where the home has no Space.
@@ -95,7 +101,7 @@ func (a *app) openPost(ctx context.Context) (*post, error) {
 		return nil, err
 	}
 	box, err := outbox.Open(ctx, h)
-	return &post{a, h, own, box}, err
+	return &post{app: a, home: h, own: own, box: box}, err
 }
 
 func (p *post) feed() feed.ID { return feed.ID{Space: p.own.Space(), Name: receipts.Feed} }
@@ -194,7 +200,10 @@ func (p *post) send(ctx context.Context, o receiptOptions, passphrase func() (st
 	}
 	where, said := p.destination(o)
 	if !said {
-		return 0, errNowhere
+		if p.said != nil {
+			err = p.box.Signed(ctx, p.said)
+		}
+		return 0, cmp.Or(err, errNowhere)
 	}
 	c, err := p.at(ctx, where, publishing)
 	if err != nil {
@@ -204,7 +213,7 @@ func (p *post) send(ctx context.Context, o receiptOptions, passphrase func() (st
 	if err != nil {
 		return 0, errors.Join(err, c.Close())
 	}
-	to := &receiptsLog{publisher, p.app, c}
+	to := &receiptsLog{publisher, p, c}
 	sent, err := p.box.Send(ctx, to)
 	if errors.Is(err, outbox.ErrRenewed) {
 		p.note("airlock: warning: %v", err)
@@ -227,7 +236,7 @@ var errNowhere = errors.New("nobody said where receipts go")
 // receiptsLog is the feed that receipts are appended to.
 type receiptsLog struct {
 	*publish.Publisher
-	app  *app
+	post *post
 	conn *conn
 }
 
@@ -238,11 +247,20 @@ func (l *receiptsLog) Sync(ctx context.Context) (*feed.State, error) { return l.
 
 // Attestations reads entries again.
 func (l *receiptsLog) Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error {
-	f, err := l.app.follower(ctx, l.conn, l.Feed)
+	f, err := l.post.follower(ctx, l.conn, l.Feed)
 	if err != nil {
 		return err
 	}
 	return f.Attestations(ctx, s, rows, each)
+}
+
+// Append adds statements, and shows them to who asked for what was sent.
+func (l *receiptsLog) Append(ctx context.Context, signed []signing.Attestation) error {
+	err := l.Publisher.Append(ctx, signed)
+	if err == nil && l.post.said != nil {
+		l.post.said(signed)
+	}
+	return err
 }
 
 // sendQuietly sends what waits where that needs no question, and says what

@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"airlock/feed"
 	"airlock/internal/server"
+	"airlock/receipts"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -81,12 +83,40 @@ type pushDoc struct {
 	Since    string           `json:"since,omitempty"`
 	Attempts int              `json:"attempts,omitempty"`
 	Taken    map[string]int64 `json:"taken,omitempty"` // entries that the inbox has, by feed
+	Receipts *pushSaidDoc     `json:"receipts,omitempty"`
+}
+
+// pushSaidDoc is what the receipts in the last answer that had some said.
+type pushSaidDoc struct {
+	Feed     string                   `json:"feed"`
+	Time     string                   `json:"time"`
+	Outcomes map[receipts.Outcome]int `json:"outcomes,omitempty"`
+	Problem  string                   `json:"problem,omitempty"`
+}
+
+func (d *pushSaidDoc) text() string {
+	if d == nil {
+		return ""
+	}
+	if d.Problem != "" {
+		return "not taken: " + d.Problem
+	}
+	var out []string
+	for _, o := range receipts.Outcomes {
+		if n := d.Outcomes[o]; n > 0 {
+			out = append(out, fmt.Sprintf("%s %d", o, n))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 func newPushDoc(p server.Push) pushDoc {
 	d := pushDoc{ID: p.ID, Space: p.Space.String(), URL: p.URL, Feeds: p.Feeds, State: p.State, Problem: p.Problem, Attempts: p.Attempts, Added: signing.FormatTime(p.Added)}
 	if !p.Since.IsZero() {
 		d.Since = signing.FormatTime(p.Since)
+	}
+	if r := p.Receipts; r != nil {
+		d.Receipts = &pushSaidDoc{r.Feed.String(), signing.FormatTime(time.Unix(r.Time, 0)), r.Outcomes, r.Problem}
 	}
 	for id, t := range p.Taken {
 		if d.Taken == nil {
@@ -113,7 +143,7 @@ func (d pushDoc) row() []string {
 	if d.Problem != "" {
 		problem = fmt.Sprintf("since %s, %s: %s", d.Since, count(d.Attempts, "attempt", "attempts"), d.Problem)
 	}
-	return []string{d.ID, d.Space, d.URL, strings.Join(names, ","), strconv.FormatInt(entries, 10), state, problem}
+	return []string{d.ID, d.Space, d.URL, strings.Join(names, ","), strconv.FormatInt(entries, 10), d.Receipts.text(), state, problem}
 }
 
 func (a *app) addPush(ctx context.Context, name, url string, feeds []string, dryRun bool) error {
@@ -177,7 +207,7 @@ func (a *app) listPushes(ctx context.Context) error {
 		for _, d := range docs {
 			rows = append(rows, d.row())
 		}
-		columns(w, []string{"ID", "SPACE", "URL", "FEEDS", "ENTRIES", "STATE", "PROBLEM"}, rows)
+		columns(w, []string{"ID", "SPACE", "URL", "FEEDS", "ENTRIES", "RECEIPTS", "STATE", "PROBLEM"}, rows)
 	})
 }
 

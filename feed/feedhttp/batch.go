@@ -45,6 +45,21 @@ func appendInlineHeader(out []byte, ref storage.Ref) []byte {
 	return binary.BigEndian.AppendUint64(out, uint64(ref.Size))
 }
 
+// FormatBatch writes a batch with all its objects, for who hands it to somebody else
+// than a server. *LimitError where that is more than limit bytes.
+func FormatBatch(b feed.Batch, limit int64) ([]byte, error) {
+	rq := batchRequest(b, "", b.Objects, 0)
+	if rq.length > limit {
+		return nil, &LimitError{"batch", limit}
+	}
+	body, err := rq.body()
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	return io.ReadAll(body)
+}
+
 // ParseBatch reads a batch for a feed. The objects share the memory of b.
 // Whether they match their digests is for the store that takes them.
 func ParseBatch(b []byte, id feed.ID) (feed.Batch, error) {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"airlock/storage"
@@ -29,13 +31,29 @@ type Taken struct {
 	Size  int64          `json:"size"` // entries
 }
 
+// PushAnswer is what an inbox says to a stream.
+type PushAnswer struct {
+	Taken
+	// Receipts is a batch (see ParseBatch) for the receipts feed of the inbox's
+	// Space, with what was done with what came: at most MaxPushReceipts bytes, nil
+	// where nothing is to be said, or not yet.
+	Receipts []byte `json:"receipts,omitempty"`
+}
+
+// MaxPushReceipts bounds the batch in an answer, in bytes.
+const MaxPushReceipts = 4 << 20
+
+// maxPushAnswer bounds the answer, in which the batch is in base64.
+const maxPushAnswer = maxInfo + MaxPushReceipts/3*4
+
 // Inbox takes what a server pushes. It may be used concurrently.
 type Inbox interface {
 	// Take takes a stream in, verified, and returns what the inbox has of its feed
 	// then, durable. That may be less than the stream leads to, where it does not go
 	// on from what is here, and more. Taking the same in again is harmless. Who sends
-	// it the stream itself says; the caller is Nobody.
-	Take(ctx context.Context, c Caller, r io.Reader) (Taken, error)
+	// it the stream itself says; the caller is Nobody. For receipts of what came the
+	// answer may wait so long, and for no longer.
+	Take(ctx context.Context, c Caller, r io.Reader, wait time.Duration) (PushAnswer, error)
 }
 
 // inboxRoutes are the resources of a handler with an inbox.
@@ -64,21 +82,45 @@ func postPush(h *Handler, c *call) (answer, error) {
 	if err := ignoreUnsupported(http.NewResponseController(c.w).SetWriteDeadline(time.Time{})); err != nil {
 		return answer{}, err
 	}
-	taken, err := h.config.Inbox.Take(c.r.Context(), c.caller, body)
+	got, err := h.config.Inbox.Take(c.r.Context(), c.caller, body, preferredWait(c.r.Header))
 	h.metrics.received(body.read)
 	if err != nil {
 		return answer{}, bodyError(err)
 	}
-	return jsonAnswer(taken)
+	return jsonAnswer(got)
+}
+
+// maxPushWait bounds the wait for receipts that a request asks for, in seconds.
+const maxPushWait = 60
+
+// preferredWait returns for how long the client would wait, and 0 where it does not
+// say so: the preference wait of RFC 7240, section 4.3. Others are ignored, as they
+// are to be.
+func preferredWait(h http.Header) time.Duration {
+	for preference := range strings.SplitSeq(strings.Join(h.Values("Prefer"), ","), ",") {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(preference), "wait="); ok {
+			seconds, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				return 0
+			}
+			return time.Duration(min(seconds, maxPushWait)) * time.Second
+		}
+	}
+	return 0
 }
 
 // Push sends a stream to an inbox, once or as the client's Retry says; open is
-// called for each try. A refusal is a *ProblemError.
-func (c *Client) Push(ctx context.Context, open func() (io.ReadCloser, error)) (t Taken, err error) {
-	err = c.askJSON(ctx, request{method: http.MethodPost, path: pushPath, header: [][2]string{{"Content-Type", StreamMediaType}},
-		body: open, length: unknownLength, limit: maxInfo, patience: inboxPatience}, &t)
-	if err == nil && t.Size < 0 {
-		err = c.named(fmt.Errorf("answer: %d entries", t.Size))
+// called for each try. The inbox may wait for receipts so long, in whole seconds; who
+// says 0 gets none. A refusal is a *ProblemError.
+func (c *Client) Push(ctx context.Context, open func() (io.ReadCloser, error), wait time.Duration) (a PushAnswer, err error) {
+	header := [][2]string{{"Content-Type", StreamMediaType}}
+	if wait > 0 {
+		header = append(header, [2]string{"Prefer", fmt.Sprintf("wait=%d", wait/time.Second)})
 	}
-	return t, err
+	err = c.askJSON(ctx, request{method: http.MethodPost, path: pushPath, header: header,
+		body: open, length: unknownLength, limit: maxPushAnswer, patience: inboxPatience + wait}, &a)
+	if err == nil && a.Size < 0 {
+		err = c.named(fmt.Errorf("answer: %d entries", a.Size))
+	}
+	return a, err
 }

@@ -1,6 +1,7 @@
 package feedhttp_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,8 +9,11 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
+	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/feed/feedtest"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -17,12 +21,14 @@ import (
 // fakeInbox takes what it is told to.
 type fakeInbox struct {
 	got   string
-	taken feedhttp.Taken
+	wait  time.Duration
+	taken feedhttp.PushAnswer
 	err   error
 }
 
-func (f *fakeInbox) Take(_ context.Context, c feedhttp.Caller, r io.Reader) (feedhttp.Taken, error) {
+func (f *fakeInbox) Take(_ context.Context, c feedhttp.Caller, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
 	b, err := io.ReadAll(r)
+	f.wait = wait
 	if f.got = string(b); err != nil || c.Role != feedhttp.Nobody {
 		return f.taken, errors.Join(err, errors.New("who is it?"))
 	}
@@ -38,27 +44,66 @@ func inboxClient(t *testing.T, in feedhttp.Inbox) *feedhttp.Client {
 	return client(t, serve(t, h), func(c *feedhttp.ClientConfig) { c.Retry = feedhttp.Retry{Attempts: 1} })
 }
 
-// A stream of any length comes whole, and the answer says what became of it.
+// A stream of any length comes whole, and the answer says what became of it, with as
+// many bytes of receipts as may be.
 func TestPush(t *testing.T) {
-	in := &fakeInbox{taken: feedhttp.Taken{Epoch: 1, Root: storage.DigestOf(nil), Size: 12}}
+	in := &fakeInbox{taken: feedhttp.PushAnswer{Taken: feedhttp.Taken{Epoch: 1, Root: storage.DigestOf(nil), Size: 12}}}
 	c := inboxClient(t, in)
 	for _, body := range []string{"", "stream", strings.Repeat("long ", 1<<20)} {
-		got, err := c.Push(t.Context(), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil })
-		if err != nil || got != in.taken || in.got != body {
-			t.Errorf("%+v, %v; %d bytes came of %d", got, err, len(in.got), len(body))
+		in.taken.Receipts = bytes.Repeat([]byte{1}, min(len(body), feedhttp.MaxPushReceipts))
+		got, err := c.Push(t.Context(), streamOf(body), time.Duration(len(body))*time.Second)
+		if err != nil || got.Taken != in.taken.Taken || !bytes.Equal(got.Receipts, in.taken.Receipts) || in.got != body || in.wait != min(time.Duration(len(body))*time.Second, time.Minute) {
+			t.Errorf("%+v, %v; %d bytes came of %d, and %s to wait", got.Taken, err, len(in.got), len(body), in.wait)
 		}
 	}
+	in.taken.Receipts = make([]byte, 2*feedhttp.MaxPushReceipts)
+	if _, err := c.Push(t.Context(), streamOf(""), 0); err == nil {
+		t.Error("an answer of any length is read")
+	}
 	in.err = &trust.DeniedError{Reason: trust.Untrusted, Rule: "operator", Thing: "stream", Why: "is of nobody"}
-	_, err := c.Push(t.Context(), func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader("stream")), nil })
+	_, err := c.Push(t.Context(), streamOf("stream"), 0)
 	if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "operator" {
 		t.Errorf("refused: %v", err)
 	}
 	broken := errors.New("cannot be read any more")
 	_, err = c.Push(t.Context(), func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(broken))), nil
-	})
+	}, 0)
 	if !errors.Is(err, broken) {
 		t.Errorf("a stream that cannot be read: %v", err)
+	}
+}
+
+func streamOf(body string) func() (io.ReadCloser, error) {
+	return func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(body)), nil }
+}
+
+// How long a client waits is one preference among others (RFC 7240).
+func TestPushPreference(t *testing.T) {
+	in := &fakeInbox{}
+	h, err := feedhttp.New(feedhttp.Config{Inbox: in})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	base := serve(t, h)
+	for preference, want := range map[string]time.Duration{
+		"": 0, "wait=5": 5 * time.Second, "respond-async, wait=7": 7 * time.Second, "wait": 0, "wait=-1": 0, "wait=soon": 0, "wait=65535": time.Minute, "wait=99999999999999": time.Minute, "handling=lenient": 0,
+	} {
+		r, err := http.NewRequest(http.MethodPost, base.String()+"/v1/push", strings.NewReader("x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", feedhttp.StreamMediaType)
+		r.Header.Set("Prefer", preference)
+		got, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got.Body.Close()
+		if got.StatusCode != http.StatusOK || in.wait != want {
+			t.Errorf("%q: %d, %s, want %s", preference, got.StatusCode, in.wait, want)
+		}
 	}
 }
 
@@ -90,5 +135,28 @@ func TestInboxAlone(t *testing.T) {
 	}
 	if _, err := feedhttp.New(feedhttp.Config{}); err == nil {
 		t.Error("a handler with neither reader nor inbox was made")
+	}
+}
+
+// What is larger than somebody takes is not written.
+func TestFormatBatchBounded(t *testing.T) {
+	a := feedtest.NewAuthor(t, "acme/dev-qa/shared")
+	b := feed.Batch{Feed: a.ID, Epoch: 1}
+	for _, s := range a.Opening() {
+		b.Statements = append(b.Statements, s.Attestation)
+		for _, o := range s.Objects {
+			b.Objects = append(b.Objects, feed.ContentOf(o))
+		}
+	}
+	raw, err := feedhttp.FormatBatch(b, feedhttp.MaxBatch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := feedhttp.ParseBatch(raw, a.ID)
+	if err != nil || len(got.Statements) != len(b.Statements) || len(got.Objects) != len(b.Objects) {
+		t.Errorf("%d statements and %d objects, %v", len(got.Statements), len(got.Objects), err)
+	}
+	if _, err := feedhttp.FormatBatch(b, int64(len(raw))-1); err == nil {
+		t.Error("one byte too many is written")
 	}
 }

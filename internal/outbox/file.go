@@ -118,6 +118,20 @@ func (o *Outbox) Waiting(ctx context.Context) ([]Waiting, error) {
 	return out, err
 }
 
+// Signed shows the receipts that wait and are signed, in the order of their numbers.
+func (o *Outbox) Signed(ctx context.Context, show func([]signing.Attestation)) error {
+	return o.each(ctx, func(_ *book, _ int64, lines []line) error {
+		var signed []signing.Attestation
+		for _, l := range lines {
+			if l.signed != nil {
+				signed = append(signed, *l.signed)
+			}
+		}
+		show(signed)
+		return nil
+	})
+}
+
 // Empty reports whether no receipt waits, without reading any.
 func (o *Outbox) Empty() (bool, error) {
 	files, err := o.home.Receipts()

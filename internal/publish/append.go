@@ -2,7 +2,9 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"airlock/feed"
 	"airlock/signing"
@@ -30,6 +32,22 @@ func (p *Publisher) AppendWith(ctx context.Context, signed []signing.Attestation
 		return err
 	}
 	return p.append(ctx, state, signed, objects)
+}
+
+// Batch returns what Append would commit of statements that fit a batch, for somebody
+// else to bring. What the feed may hold already is among it, and does no harm there.
+func (p *Publisher) Batch(ctx context.Context, signed []signing.Attestation) (feed.Batch, error) {
+	state, err := feed.LoadState(ctx, p.State, p.Own.Lineage(), p.Feed)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return feed.Batch{}, err
+	}
+	d, err := p.draft(ctx, state)
+	if err != nil {
+		return feed.Batch{}, err
+	}
+	d.signed = signed
+	b, _, err := p.sign(ctx, d)
+	return b, err
 }
 
 // Carry commits the identity versions that the feed does not carry yet. Roots

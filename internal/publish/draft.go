@@ -135,16 +135,16 @@ func (d *draft) write() ([]signing.Statement, error) {
 	return out, nil
 }
 
-// commit signs a draft, commits it and checks the answer. It returns what the
-// drafted statements became; their IDs also where the answer was no.
-func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64, error) {
+// sign signs a draft, and returns the batch and the IDs of the drafted statements,
+// which end it.
+func (p *Publisher) sign(ctx context.Context, d *draft) (feed.Batch, []signing.ID, error) {
 	statements, err := d.write()
 	if err != nil {
-		return nil, nil, err
+		return feed.Batch{}, nil, err
 	}
 	signed, err := p.signAll(ctx, statements)
 	if err != nil {
-		return nil, nil, err
+		return feed.Batch{}, nil, err
 	}
 	first := 0
 	all := make([]signing.Attestation, 0, len(signed)+len(d.ready)+len(d.signed))
@@ -156,17 +156,27 @@ func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64
 	for _, a := range signed[first:] {
 		ids = append(ids, a.ID())
 	}
-	accepted, err := p.To.Publish(ctx, feed.Batch{Feed: d.feed, Epoch: d.epoch, Statements: all, Objects: d.objects})
+	return feed.Batch{Feed: d.feed, Epoch: d.epoch, Statements: all, Objects: d.objects}, ids, nil
+}
+
+// commit signs a draft, commits it and checks the answer. It returns what the
+// drafted statements became; their IDs also where the answer was no.
+func (p *Publisher) commit(ctx context.Context, d *draft) ([]signing.ID, []int64, error) {
+	b, ids, err := p.sign(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	accepted, err := p.To.Publish(ctx, b)
 	if err != nil {
 		return ids, nil, err
 	}
-	if accepted.Added < len(all) {
+	if accepted.Added < len(b.Statements) {
 		return ids, nil, fmt.Errorf("feed %s: %w", d.feed, errAlready)
 	}
-	if err := accepted.Verify(d.feed, d.logKey, all); err != nil {
+	if err := accepted.Verify(d.feed, d.logKey, b.Statements); err != nil {
 		return nil, nil, err
 	}
-	return ids, accepted.Indices[len(all)-len(d.statements):], nil
+	return ids, accepted.Indices[len(b.Statements)-len(ids):], nil
 }
 
 // signAll signs statements on all processors.

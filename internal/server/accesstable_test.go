@@ -141,8 +141,8 @@ func TestAccessTable(t *testing.T) {
 // takesAll is an inbox.
 type takesAll struct{}
 
-func (takesAll) Take(context.Context, feedhttp.Caller, io.Reader) (feedhttp.Taken, error) {
-	return feedhttp.Taken{Size: 1}, nil
+func (takesAll) Take(context.Context, feedhttp.Caller, io.Reader, time.Duration) (feedhttp.PushAnswer, error) {
+	return feedhttp.PushAnswer{Taken: feedhttp.Taken{Size: 1}}, nil
 }
 
 // TestInboxAccess asks an inbox, which looks at no credential, and has none of what

@@ -31,6 +31,7 @@ type Push struct {
 	Since    time.Time                  // that it is so; zero where it is Untried
 	Attempts int                        // that failed since then
 	Taken    map[feed.ID]feedhttp.Taken // what the inbox has, by its own word
+	Receipts *PushReceipts              // nil where no answer had any
 }
 
 // The states of a Push.
@@ -111,7 +112,7 @@ func (s *Server) Pushes(ctx context.Context, c feedhttp.Caller) ([]Push, error) 
 			return nil, err
 		}
 		p := record.push()
-		p.State, p.Problem, p.Attempts, p.Taken = cur.state(), cur.Problem, cur.Tried, cur.Taken
+		p.State, p.Problem, p.Attempts, p.Taken, p.Receipts = cur.state(), cur.Problem, cur.Tried, cur.Taken, cur.Receipts
 		if p.State != Untried {
 			p.Since = fromSeconds(cur.Since)
 		}

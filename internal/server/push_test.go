@@ -39,6 +39,7 @@ type inbox struct {
 	slices  []bundle.Slice // that came
 	agents  []string       // User-Agent of each request
 	answer  func(feedhttp.Taken) (feedhttp.Taken, error)
+	said    func(bundle.Slice) []byte // receipts of what came
 	instead http.HandlerFunc
 }
 
@@ -63,19 +64,20 @@ func (w *world) inbox() *inbox {
 	return in
 }
 
-func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader) (feedhttp.Taken, error) {
+func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, _ time.Duration) (feedhttp.PushAnswer, error) {
 	head, err := bundle.ReadStreamHead(r, in.keys)
 	if err != nil {
-		return feedhttp.Taken{}, err
+		return feedhttp.PushAnswer{}, err
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := head.Slice
 	in.slices = append(in.slices, s)
+	have := feedhttp.PushAnswer{Taken: in.has[s.Feed]}
 	if in.answer != nil {
-		return in.answer(in.has[s.Feed])
+		have.Taken, err = in.answer(have.Taken)
+		return have, err
 	}
-	have := in.has[s.Feed]
 	if s.From != have.Size || s.From > 0 && *s.Base != have.Root {
 		return have, nil
 	}
@@ -88,7 +90,11 @@ func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader) (feed
 		return have, err
 	}
 	in.has[s.Feed] = feedhttp.Taken{Epoch: s.Epoch, Root: storage.Digest(s.Checkpoint().Root), Size: s.To}
-	return in.has[s.Feed], nil
+	have.Taken = in.has[s.Feed]
+	if in.said != nil {
+		have.Receipts = in.said(s)
+	}
+	return have, nil
 }
 
 // do changes or reads what the inbox has.
@@ -114,7 +120,11 @@ func (w *world) pushing(change func(*server.Config)) *server.Server {
 // receiver is an admitted Space to which everything is pushed.
 func (w *world) receiver(url string, feeds ...feed.Pattern) server.Push {
 	w.t.Helper()
-	a := feedtest.NewAuthor(w.t, "acme/production/shared")
+	return w.pushTo(feedtest.NewAuthor(w.t, "acme/production/shared"), url, feeds...)
+}
+
+func (w *world) pushTo(a *feedtest.Author, url string, feeds ...feed.Pattern) server.Push {
+	w.t.Helper()
 	w.admit(a)
 	p, err := w.srv.AddPush(w.t.Context(), server.Operator, server.Push{Space: a.ID.Space, URL: url, Feeds: feeds})
 	if err != nil {
@@ -138,7 +148,7 @@ func (w *world) comes(what string, is func() bool) {
 	w.t.Helper()
 	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			w.t.Fatalf("%s did not come: %+v", what, w.push())
+			w.t.Fatalf("%s did not come: %+v, %+v", what, w.push(), w.push().Receipts)
 		}
 	}
 }

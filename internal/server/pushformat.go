@@ -40,17 +40,20 @@ type pushRecord struct {
 // pushes writes the number of its term into it, before anything else: so one that was
 // taken for gone and is still at work writes none after that.
 //
-//	{"format":"airlock-push 1","problem":"…","said":1,"since":1767225600,"state":"retrying",
+//	{"format":"airlock-push 1","problem":"…",
+//	 "receipts":{"feed":"acme/dev-qa/shared","outcomes":{"applied":2,"rejected":1},"time":1767225600},
+//	 "said":1,"since":1767225600,"state":"retrying",
 //	 "taken":{"acme/dev-qa/shared":{"epoch":1,"root":"sha256:…","size":12}},"term":3,"tried":2}
 type pushCursor struct {
-	Format  string                     `json:"format"`
-	Problem string                     `json:"problem,omitempty"`
-	Said    int                        `json:"said"`            // of the record that it belongs to
-	Since   int64                      `json:"since,omitempty"` // none: nothing was tried yet
-	State   string                     `json:"state,omitempty"` // Retrying or Failed; none for Pushed
-	Taken   map[feed.ID]feedhttp.Taken `json:"taken,omitempty"`
-	Term    int64                      `json:"term"`
-	Tried   int                        `json:"tried,omitempty"`
+	Format   string                     `json:"format"`
+	Problem  string                     `json:"problem,omitempty"`
+	Receipts *PushReceipts              `json:"receipts,omitempty"`
+	Said     int                        `json:"said"`            // of the record that it belongs to
+	Since    int64                      `json:"since,omitempty"` // none: nothing was tried yet
+	State    string                     `json:"state,omitempty"` // Retrying or Failed; none for Pushed
+	Taken    map[feed.ID]feedhttp.Taken `json:"taken,omitempty"`
+	Term     int64                      `json:"term"`
+	Tried    int                        `json:"tried,omitempty"`
 }
 
 const (
@@ -158,6 +161,9 @@ func (c *pushCursor) check() error {
 		if t.Size < 0 {
 			return fmt.Errorf("feed %s: %d entries", id, t.Size)
 		}
+	}
+	if c.Receipts != nil {
+		return c.Receipts.check()
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/receipts"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -30,7 +31,8 @@ func pushExamples() map[string]struct {
 			func(b []byte) (any, error) { return parsePushList(b) },
 		},
 		"push-cursor.json": {
-			&pushCursor{Format: pushFormat, Problem: "connection refused", Said: 1, Since: 1767225600, State: Retrying, Term: 3, Tried: 2,
+			&pushCursor{Format: pushFormat, Problem: "connection refused", Said: 1, Receipts: &PushReceipts{Feed: pushedFeed, Outcomes: map[receipts.Outcome]int{receipts.Applied: 2, receipts.Rejected: 1}, Time: 1767225600},
+				Since: 1767225600, State: Retrying, Term: 3, Tried: 2,
 				Taken: map[feed.ID]feedhttp.Taken{pushedFeed: {Epoch: 1, Root: storage.DigestOf(nil), Size: 12}}},
 			func(b []byte) (any, error) { return parsePushCursor("07k3m2qxwz5a", b) },
 		},
@@ -85,6 +87,12 @@ func TestPushRefused(t *testing.T) {
 		{"push-cursor.json", `"problem":"connection refused",`, "", "state"},
 		{"push-cursor.json", "connection refused", strings.Repeat("x", maxProblem+1), "problem"},
 		{"push-cursor.json", `"size":12`, `"size":-1`, "-1 entries"},
+		{"push-cursor.json", `"applied":2`, `"applied":0`, "0 of outcome"},
+		{"push-cursor.json", `"applied":2`, `"lost":2`, "2 of outcome"},
+		{"push-cursor.json", `"outcomes":{"applied":2,"rejected":1},`, "", "0 outcomes"},
+		{"push-cursor.json", `},"time"`, `},"problem":"x","time"`, `2 outcomes with problem "x"`},
+		{"push-cursor.json", `"outcomes":{"applied":2,"rejected":1}`, `"problem":"` + strings.Repeat("x", maxProblem+1) + `"`, "receipts: problem"},
+		{"push-cursor.json", `"time":1767225600`, `"time":-1`, "at -1"},
 		{"push-cursor.json", `"term":3`, `"term":-3`, "term -3"},
 		{"push-cursor.json", "connection", strings.Repeat("x", maxPushCursor), "at most 4194304 are allowed"},
 	} {

@@ -203,18 +203,23 @@ func (r *pushRunner) push(ctx context.Context, id feed.ID, size int64) error {
 		if at.Epoch != h.Epoch {
 			at = feedhttp.Taken{}
 		}
-		got, err := r.send(ctx, id, at, h.Epoch, h.Checkpoint)
+		slice, err := r.slice(ctx, id, at, h.Epoch, h.Checkpoint)
+		if err != nil {
+			return err
+		}
+		got, err := r.send(ctx, slice)
 		if err != nil {
 			return err
 		}
 		done := got.Epoch == h.Epoch && got.Size >= h.Checkpoint.Size
-		if !done && got == at {
+		if !done && got.Taken == at {
 			return fmt.Errorf("the inbox takes nothing of it: it has %d entries, and there are %d", at.Size, h.Checkpoint.Size)
 		}
 		if r.cursor.Taken == nil {
 			r.cursor.Taken = map[feed.ID]feedhttp.Taken{}
 		}
-		r.cursor.Taken[id] = got
+		r.cursor.Taken[id] = got.Taken
+		r.takeReceipts(ctx, slice, got.Receipts)
 		if err := r.save(ctx); err != nil || done {
 			return err
 		}
@@ -225,29 +230,34 @@ func (r *pushRunner) push(ctx context.Context, id feed.ID, size int64) error {
 // maxCorrections is how often an inbox may say that it has something else.
 const maxCorrections = 5
 
-// send sends what follows after at.
-func (r *pushRunner) send(ctx context.Context, id feed.ID, at feedhttp.Taken, epoch uint64, head feed.Checkpoint) (feedhttp.Taken, error) {
+// slice returns what follows after at.
+func (r *pushRunner) slice(ctx context.Context, id feed.ID, at feedhttp.Taken, epoch uint64, head feed.Checkpoint) (bundle.Slice, error) {
 	if at.Size > head.Size {
-		return at, fmt.Errorf("the inbox has %d entries, and there are %d: was an older store put back?", at.Size, head.Size)
+		return bundle.Slice{}, fmt.Errorf("the inbox has %d entries, and there are %d: was an older store put back?", at.Size, head.Size)
 	}
 	of, err := r.server.admitted(ctx, id.Space)
 	if err != nil {
-		return at, err
-	}
-	receiver, err := r.server.admitted(ctx, r.space)
-	if err != nil {
-		return at, err
+		return bundle.Slice{}, err
 	}
 	slice := bundle.Slice{Epoch: epoch, Feed: id, From: at.Size, Lineage: of.Lineage(), Note: string(head.Note), To: head.Size}
 	if at.Size > 0 {
 		slice.Base = &at.Root
 	}
-	h := bundle.NewStreamHead(bundle.Party{Lineage: receiver.Lineage(), Space: r.space.String()}, slice)
+	return slice, nil
+}
+
+// send sends a slice.
+func (r *pushRunner) send(ctx context.Context, s bundle.Slice) (feedhttp.PushAnswer, error) {
+	receiver, err := r.server.admitted(ctx, r.space)
+	if err != nil {
+		return feedhttp.PushAnswer{}, err
+	}
+	h := bundle.NewStreamHead(bundle.Party{Lineage: receiver.Lineage(), Space: r.space.String()}, s)
 	return r.client.Push(ctx, func() (io.ReadCloser, error) {
 		from, to := io.Pipe()
 		go func() {
 			to.CloseWithError(bundle.WriteStream(ctx, to, h, r.server.config.LogKey, r.server.Local()))
 		}()
 		return from, nil
-	})
+	}, receiptsWait)
 }
