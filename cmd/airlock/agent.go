@@ -41,7 +41,8 @@ a passphrase sign where AIRLOCK_PASSPHRASE or --passphrase-file is there.
 With --inbox servers push to it: those of operators whose server this home joined
 (airlock join), who say on their side to where (airlock server push). What they send
 is verified like everything else, and lies in the folder inbox of the home, which a
-subscription follows that says "from: inbox". It shows the key of this Space for
+subscription follows that says "from: inbox". Receipts of what is done at once are in
+the answer; --receipts inbox sends none besides. It shows the key of this Space for
 TLS. --inbox http://127.0.0.1:PORT is without TLS, for a tunnel that ends there.
 
 One agent works with a home at a time. Agents of one Space with homes of their own,

@@ -199,7 +199,10 @@ func (in *inbox) mirrored(ctx context.Context, s *bundle.Stream) (*arrival, erro
 		return nil, err // more is pushed, too
 	}
 	came := in.arrivals.add(slice, state.Index) // before anybody can see it
-	if _, err := in.mirror.server.Mirror(ctx, server.Operator, f, state); err != nil {
+	if _, err = in.mirror.server.Mirror(ctx, server.Operator, f, state); err == nil {
+		err = in.arrived(ctx, state)
+	}
+	if err != nil {
 		in.arrivals.remove(came)
 		return nil, err
 	}

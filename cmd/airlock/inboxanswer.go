@@ -163,8 +163,8 @@ func (in *inbox) answer(ctx context.Context, a *arrival, operator []byte, wait t
 	case <-ctx.Done():
 	}
 	said := in.arrivals.remove(a)
-	if len(said) == 0 || ctx.Err() != nil {
-		return nil
+	if len(said) == 0 || wait == 0 || ctx.Err() != nil {
+		return nil // who does not wait does not know of receipts
 	}
 	b, err := in.batch(ctx, said, operator)
 	if err != nil {
@@ -202,6 +202,22 @@ func (in *inbox) batch(ctx context.Context, said []signing.Attestation, operator
 		}
 		said = said[:len(said)/2]
 	}
+}
+
+// arrived lets go of receipts that answers brought to the Space's receipts feed, where
+// that is pushed, too.
+func (in *inbox) arrived(ctx context.Context, s *feed.State) error {
+	if s.ID.Name != receipts.Feed || s.Lineage != in.own {
+		return nil
+	}
+	out, err := in.openPost(ctx)
+	if err != nil {
+		return err
+	}
+	return out.box.Arrived(ctx, func(id signing.ID) bool {
+		_, ok := s.Index.Holds(id)
+		return ok
+	})
 }
 
 // isOurLog reports whether an operator's log is the one of the Space's receipts feed:

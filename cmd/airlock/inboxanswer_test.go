@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"airlock/bundle"
 	"airlock/feed"
@@ -124,7 +125,8 @@ func TestAnswerOfOtherLog(t *testing.T) {
 	}
 }
 
-// What takes longer than a server waits is not in the answer, and none waits for more.
+// What takes longer than a server waits is not in the answer, and one that does not
+// wait is given none.
 func TestAnswerInTime(t *testing.T) {
 	s := newInboxSite(t)
 	s.in.arrivals.follow("conf", []string{"acme/dev-qa/shared"})
@@ -134,5 +136,15 @@ func TestAnswerInTime(t *testing.T) {
 	}
 	if len(s.in.arrivals.open) > 0 {
 		t.Error("an arrival is left")
+	}
+	state, _, err := s.Follower(s.Source()).Sync(t.Context(), s.ID)
+	s.check(err)
+	for wait, want := range map[time.Duration]bool{0: false, time.Minute: true} {
+		a := s.in.arrivals.add(bundle.Slice{Epoch: 1, Feed: s.ID, To: 3}, state.Index)
+		s.in.arrivals.hand([]signing.Attestation{s.receiptOf(state.Index.Row(2).ID, 2)})
+		s.in.arrivals.looked("conf", map[feed.ID]int64{s.ID: 3})
+		if got := s.in.answer(t.Context(), a, s.Key.Public(), wait); (got != nil) != want {
+			t.Errorf("with %s to wait: %d bytes", wait, len(got))
+		}
 	}
 }

@@ -43,7 +43,8 @@ servers' own machine. Addresses that are not public the servers push to where th
 run with --push-to.
 
 What fails is tried again, later each time, until it is given up after a day
-(airlock serve --push-give-up). Saying the same again begins anew.`,
+(airlock serve --push-give-up). Saying the same again begins anew. The agent answers
+with receipts of what it did at once: airlock server push list shows the last ones.`,
 		Example: `  airlock server push add acme/production https://inbox.acme.example:7443
   airlock server push add acme/production https://10.1.2.3:7443 --feed 'acme/*/shared'`,
 		Args: exactly(2, "a Space and the URL of its inbox"),

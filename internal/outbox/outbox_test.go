@@ -341,6 +341,50 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
+// What is signed is shown in the order of the numbers, and let go of file by file,
+// once the feed holds all of one.
+func TestArrived(t *testing.T) {
+	_, h := newSite(t)
+	h.record("a", "b")
+	var shown []signing.ID
+	show := func(signed []signing.Attestation) {
+		for _, a := range signed {
+			shown = append(shown, a.ID())
+		}
+	}
+	if err := h.Signed(t.Context(), show); err != nil || len(shown) > 0 {
+		t.Errorf("%d before they are signed, %v", len(shown), err)
+	}
+	clock, err := h.home.EnsureTimeAuthority("acme/production", now)
+	if err == nil {
+		_, err = h.Sign(t.Context(), h.log().Publisher.Sign, tsa.New(clock, func() time.Time { return now }))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.record("c")
+	all, err := h.Waiting(t.Context())
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d wait, %v", len(all), err)
+	}
+	if err := h.Signed(t.Context(), show); err != nil || !slices.Equal(shown, []signing.ID{all[0].ID, all[1].ID}) {
+		t.Errorf("shown %v, %v", shown, err)
+	}
+	for _, c := range []struct {
+		held []signing.ID
+		want int
+	}{{nil, 3}, {shown[:1], 3}, {shown, 1}} {
+		err := h.Arrived(t.Context(), func(id signing.ID) bool { return slices.Contains(c.held, id) })
+		if left, waitErr := h.Waiting(t.Context()); err != nil || waitErr != nil || len(left) != c.want {
+			t.Errorf("with %d in the feed %d wait, want %d; %v, %v", len(c.held), len(left), c.want, err, waitErr)
+		}
+	}
+	h.record("d")
+	if all, err := h.Waiting(t.Context()); err != nil || len(all) != 2 || all[1].Number != 4 {
+		t.Errorf("after them %+v, %v", all, err)
+	}
+}
+
 // A batch is more than a file holds.
 func TestManyReceipts(t *testing.T) {
 	s, h := newSite(t)

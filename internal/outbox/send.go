@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,6 +100,17 @@ func (o *Outbox) Send(ctx context.Context, to Log) (int, error) {
 		return o.home.RemoveReceipts(b.Instance, first)
 	})
 	return sent, err
+}
+
+// Arrived lets go of what the feed holds by now, whoever brought it there; holds
+// reports it of a statement, by a state of the feed that was followed.
+func (o *Outbox) Arrived(ctx context.Context, holds func(signing.ID) bool) error {
+	return o.each(ctx, func(b *book, first int64, lines []line) error {
+		if slices.ContainsFunc(lines, func(l line) bool { return !holds(l.id) }) {
+			return nil
+		}
+		return o.home.RemoveReceipts(b.Instance, first)
+	})
 }
 
 // ErrUnsigned reports receipts that wait for a signature.
