@@ -56,6 +56,7 @@ demo: build $(if $(filter s3,$(STORE)),$(STAMP)/$(VERSITYGW)) ## the whole story
 test: unit fuzz-short ## all tests with the race detector, then each fuzz target briefly
 
 unit: $(STAMP)/$(VERSITYGW)
+	@sh internal/tools/system.sh ip=iproute2 || echo '== the test that cuts networks apart is skipped'
 	$(call say,go test $(or $(RACE),(no C compiler: without the race detector)) ./...)
 	@go test $(RACE) -timeout 20m ./...
 

@@ -202,13 +202,14 @@ func (w *world) checkAll() {
 	for i, why := range report.Void {
 		w.t.Errorf("entry %d is void: %v", i, why)
 	}
-	entries := map[string][]int64{}
+	entries, names := map[string][]int64{}, map[string]int{}
 	for row := range state.Index.Rows(0) {
 		entries[row.ID.String()] = append(entries[row.ID.String()], row.Index)
+		names[row.Ref.Name]++
 	}
 	for _, a := range w.acked {
-		if got := entries[a.id]; len(got) != 1 || got[0] != a.entry {
-			w.t.Errorf("%s was acknowledged as entry %d and is at %v", a.name, a.entry, got)
+		if got := entries[a.id]; len(got) != 1 || got[0] != a.entry || names[a.name] != 1 {
+			w.t.Errorf("%s was acknowledged as entry %d and is at %v, %d times by its name", a.name, a.entry, got, names[a.name])
 		}
 	}
 	w.t.Logf("%d acknowledged, %d entries", len(w.acked), state.Edge.Size())

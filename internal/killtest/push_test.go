@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"airlock/internal/built"
-	"airlock/internal/home"
-	"airlock/trust"
 )
 
 // Whatever is killed while packages are pushed, the server that sends or the agent
@@ -27,29 +25,10 @@ func TestPushKilled(t *testing.T) {
 // pushTo makes a Space whose agent follows what is pushed to an address.
 func (w *world) pushTo(inbox string) (homeDir string) {
 	w.t.Helper()
-	homeDir = w.file("production")
-	h, err := home.Open(homeDir)
-	must(w.t, err)
-	own, err := h.Init(w.t.Context(), home.NewSpace{Space: trust.Space{Organisation: "acme", Name: "production"}, Issuer: "https://acme.example", Person: "Bob", Now: time.Now()})
-	must(w.t, err)
-	operator, err := home.Open(w.home(0))
-	must(w.t, err)
-	key, err := operator.LogKey()
-	must(w.t, err)
-	must(w.t, h.Remember(home.Server{LogKey: key.Public(), Pin: own.Current().Digest(), URL: "https://feeds.acme.example"}))
-	must(w.t, os.WriteFile(w.file("production.id"), trust.FormatFile(own), 0o600))
-	for _, file := range []string{"space.id", "production.id"} {
-		w.must("server", "admit", w.file(file), "--store", w.store)
-	}
+	w.must("server", "admit", w.file("space.id"), "--store", w.store)
+	homeDir = w.receiver("production", "https://feeds.acme.example")
 	w.must("server", "push", "add", "acme/production", "http://"+inbox, "--feed", "acme/dev-qa/shared", "--store", w.store)
-	for _, args := range [][]string{
-		{"trust", "add", w.file("space.id"), "--feed", "shared", "--thumbprint", w.own.Lineage().String()},
-		{"subscription", "add", "conf", "--feed", w.feed.String(), "--from", "inbox", "--into", w.file("conf"), "--every", "1s"},
-	} {
-		if out, err := w.command(w.t.Context(), homeDir, args...).CombinedOutput(); err != nil {
-			w.t.Fatalf("airlock %v: %v\n%s", args, err, out)
-		}
-	}
+	w.must("--home", homeDir, "subscription", "add", "conf", "--feed", w.feed.String(), "--from", "inbox", "--into", w.file("conf"), "--every", "1s")
 	return homeDir
 }
 

@@ -3,7 +3,6 @@ package killtest
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,10 +14,14 @@ import (
 	"airlock/feed"
 	"airlock/internal/built"
 	"airlock/internal/home"
+	"airlock/internal/server"
 	"airlock/storage"
 	"airlock/storage/storetest"
 	"airlock/trust"
 )
+
+// networkFiles is where ip-netns(8) keeps the namespaces that have names.
+const networkFiles = "/run/netns/"
 
 // world is a built program, a Space, and a store for both to work on.
 type world struct {
@@ -29,6 +32,8 @@ type world struct {
 	env     []string
 	own     *trust.History
 	feed    feed.ID
+	// networks has the network namespaces of homes whose commands run in one.
+	networks map[string]string
 
 	mu    sync.Mutex
 	acked []ack
@@ -42,7 +47,12 @@ type ack struct {
 }
 
 func newWorld(t *testing.T, store string, env []string) *world {
-	w := &world{t: t, program: built.Airlock(t), dir: t.TempDir(), store: store, env: env}
+	return newWorldOf(t, built.Airlock(t), store, env)
+}
+
+// newWorldOf is newWorld of a program that was built before.
+func newWorldOf(t *testing.T, program, store string, env []string) *world {
+	w := &world{t: t, program: program, dir: t.TempDir(), store: store, env: env}
 	if w.store == "" {
 		w.store = filepath.Join(w.dir, "store")
 	}
@@ -68,9 +78,40 @@ func (w *world) home(n int) string       { return w.file(fmt.Sprintf("home-%d", 
 // one Space.
 func (w *world) copyHome(n int) {
 	must(w.t, os.CopyFS(w.home(n), os.DirFS(w.home(0))))
-	for _, key := range []string{"root-1.key", "root-2.key", "publisher-1.key", "log.key"} {
-		must(w.t, os.Chmod(filepath.Join(w.home(n), "keys", key), 0o600))
+	keys, err := filepath.Glob(filepath.Join(w.home(n), "keys", "*.key"))
+	must(w.t, err)
+	for _, key := range keys {
+		must(w.t, os.Chmod(key, 0o600))
 	}
+}
+
+// join lets a home know servers, as joining them does.
+func (w *world) join(homeDir string, urls ...string) {
+	operator, err := home.Open(w.home(0))
+	must(w.t, err)
+	key, err := operator.LogKey()
+	must(w.t, err)
+	pin, err := server.CertificatePin(key)
+	must(w.t, err)
+	h, err := home.Open(homeDir)
+	must(w.t, err)
+	for _, url := range urls {
+		must(w.t, h.Remember(home.Server{LogKey: key.Public(), Pin: pin, URL: url}))
+	}
+}
+
+// receiver makes a Space that trusts the world's, joined servers, and is admitted.
+func (w *world) receiver(name string, urls ...string) (homeDir string) {
+	homeDir = w.file(name)
+	h, err := home.Open(homeDir)
+	must(w.t, err)
+	own, err := h.Init(w.t.Context(), home.NewSpace{Space: trust.Space{Organisation: "acme", Name: name}, Issuer: "https://acme.example", Person: "Bob", Now: time.Now()})
+	must(w.t, err)
+	w.join(homeDir, urls...)
+	must(w.t, os.WriteFile(w.file(name+".id"), trust.FormatFile(own), 0o600))
+	w.must("server", "admit", w.file(name+".id"), "--store", w.store)
+	w.must("--home", homeDir, "trust", "add", w.file("space.id"), "--feed", "shared", "--thumbprint", w.own.Lineage().String())
+	return homeDir
 }
 
 func must(t *testing.T, err error) {
@@ -82,7 +123,11 @@ func must(t *testing.T, err error) {
 
 // command returns a run of the program with the environment of the world only.
 func (w *world) command(ctx context.Context, homeDir string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(ctx, w.program, append([]string{"--home", homeDir}, args...)...)
+	run := append([]string{w.program, "--home", homeDir}, args...)
+	if network, ok := w.networks[homeDir]; ok {
+		run = append([]string{"nsenter", "--net=" + networkFiles + network}, run...)
+	}
+	c := exec.CommandContext(ctx, run[0], run[1:]...)
 	c.Env = append([]string{"PATH=" + os.Getenv("PATH")}, w.env...)
 	return c
 }
@@ -96,12 +141,22 @@ func (w *world) serveFrom(n int, address string, more ...string) *built.Process 
 	return w.start("serving ", w.home(n), append([]string{"serve", "--store", w.store, "--listen", address, "--access-log", "none"}, more...)...)
 }
 
-// start starts the program, and waits until it says something.
+// start starts the program, and waits until it says something. What it says is kept.
 func (w *world) start(says, homeDir string, args ...string) *built.Process {
 	w.t.Helper()
-	p, err := built.Start(w.command(context.Background(), homeDir, args...), says, io.Discard)
+	log, err := os.OpenFile(w.file("said.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	must(w.t, err)
+	w.t.Cleanup(func() { _ = log.Close() })
+	p, err := built.Start(w.command(context.Background(), homeDir, args...), says, log)
 	must(w.t, err)
 	return p
+}
+
+// said returns what the programs said that were started.
+func (w *world) said() []byte {
+	b, err := os.ReadFile(w.file("said.log"))
+	must(w.t, err)
+	return b
 }
 
 // s3World is a world on a real S3 server behind a proxy that loses answers.

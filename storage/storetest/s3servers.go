@@ -33,7 +33,12 @@ const (
 // durability.
 func VersityGW(tb testing.TB) storage.S3Config {
 	tb.Helper()
-	address := built.FreeAddress(tb)
+	return VersityGWAt(tb, built.FreeAddress(tb))
+}
+
+// VersityGWAt is VersityGW on an address of the caller's, HOST:PORT.
+func VersityGWAt(tb testing.TB, address string) storage.S3Config {
+	tb.Helper()
 	return serveS3(tb, address, exec.Command(tool(tb, "versitygw"), "--access", gatewayAccess, "--secret", gatewaySecret,
 		"--port", address, "--quiet", "--keep-alive", "posix", tb.TempDir()))
 }
