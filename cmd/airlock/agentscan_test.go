@@ -22,7 +22,7 @@ func TestTurnAfterChange(t *testing.T) {
 	}
 	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
 	a := &app{streams: streams{out: &whole{}, err: io.Discard}, now: func() time.Time { return now }, open: h}
-	r := &subscriber{app: a, home: h, sub: home.Subscribed{Name: "web"}, conn: &conn{}, known: map[feed.ID]int64{}}
+	r := &subscriber{app: a, home: h, sub: home.Subscribed{Name: "web"}, conn: &conn{}, arrivals: &arrivals{}, known: map[feed.ID]int64{}}
 	for _, c := range []struct {
 		name  string
 		mark  string
