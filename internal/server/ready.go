@@ -43,8 +43,8 @@ func (r *readiness) ask(ctx context.Context) error {
 	}
 	if r.under == nil {
 		r.under = make(chan struct{})
-		under := r.under
-		r.run(func() { r.take(context.WithoutCancel(ctx), under) })
+		apart, under := context.WithoutCancel(ctx), r.under
+		r.run(func() { r.take(apart, under) })
 	}
 	under := r.under
 	r.mu.Unlock()
