@@ -106,7 +106,7 @@ func (l *Log) readStatements(ctx context.Context, entries []tailEntry) ([][]byte
 				return err
 			}
 			for i, e := range run {
-				if into[i] = held[e.id]; into[i] == nil {
+				if into[i] = held[e.leaf]; into[i] == nil {
 					return fmt.Errorf("%w: object %s does not hold statement %s", ErrDamaged, e.stored, e.id)
 				}
 			}

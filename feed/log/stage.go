@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
+
 	"airlock/feed"
-	"airlock/signing"
 	"airlock/storage"
 )
 
@@ -108,8 +109,10 @@ func parseStaged(b []byte) ([][]byte, error) {
 	return s.Statements, nil
 }
 
-// readStaged reads an object with statements and returns them by their ids.
-func readStaged(ctx context.Context, from storage.Objects, d storage.Digest) (map[signing.ID][]byte, error) {
+// readStaged reads an object with statements and returns them by their leaf hashes.
+// An id would not do: two people of a Space may sign the same statement at the same
+// time, and of both attestations one became the entry.
+func readStaged(ctx context.Context, from storage.Objects, d storage.Digest) (map[tlog.Hash][]byte, error) {
 	b, err := feed.ReadWhole(ctx, from.Get, d, maxStaged)
 	if err != nil {
 		return nil, err
@@ -118,13 +121,13 @@ func readStaged(ctx context.Context, from storage.Objects, d storage.Digest) (ma
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", d, err)
 	}
-	out := make(map[signing.ID][]byte, len(statements))
+	out := make(map[tlog.Hash][]byte, len(statements))
 	for _, raw := range statements {
 		a, err := feed.Logged(raw)
 		if err != nil {
 			return nil, fmt.Errorf("object %s: %w: %w", d, ErrDamaged, err)
 		}
-		out[a.ID()] = raw
+		out[feed.LeafHash(a)] = raw
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -56,6 +57,26 @@ func TestStage(t *testing.T) {
 		}
 		if found != len(want) {
 			t.Errorf("%d of %d statements read back", found, len(want))
+		}
+	}
+}
+
+// TestStageSignedTwice: of two attestations of one statement that lie together the one
+// is read back that became the entry.
+func TestStageSignedTwice(t *testing.T) {
+	store := storage.NewMem()
+	l, a := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
+	both := append(newCheap(a).notes(t, storage.NewMem(), 0, 1), newCheap(a).notes(t, storage.NewMem(), 0, 1)...)
+	if both[0].Entry.ID != both[1].Entry.ID || bytes.Equal(both[0].Attestation.Bytes(), both[1].Attestation.Bytes()) {
+		t.Fatal("they are not one statement with two signatures")
+	}
+	must(t, l.Stage(t.Context(), both))
+	for _, entry := range both {
+		_, err := l.Append(t.Context(), 1, []log.Submission{entry})
+		must(t, err)
+		got := entries(t, l)
+		if !bytes.Equal(got[len(got)-1].Bytes(), both[0].Attestation.Bytes()) {
+			t.Error("the other one was read back")
 		}
 	}
 }
