@@ -38,8 +38,10 @@ type Result struct {
 }
 
 // maxTries bounds how often statements are signed again because somebody else
-// of the Space published meanwhile.
-const maxTries = 20
+// of the Space published meanwhile. Of eight who publish versions of the same name
+// over and over one comes through at a time: after so many tries all but one in a
+// million have.
+const maxTries = 100
 
 // batchSize bounds the packages of one commit.
 const batchSize = 1000
