@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -353,46 +354,46 @@ func TestCellOfOther(t *testing.T) {
 	}
 }
 
-// TestAwayOnce: of many readers who wait while the store hangs few ask it, and all
-// hear that it does not answer.
+// TestAwayOnce: of many readers who wait while the store hangs one asks it for all,
+// and all hear that it does not answer.
 func TestAwayOnce(t *testing.T) {
-	mem := storage.NewMem()
-	var away atomic.Bool
-	var asked atomic.Int64
-	held, release := make(chan struct{}, 64), make(chan struct{})
-	store := broken(mem, func(_ context.Context, op, key string) (error, error) {
-		if op != "load" || key != cellKey || !away.Load() {
-			return nil, nil
+	synctest.Test(t, func(t *testing.T) {
+		mem := storage.NewMem()
+		var away atomic.Bool
+		var asked atomic.Int64
+		held, release := make(chan struct{}, 64), make(chan struct{})
+		store := broken(mem, func(_ context.Context, op, key string) (error, error) {
+			if op != "load" || key != cellKey || !away.Load() {
+				return nil, nil
+			}
+			asked.Add(1)
+			held <- struct{}{}
+			<-release
+			return storage.ErrAway, nil
+		})
+		l, _ := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
+		away.Store(true)
+		const readers = 50
+		var done sync.WaitGroup
+		read := func() {
+			if _, err := l.Head(t.Context(), 0); !errors.Is(err, storage.ErrAway) {
+				t.Errorf("got %v, want ErrAway", err)
+			}
 		}
-		asked.Add(1)
-		held <- struct{}{}
-		<-release
-		return storage.ErrAway, nil
-	})
-	l, _ := opened(t, store, process(t, log.Config{Store: store, Key: feedtest.Key(1)}))
-	away.Store(true)
-	const readers = 50
-	var came, done sync.WaitGroup
-	read := func() {
-		came.Done()
-		if _, err := l.Head(t.Context(), 0); !errors.Is(err, storage.ErrAway) {
-			t.Errorf("got %v, want ErrAway", err)
-		}
-	}
-	came.Add(readers)
-	done.Go(read)
-	<-held
-	for range readers - 1 {
 		done.Go(read)
-	}
-	came.Wait()
-	close(release)
-	done.Wait()
-	if n := asked.Load(); n > readers/2 {
-		t.Errorf("the store was asked %d times", n)
-	}
-	away.Store(false)
-	if _, err := l.Head(t.Context(), 0); err != nil {
-		t.Errorf("afterwards: %v", err)
-	}
+		<-held
+		for range readers - 1 {
+			done.Go(read)
+		}
+		synctest.Wait()
+		close(release)
+		done.Wait()
+		if n := asked.Load(); n != 2 {
+			t.Errorf("the store was asked %d times, want 2", n)
+		}
+		away.Store(false)
+		if _, err := l.Head(t.Context(), 0); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
+	})
 }
