@@ -62,7 +62,7 @@ func TestTakeOverAll(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const subscriptions, takeover = 16, 45 * time.Second
+	const subscriptions, takeover = 16, 50 * time.Second // no multiple of how often they look
 	for dies := 100 * time.Second; dies < 120*time.Second; dies += 1700 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {
 			board, begun := &sharedBoard{}, time.Now()
