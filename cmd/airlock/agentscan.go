@@ -13,6 +13,7 @@ import (
 	"airlock/feed/kind"
 	"airlock/internal/agent"
 	"airlock/internal/apply"
+	"airlock/internal/home"
 	"airlock/signing"
 	"airlock/storage"
 	"airlock/trust"
@@ -52,12 +53,14 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// source is where the subscription follows feeds; a folder is named from the home.
-func (r *subscriber) source() string {
-	if from := r.sub.From; from != "" && !strings.Contains(from, "://") && !filepath.IsAbs(from) {
-		return filepath.Join(r.home.Path(), from)
+func (r *subscriber) source() string { return sourceOf(r.home, r.sub) }
+
+// sourceOf is where a subscription follows feeds; a folder is named from the home.
+func sourceOf(h *home.Home, s home.Subscribed) string {
+	if from := s.From; from != "" && !strings.Contains(from, "://") && !filepath.IsAbs(from) {
+		return filepath.Join(h.Path(), from)
 	}
-	return r.sub.From
+	return s.From
 }
 
 func (r *subscriber) close() {

@@ -48,7 +48,7 @@ func (c *comparison) source(id feed.ID) string {
 	}
 	for _, s := range c.subs {
 		if s.From != "" && slices.ContainsFunc(s.Feeds, func(name string) bool { return matchFeed(name, id) }) {
-			return (&subscriber{home: c.home, sub: s}).source()
+			return sourceOf(c.home, s)
 		}
 	}
 	return ""

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -70,15 +69,11 @@ func (b *bench) crowdRound(ctx context.Context, to *crowd, load int) error {
 	if err != nil {
 		return err
 	}
-	store, err := startS3(ctx, filepath.Join(dir, "s3"))
+	s, store, err := b.siteOnS3(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer store.Stop()
-	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), storeOnS3)
-	if err != nil {
-		return err
-	}
 	f, err := s.startFleet(ctx, crowdServers)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -19,7 +20,6 @@ const (
 	bucketAccess = "bench"
 	bucketSecret = "bench-secret"
 	bucketRegion = "us-east-1"
-	storeOnS3    = "s3://" + bucket + "/store"
 )
 
 // startS3 runs versitygw with one bucket, and has the environment of programs that
@@ -50,6 +50,19 @@ func startS3(ctx context.Context, dir string) (*peers.Server, error) {
 		}
 	}
 	return s, nil
+}
+
+// siteOnS3 makes a site in a folder whose store is a bucket of a new versitygw. Stop it.
+func (b *bench) siteOnS3(ctx context.Context, dir string) (*site, *peers.Server, error) {
+	store, err := startS3(ctx, filepath.Join(dir, "s3"))
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), "s3://"+bucket+"/store")
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Stop())
+	}
+	return s, store, nil
 }
 
 // fleet is a site whose store several servers keep.

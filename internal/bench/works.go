@@ -161,15 +161,11 @@ func profileObject(ctx context.Context, b *bench, dir string) error {
 
 // profileServers has many publish into one feed of a server that keeps it in S3.
 func profileServers(ctx context.Context, b *bench, dir string) error {
-	store, err := startS3(ctx, filepath.Join(dir, "s3"))
+	s, store, err := b.siteOnS3(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer store.Stop()
-	s, err := newSiteOn(ctx, b.airlock, filepath.Join(dir, "site"), storeOnS3)
-	if err != nil {
-		return err
-	}
 	h, err := s.serverHere(ctx)
 	if err != nil {
 		return err
