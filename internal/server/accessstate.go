@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,13 +30,16 @@ type accessState struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	loading sync.Mutex   // held while buckets are read
-	rounds  atomic.Int64 // in which they were
-	away    int64        // the last which the store did not answer, with awayErr; by who holds loading
-	awayErr error
-	heads   *feed.Turns[struct{}, *accessHead]
-	tried   atomic.Pointer[time.Time]
-	view    atomic.Pointer[accessView]
+	loads *feed.Turns[accessWants, struct{}]
+	heads *feed.Turns[struct{}, *accessHead]
+	tried atomic.Pointer[time.Time]
+	view  atomic.Pointer[accessView] // changed by who loads
+}
+
+// accessWants is what those want who wait for a reading.
+type accessWants struct {
+	anew    bool          // what changed, whatever is known
+	buckets map[int]int64 // these, as that version of the head or a later one gave them
 }
 
 // accessView is a state as it was known at one time. It does not change.
@@ -56,7 +58,7 @@ type loadedBucket struct {
 }
 
 func newAccessState(cells storage.Cells, now func() time.Time, logger *slog.Logger) *accessState {
-	a := &accessState{cells: cells, now: now, logger: logger, heads: feed.NewTurns[struct{}, *accessHead]()}
+	a := &accessState{cells: cells, now: now, logger: logger, loads: feed.NewTurns[accessWants, struct{}](), heads: feed.NewTurns[struct{}, *accessHead]()}
 	a.tried.Store(&time.Time{})
 	a.view.Store(&accessView{changed: make(chan struct{})})
 	return a
@@ -73,20 +75,18 @@ func within(now, t time.Time, d time.Duration) bool {
 // reading anew just now as it was before.
 func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) {
 	b := a.known(n, 0)
-	switch {
-	case b != nil && within(a.now(), *a.tried.Load(), accessFresh): // whether or not the store answered
-		return b, nil
-	case b != nil && a.loading.TryLock():
-		defer a.loading.Unlock()
-		// It is read for all, so it goes on when this caller leaves.
-		if err := a.refresh(context.WithoutCancel(ctx), n); err != nil {
-			a.logger.Warn("access not read", "error", err)
-		}
-		return a.view.Load().buckets[n], nil // what is known counts until it is accessRound old
-	case b != nil:
-		return b, nil
+	if b == nil {
+		return a.load(ctx, n, 0)
 	}
-	return a.load(ctx, n, 0)
+	now, tried := a.now(), a.tried.Load()
+	if within(now, *tried, accessFresh) || !a.tried.CompareAndSwap(tried, &now) {
+		return b, nil // whether or not the store answered, or will
+	}
+	// It is read for all, so it is also waited for when this caller has left.
+	if err := a.refresh(context.WithoutCancel(ctx)); err != nil {
+		a.logger.Warn("access not read", "error", err)
+	}
+	return a.view.Load().buckets[n], nil // what is known counts until it is accessRound old
 }
 
 // newest returns a bucket as it is now. The head is read after each call, for all
@@ -102,7 +102,7 @@ func (a *accessState) newest(ctx context.Context, n int) (*loadedBucket, error) 
 	return a.load(ctx, n, head.Versions[n])
 }
 
-// headTimeout bounds a read of the head that is made for several callers.
+// headTimeout bounds what is read for several callers.
 const headTimeout = 30 * time.Second
 
 func (a *accessState) headNow(ctx context.Context, _ struct{}) (*accessHead, error) {
@@ -125,16 +125,13 @@ func (a *accessState) known(n int, version int64) *loadedBucket {
 // load reads what is not known, or may be another by now, and returns a bucket
 // that is not older than the version; once for all who wait for it.
 func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBucket, error) {
-	before := a.rounds.Load()
-	a.loading.Lock()
-	defer a.loading.Unlock()
-	if b := a.known(n, version); b != nil {
-		return b, nil // another caller was faster
-	}
-	if a.away > before {
-		return nil, a.awayErr // those who wait do not ask a store that hangs one after another
-	}
-	err := a.refresh(ctx, n)
+	_, err := a.loads.Do(ctx, func(w *accessWants) bool {
+		if w.buckets == nil {
+			w.buckets = map[int]int64{}
+		}
+		w.buckets[n] = max(w.buckets[n], version)
+		return true
+	}, a.read)
 	if b := a.known(n, version); b != nil {
 		return b, nil // whatever is wrong with others
 	}
@@ -144,26 +141,33 @@ func (a *accessState) load(ctx context.Context, n int, version int64) (*loadedBu
 	return nil, err
 }
 
-// refresh reads the head, and the buckets that may say something else than what
-// is known here, and bucket also where it is not known (-1 for none). The caller
-// holds loading.
-func (a *accessState) refresh(ctx context.Context, also int) error {
-	now, round := a.now(), a.rounds.Add(1)
+// refresh reads what changed.
+func (a *accessState) refresh(ctx context.Context) error {
+	_, err := a.loads.Do(ctx, func(w *accessWants) bool { w.anew = true; return true }, a.read)
+	return err
+}
+
+// read reads the head, and the buckets that may say something else than what is
+// known here, and those that are wanted also where they are not known.
+func (a *accessState) read(ctx context.Context, wants accessWants) (struct{}, error) {
+	if !wants.anew && a.knowsAll(wants.buckets) {
+		return struct{}{}, nil // the turn before read them
+	}
+	ctx, cancel := context.WithTimeout(ctx, headTimeout)
+	defer cancel()
+	now := a.now()
 	a.tried.Store(&now)
 	head, _, err := a.readHead(ctx)
-	if errors.Is(err, storage.ErrAway) {
-		a.away, a.awayErr = round, err
-	}
 	if err != nil {
-		return err
+		return struct{}{}, err
 	}
 	old, news := a.view.Load(), false
 	next := &accessView{buckets: old.buckets, changed: old.changed}
 	for n, b := range old.buckets {
-		if b == nil && n != also || b != nil && b.version >= head.Versions[n] && within(now, b.readAt, accessRound) {
+		if _, wanted := wants.buckets[n]; b == nil && !wanted || b != nil && b.version >= head.Versions[n] && within(now, b.readAt, accessRound) {
 			continue
 		}
-		read, readErr := a.read(ctx, n, head.Versions[n])
+		read, readErr := a.readBucket(ctx, n, head.Versions[n])
 		if readErr != nil { // of others later; what is known of them counts until it is accessRound old
 			err = errors.Join(err, readErr)
 			continue
@@ -178,11 +182,20 @@ func (a *accessState) refresh(ctx context.Context, also int) error {
 	if news {
 		close(old.changed)
 	}
-	return err
+	return struct{}{}, err
 }
 
-// read reads a bucket, after a head that gave it that version.
-func (a *accessState) read(ctx context.Context, n int, version int64) (*loadedBucket, error) {
+func (a *accessState) knowsAll(buckets map[int]int64) bool {
+	for n, version := range buckets {
+		if a.known(n, version) == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// readBucket reads a bucket, after a head that gave it that version.
+func (a *accessState) readBucket(ctx context.Context, n int, version int64) (*loadedBucket, error) {
 	raw, tag, err := a.cells.Load(ctx, bucketKey(n))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -241,10 +254,8 @@ func (a *accessState) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		a.loading.Lock()
-		if err := a.refresh(ctx, -1); err != nil && ctx.Err() == nil {
+		if err := a.refresh(ctx); err != nil && ctx.Err() == nil {
 			a.logger.Warn("access not read", "error", err)
 		}
-		a.loading.Unlock()
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"sync"
 	"time"
 
+	"airlock/feed"
 	"airlock/storage"
 )
 
@@ -21,14 +21,13 @@ const (
 // readiness is whether the store answers. One look is taken for all who ask
 // meanwhile. It may be used concurrently.
 type readiness struct {
-	look func(context.Context) error
-	now  func() time.Time
-	run  func(func()) // in the background
+	look  func(context.Context) error
+	now   func() time.Time
+	turns *feed.Turns[struct{}, struct{}]
 
-	mu    sync.Mutex    // guards what follows
-	under chan struct{} // closed when the look that is under way has ended; nil for none
-	at    time.Time     // when the last one ended
-	err   error         // what it found
+	// Of who has a turn.
+	at  time.Time // when the last look ended
+	err error     // what it found
 }
 
 // Ready returns nil where the store answered about a second ago at most, and an
@@ -36,41 +35,26 @@ type readiness struct {
 func (s *Server) Ready(ctx context.Context) error { return s.ready.ask(ctx) }
 
 func (r *readiness) ask(ctx context.Context) error {
-	r.mu.Lock()
-	if r.under == nil && within(r.now(), r.at, readyKept) {
-		defer r.mu.Unlock()
-		return r.err
-	}
-	if r.under == nil {
-		r.under = make(chan struct{})
-		apart, under := context.WithoutCancel(ctx), r.under
-		r.run(func() { r.take(apart, under) })
-	}
-	under := r.under
-	r.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, readyTime)
 	defer cancel()
-	select {
-	case <-under:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.err
-	case <-ctx.Done():
-		return fmt.Errorf("%w within %s", storage.ErrAway, readyTime)
+	_, err := r.turns.Do(ctx, func(*struct{}) bool { return true }, r.take)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w within %s", storage.ErrAway, readyTime)
 	}
+	return err
 }
 
-// take takes a look. One at a store that ignores contexts, such as a folder on a
-// file server that is gone, goes on for as long as that keeps it, and no other is
-// begun.
-func (r *readiness) take(ctx context.Context, done chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, readyTime)
-	defer cancel()
-	err := r.look(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.under, r.at, r.err = nil, r.now(), err
-	close(done)
+// take takes a look, unless one was just taken. One at a store that ignores contexts,
+// such as a folder on a file server that is gone, goes on for as long as that keeps
+// it, and no other is begun.
+func (r *readiness) take(ctx context.Context, _ struct{}) (struct{}, error) {
+	if !within(r.now(), r.at, readyKept) {
+		ctx, cancel := context.WithTimeout(ctx, readyTime)
+		defer cancel()
+		r.err = r.look(ctx)
+		r.at = r.now()
+	}
+	return struct{}{}, r.err
 }
 
 // lookAtStore reads a small cell that every server reads each second.

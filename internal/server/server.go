@@ -129,7 +129,7 @@ func New(c Config) *Server {
 
 		connections: map[trust.Space]*connecting{},
 	}
-	s.ready.look, s.ready.now, s.ready.run = s.lookAtStore, c.Now, s.watching.Go
+	s.ready = readiness{look: s.lookAtStore, now: c.Now, turns: feed.NewTurns[struct{}, struct{}]()}
 	if c.Deltas {
 		s.deltas = s.startDeltas()
 	}
