@@ -86,7 +86,8 @@ func (c *carried) segment(i int, p Part) (feed.Segment, error) {
 }
 
 // Pack returns the small objects of a segment, as far as they are carried.
-func (c *carried) Pack(_ context.Context, id feed.ID, start int64, _ int) (*feed.Pack, error) {
+func (c *carried) Pack(_ context.Context, id feed.ID, from, _ int64) (*feed.Pack, error) {
+	start := from / feed.SegmentSize * feed.SegmentSize
 	i, ok := c.at[feedKey(Packed, id, start)]
 	if !ok {
 		return nil, fmt.Errorf("pack at %d: %w", start, fs.ErrNotExist)

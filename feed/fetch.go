@@ -127,9 +127,8 @@ func (f *Follower) pack(ctx context.Context, s *State, rows []Row) (*Pack, error
 	if !ok || len(rows) < 2 {
 		return nil, nil
 	}
-	start := rows[0].Index / SegmentSize * SegmentSize
-	width := int(min(s.Edge.Size()-start, SegmentSize))
-	p, err := packs.Pack(ctx, s.ID, start, width)
+	from := rows[0].Index
+	p, err := packs.Pack(ctx, s.ID, from, min(s.Edge.Size(), (from/SegmentSize+1)*SegmentSize))
 	if err != nil && ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -28,9 +28,9 @@ type Source interface {
 
 // Packs is a Source that can hand out the small objects of a segment at once.
 type Packs interface {
-	// Pack returns the pack for the first width entries of the segment that
-	// begins at start. Objects may be missing from it.
-	Pack(ctx context.Context, id ID, start int64, width int) (*Pack, error)
+	// Pack returns a pack for the entries from up to (not including) to, which lie
+	// in one segment. Objects may be missing from it.
+	Pack(ctx context.Context, id ID, from, to int64) (*Pack, error)
 }
 
 // Tiles is a Source that has the log's hash tiles (height 8).

@@ -69,8 +69,8 @@ func (f *Follower) reread(ctx context.Context, s *State, rows []Row, each func([
 }
 
 func (f *Follower) rereadRun(ctx context.Context, s *State, rows []Row, each func([]Row, []signing.Attestation) error) error {
-	// A whole segment is a stored file, so ask for that.
-	from := rows[0].Index / SegmentSize * SegmentSize
+	// As far as the segment goes: a whole one is a stored file.
+	from := rows[0].Index
 	to := min((rows[len(rows)-1].Index/SegmentSize+1)*SegmentSize, s.Edge.Size())
 	for segment, err := range f.Source.Segments(ctx, s.ID, from, to) {
 		if err != nil {

@@ -82,8 +82,8 @@ func (p pacedPlace) Object(ctx context.Context, id feed.ID, d storage.Digest, of
 	return p.paced.Object(ctx, id, d, off)
 }
 
-func (p pacedPlace) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	return p.paced.Pack(ctx, id, start, width)
+func (p pacedPlace) Pack(ctx context.Context, id feed.ID, from, to int64) (*feed.Pack, error) {
+	return p.paced.Pack(ctx, id, from, to)
 }
 
 // makeRules makes a puller for each rule that holds here.

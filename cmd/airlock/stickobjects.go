@@ -23,8 +23,8 @@ func (s *stick) Object(ctx context.Context, id feed.ID, d storage.Digest, off in
 
 // Pack returns the pack of a segment from the newest bundle that has one. What
 // an older one has of it comes by Object.
-func (s *stick) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	return fromAny(s.bundles, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, start, width) })
+func (s *stick) Pack(ctx context.Context, id feed.ID, from, to int64) (*feed.Pack, error) {
+	return fromAny(s.bundles, func(b *bundle.Bundle) (*feed.Pack, error) { return b.Pack(ctx, id, from, to) })
 }
 
 // Chunks returns how a payload is cut.

@@ -85,12 +85,26 @@ const (
 )
 
 // Part names a part of a log: number N, at a level where it is a tile, of
-// which the first Width entries or hashes are meant (256 for a full one).
+// which the first Width entries or hashes are meant (256 for a full one). Of a
+// segment or pack that is not full the first From entries may be left out.
 type Part struct {
 	Kind  PartKind
 	Level int
 	N     int64
+	From  int
 	Width int
+}
+
+// PartOf is the part of a segment, or pack, that has the entries from up to to: whole
+// where that ends the segment, since what is full is the same for all who ask.
+func PartOf(kind PartKind, from, to int64) Part {
+	p := Part{Kind: kind, N: from / feed.SegmentSize}
+	start := p.N * feed.SegmentSize
+	p.Width = int(min(to-start, feed.SegmentSize))
+	if p.Width < feed.SegmentSize {
+		p.From = int(from - start)
+	}
+	return p
 }
 
 // Object is an open object.

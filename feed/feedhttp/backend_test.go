@@ -162,9 +162,9 @@ func (b *backend) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p fee
 	l := b.logs.Feed(id)
 	switch p.Kind {
 	case feedhttp.Segment:
-		out, err = l.Segment(ctx, p.N, p.Width)
+		out, err = l.Segment(ctx, p.N, p.From, p.Width)
 	case feedhttp.Pack:
-		out, err = l.Pack(ctx, p.N, p.Width)
+		out, err = l.Pack(ctx, p.N, p.From, p.Width)
 	case feedhttp.Entries:
 		out, err = l.Entries(ctx, p.N, p.Width)
 	default:

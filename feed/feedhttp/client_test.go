@@ -67,7 +67,12 @@ func TestRoundTrip(t *testing.T) {
 			t.Errorf("segment %+v, %v", s, err)
 		}
 	}
-	pack, err := reader.Pack(t.Context(), a.ID, 0, len(signed))
+	for s, err := range reader.Segments(t.Context(), a.ID, head.Size-1, head.Size) {
+		if err != nil || s.Start != head.Size-1 || len(s.Statements) != 1 || !bytes.Equal(s.Statements[0], signed[len(signed)-1].Bytes()) {
+			t.Errorf("only what is new: segment %+v, %v", s, err)
+		}
+	}
+	pack, err := reader.Pack(t.Context(), a.ID, 0, int64(len(signed)))
 	if err != nil {
 		t.Fatal(err)
 	}

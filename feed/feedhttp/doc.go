@@ -6,13 +6,14 @@
 // {F} is /v1/feeds/<organisation>/<space>/<feed>. It is itself the prefix of a
 // log in the form of C2SP tlog-tiles, so that any client of that form can read
 // it. <N> is a number in that form's path encoding (1234067 is
-// x001/x234/067); ".p/<W>" after it asks for the first W of 256.
+// x001/x234/067); ".p/<W>" after it asks for the first W of 256, and
+// ".p/<K>-<W>" for these without the first K.
 //
 //	GET {F}/checkpoint              the signed note; ETag "<size>-<first 16 hex digits of the root>"
 //	GET {F}/tile/<L>/<N>[.p/<W>]    hashes
 //	GET {F}/tile/entries/<N>[.p/<W>]    log entries
-//	GET {F}/segment/<N>[.p/<W>]     statements, see feed.Segment
-//	GET {F}/pack/<N>[.p/<W>]        the small objects they speak of, see feed.Pack
+//	GET {F}/segment/<N>[.p/[<K>-]<W>]    statements, see feed.Segment
+//	GET {F}/pack/<N>[.p/[<K>-]<W>]  the small objects they speak of, see feed.Pack
 //	GET {F}/object/<64 hex>         an object that the feed speaks of; ranges (RFC 9110,
 //	                                section 14); with ?payload= one that helps to read it
 //	GET, PUT {F}/audience           who reads the feed, see Audience

@@ -26,32 +26,51 @@ import (
 // any number.
 func TestPartPath(t *testing.T) {
 	for n, want := range map[int64]string{0: "000", 999: "999", 1000: "x001/000", 1234067: "x001/x234/067", maxPartNumber: "x036/x028/x797/x018/x963/967"} {
-		if got := formatPart(n, 256); got != want {
+		if got := formatPart(n, 0, 256); got != want {
 			t.Errorf("%d is %s, want %s", n, got, want)
 		}
 	}
-	if n, _, ok := parsePart("x036/x028/x797/x018/x963/968"); ok {
+	if n, _, _, ok := parsePart("x036/x028/x797/x018/x963/968"); ok {
 		t.Errorf("%d is taken, which no log can have", n)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		n, width := rapid.Int64Range(0, maxPartNumber).Draw(t, "n"), rapid.IntRange(1, 256).Draw(t, "width")
-		gotN, gotWidth, ok := parsePart(formatPart(n, width))
-		if !ok || gotN != n || gotWidth != width {
-			t.Fatalf("%d, %d becomes %d, %d, %v", n, width, gotN, gotWidth, ok)
+		from := 0
+		if width < 256 {
+			from = rapid.IntRange(0, width-1).Draw(t, "from")
+		}
+		gotN, gotFrom, gotWidth, ok := parsePart(formatPart(n, from, width))
+		if !ok || gotN != n || gotFrom != from || gotWidth != width {
+			t.Fatalf("%d, %d-%d becomes %d, %d-%d, %v", n, from, width, gotN, gotFrom, gotWidth, ok)
 		}
 	})
 }
 
+// TestPartOf: what is full is asked for whole, of the rest only what is wanted.
+func TestPartOf(t *testing.T) {
+	for _, c := range []struct {
+		from, to int64
+		want     string
+	}{
+		{0, 5, "segment/000.p/5"}, {3, 5, "segment/000.p/3-5"}, {0, 256, "segment/000"}, {3, 256, "segment/000"},
+		{250, 300, "segment/000"}, {256, 300, "segment/001.p/44"}, {299, 300, "segment/001.p/43-44"},
+	} {
+		if got := PartOf(Segment, c.from, c.to).path(); got != c.want {
+			t.Errorf("from %d to %d: %s, want %s", c.from, c.to, got, c.want)
+		}
+	}
+}
+
 // FuzzPart holds that there is one spelling of each part.
 func FuzzPart(f *testing.F) {
-	for _, s := range []string{"000", "x001/x234/067", "067.p/5", "x001/000.p/255", "x000/001", "1", "x001", "001/002", "000.p/256", "000.p/05", "000.p/", "0a0", "x036/x028/x797/x018/x963/968", "x999/x999/x999/x999/x999/x999/999"} {
+	for _, s := range []string{"000", "x001/x234/067", "067.p/5", "x001/000.p/255", "x000/001", "1", "x001", "001/002", "000.p/256", "000.p/05", "000.p/3-5", "000.p/5-5", "000.p/0-5", "000.p/-1-5", "000.p/3-256", "000.p/03-5", "0/000.p/3-5", "entries/000.p/3-5", "000.p/", "0a0", "x036/x028/x797/x018/x963/968", "x999/x999/x999/x999/x999/x999/999"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if n, width, ok := parsePart(s); ok && formatPart(n, width) != s {
-			t.Errorf("%q is read as %d.%d, which is written %q", s, n, width, formatPart(n, width))
+		if n, from, width, ok := parsePart(s); ok && (formatPart(n, from, width) != s || from < 0 || from >= width) {
+			t.Errorf("%q is read as %d, %d-%d, which is written %q", s, n, from, width, formatPart(n, from, width))
 		}
-		if p, ok := parseTile(s); ok && p.path() != "tile/"+s {
+		if p, ok := parseTile(s); ok && (p.path() != "tile/"+s || p.From > 0) {
 			t.Errorf("%q is read as %+v, which is written %q", s, p, p.path())
 		}
 	})

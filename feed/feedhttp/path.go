@@ -68,17 +68,21 @@ const maxLevel = 6
 
 // formatPart writes what comes after "segment/" or "tile/<L>/": the number in
 // groups of three digits, all but the last with an "x" before them, and
-// ".p/<width>" where it is not full (C2SP tlog-tiles, "Merkle Tree").
-func formatPart(n int64, width int) string {
+// ".p/<width>" where it is not full (C2SP tlog-tiles, "Merkle Tree"), or
+// ".p/<from>-<width>" where it is also without what comes before from.
+func formatPart(n int64, from, width int) string {
 	out := pad3(n % 1000)
 	for n >= 1000 {
 		n /= 1000
 		out = "x" + pad3(n%1000) + "/" + out
 	}
-	if width < feed.SegmentSize {
-		out += ".p/" + strconv.Itoa(width)
+	switch {
+	case width == feed.SegmentSize:
+		return out
+	case from > 0:
+		return out + ".p/" + strconv.Itoa(from) + "-" + strconv.Itoa(width)
 	}
-	return out
+	return out + ".p/" + strconv.Itoa(width)
 }
 
 func pad3(n int64) string {
@@ -86,39 +90,55 @@ func pad3(n int64) string {
 }
 
 // parsePart reads what formatPart writes, and nothing else.
-func parsePart(s string) (n int64, width int, ok bool) {
+func parsePart(s string) (n int64, from, width int, ok bool) {
+	number, bounds, partial := strings.Cut(s, ".p/")
 	width = feed.SegmentSize
-	if number, w, partial := strings.Cut(s, ".p/"); partial {
-		var err error
-		width, err = strconv.Atoi(w)
-		if err != nil || width < 1 || width >= feed.SegmentSize || strconv.Itoa(width) != w {
-			return 0, 0, false
+	if partial {
+		if from, width, ok = parseBounds(bounds); !ok {
+			return 0, 0, 0, false
 		}
-		s = number
 	}
+	n, ok = parsePartNumber(number)
+	return n, from, width, ok
+}
+
+// parseBounds reads "<width>" or "<from>-<width>" of what is not full.
+func parseBounds(s string) (from, width int, ok bool) {
+	begin, end, both := strings.Cut(s, "-")
+	if !both {
+		begin, end = "0", s
+	}
+	from, fromErr := strconv.Atoi(begin)
+	width, widthErr := strconv.Atoi(end)
+	ok = fromErr == nil && widthErr == nil && strconv.Itoa(from) == begin && strconv.Itoa(width) == end &&
+		(from > 0 || !both) && from < width && width < feed.SegmentSize
+	return from, width, ok
+}
+
+func parsePartNumber(s string) (n int64, ok bool) {
 	if len(s) > len("x036/x028/x797/x018/x963/x967")+len("/000") {
-		return 0, 0, false
+		return 0, false
 	}
 	for first := true; ; first = false {
 		group, rest, more := strings.Cut(s, "/")
 		if more {
 			if group, ok = strings.CutPrefix(group, "x"); !ok || first && group == "000" {
-				return 0, 0, false
+				return 0, false
 			}
 		}
 		if len(group) != 3 {
-			return 0, 0, false
+			return 0, false
 		}
 		for _, c := range []byte(group) {
 			if c < '0' || c > '9' {
-				return 0, 0, false
+				return 0, false
 			}
 			if n = n*10 + int64(c-'0'); n > maxPartNumber {
-				return 0, 0, false
+				return 0, false
 			}
 		}
 		if !more {
-			return n, width, true
+			return n, true
 		}
 		s = rest
 	}
@@ -126,7 +146,7 @@ func parsePart(s string) (n int64, width int, ok bool) {
 
 // path returns the path of a part below {F}.
 func (p Part) path() string {
-	number := formatPart(p.N, p.Width)
+	number := formatPart(p.N, p.From, p.Width)
 	switch p.Kind {
 	case Segment:
 		return "segment/" + number
@@ -152,6 +172,6 @@ func parseTile(s string) (p Part, ok bool) {
 	default:
 		return p, false
 	}
-	p.N, p.Width, ok = parsePart(number)
-	return p, ok
+	p.N, p.From, p.Width, ok = parsePart(number)
+	return p, ok && p.From == 0
 }

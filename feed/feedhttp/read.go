@@ -94,11 +94,11 @@ func getPack(h *Handler, c *call) (answer, error) { return h.framed(c, Pack) }
 
 // framed answers with a segment or a pack, compressed for who takes it.
 func (h *Handler) framed(c *call, kind PartKind) (answer, error) {
-	n, width, ok := parsePart(c.rest)
+	n, from, width, ok := parsePart(c.rest)
 	if !ok {
 		return answer{}, errPartPath(c.rest)
 	}
-	p := Part{Kind: kind, N: n, Width: width}
+	p := Part{Kind: kind, N: n, From: from, Width: width}
 	raw := func() ([]byte, error) {
 		// Others may wait for the same part when this caller leaves.
 		return h.config.Reader.Part(context.WithoutCancel(c.r.Context()), c.caller, c.id, p)

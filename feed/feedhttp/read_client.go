@@ -70,10 +70,10 @@ func (c *Client) Tile(ctx context.Context, id feed.ID, level int, n int64, width
 	return b, err
 }
 
-// Pack returns the small objects that the first width entries of the segment
-// at start speak of. What does not match its digest is left out of it.
-func (c *Client) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	b, err := c.part(ctx, id, Part{Kind: Pack, N: start / feed.SegmentSize, Width: width}, feed.MaxPack)
+// Pack returns the small objects that the entries from up to to speak of, which lie
+// in one segment. What does not match its digest is left out of it.
+func (c *Client) Pack(ctx context.Context, id feed.ID, from, to int64) (*feed.Pack, error) {
+	b, err := c.part(ctx, id, PartOf(Pack, from, to), feed.MaxPack)
 	if err != nil {
 		return nil, err
 	}
@@ -94,15 +94,14 @@ func (c *Client) part(ctx context.Context, id feed.ID, p Part, limit int64) ([]b
 	return got.body, err
 }
 
-// segment fetches segment n as far as entry to.
-func (c *Client) segment(ctx context.Context, id feed.ID, n, to int64) (feed.Segment, error) {
-	start := n * feed.SegmentSize
-	width := int(min(to-start, feed.SegmentSize))
-	b, err := c.part(ctx, id, Part{Kind: Segment, N: n, Width: width}, feed.MaxSegment)
+// segment fetches the entries from up to to of the segment in which from lies.
+func (c *Client) segment(ctx context.Context, id feed.ID, from, to int64) (feed.Segment, error) {
+	p := PartOf(Segment, from, to)
+	b, err := c.part(ctx, id, p, feed.MaxSegment)
 	if err != nil {
 		return feed.Segment{}, err
 	}
-	s, err := feed.ParseSegment(b, start, width)
+	s, err := feed.ParseSegment(b, p.N*feed.SegmentSize+int64(p.From), p.Width-p.From)
 	if err != nil {
 		return feed.Segment{}, c.named(fmt.Errorf("feed %s: %w", id, err))
 	}
@@ -135,7 +134,7 @@ func (c *Client) Segments(ctx context.Context, id feed.ID, from, to int64) iter.
 					return
 				}
 				running.Go(func() {
-					s, err := c.segment(ctx, id, n, to)
+					s, err := c.segment(ctx, id, max(from, n*feed.SegmentSize), to)
 					one <- result{s, err}
 				})
 			}

@@ -114,9 +114,9 @@ func (t *Tape) Object(_ context.Context, _ feed.ID, d storage.Digest, off int64)
 }
 
 // Pack returns the small objects that a segment's publications name.
-func (t *Tape) Pack(_ context.Context, _ feed.ID, start int64, width int) (*feed.Pack, error) {
+func (t *Tape) Pack(_ context.Context, _ feed.ID, from, to int64) (*feed.Pack, error) {
 	pack := feed.NewPack()
-	for _, raw := range t.entries[start : start+int64(width)] {
+	for _, raw := range t.entries[from:to] {
 		a, err := signing.ParseAttestation(raw)
 		if err != nil {
 			continue

@@ -134,7 +134,7 @@ func (s *Source) Segments(ctx context.Context, _ feed.ID, from, to int64) iter.S
 		for n := from / feed.SegmentSize; n*feed.SegmentSize < to; n++ {
 			start := n * feed.SegmentSize
 			width := int(min(to-start, feed.SegmentSize))
-			b, err := s.Log.Segment(ctx, n, width)
+			b, err := s.Log.Segment(ctx, n, 0, width)
 			var segment feed.Segment
 			if err == nil {
 				segment, err = feed.ParseSegment(b, start, width)
@@ -152,8 +152,9 @@ func (s *Source) Object(ctx context.Context, id feed.ID, d storage.Digest, off i
 }
 
 // Pack returns the pack of a segment.
-func (s *Source) Pack(ctx context.Context, _ feed.ID, start int64, width int) (*feed.Pack, error) {
-	b, err := s.Log.Pack(ctx, start/feed.SegmentSize, width)
+func (s *Source) Pack(ctx context.Context, _ feed.ID, from, to int64) (*feed.Pack, error) {
+	n := from / feed.SegmentSize
+	b, err := s.Log.Pack(ctx, n, 0, int(to-n*feed.SegmentSize))
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func (l *Log) begin(ctx context.Context, h *Head) error {
 		n := i / feed.SegmentSize
 		if s.Statements == nil || s.Start != n*feed.SegmentSize {
 			var err error
-			if s, err = l.segment(ctx, h, n, feed.SegmentSize); err != nil {
+			if s, err = l.segment(ctx, h, n, 0, feed.SegmentSize); err != nil {
 				return err
 			}
 		}

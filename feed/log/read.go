@@ -18,19 +18,19 @@ var ErrNotYet = errors.New("the feed is not that long")
 // entry is a number.
 const maxSegments = 1 << 54
 
-// Segment returns width entries from segment n on. Full segments are the
+// Segment returns the entries from up to width of segment n. Full segments are the
 // stored bytes; a shorter one is put together from what waits for its segment.
-func (l *Log) Segment(ctx context.Context, n int64, width int) ([]byte, error) {
+func (l *Log) Segment(ctx context.Context, n int64, from, width int) ([]byte, error) {
 	h, err := l.reaching(ctx, n, width)
 	if err != nil {
 		return nil, err
 	}
-	if width == feed.SegmentSize {
+	if from == 0 && width == feed.SegmentSize {
 		if b, err := l.config.Store.Files.Get(ctx, l.partKey(h.Epoch, "segment", n)); err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return b, err
 		}
 	}
-	s, err := l.segment(ctx, h, n, width)
+	s, err := l.segment(ctx, h, n, from, width)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +53,14 @@ func (l *Log) reaching(ctx context.Context, n int64, width int) (*Head, error) {
 	return h, nil
 }
 
-// segment reads the first width entries of segment n at a head.
-func (l *Log) segment(ctx context.Context, h *Head, n int64, width int) (feed.Segment, error) {
+// segment reads the entries from up to width of segment n at a head.
+func (l *Log) segment(ctx context.Context, h *Head, n int64, from, width int) (feed.Segment, error) {
+	if from < 0 || from >= width {
+		return feed.Segment{}, ErrNotYet
+	}
 	start := n * feed.SegmentSize
-	statements, err := l.statements(ctx, h, start, start+int64(width))
-	return feed.Segment{Start: start, Statements: statements}, err
+	statements, err := l.statements(ctx, h, start+int64(from), start+int64(width))
+	return feed.Segment{Start: start + int64(from), Statements: statements}, err
 }
 
 // statements reads the entries from index from up to to, which are of one segment,
@@ -92,20 +95,20 @@ func damaged(err error) error {
 	return err
 }
 
-// Pack returns the small objects that segment n speaks of, for its first width
-// entries.
-func (l *Log) Pack(ctx context.Context, n int64, width int) ([]byte, error) {
+// Pack returns the small objects that the entries from up to width of segment n
+// speak of.
+func (l *Log) Pack(ctx context.Context, n int64, from, width int) ([]byte, error) {
 	h, err := l.reaching(ctx, n, width)
 	if err != nil {
 		return nil, err
 	}
-	if width == feed.SegmentSize {
+	if from == 0 && width == feed.SegmentSize {
 		b, _, err := l.config.Store.Cells.Load(ctx, l.packKey(h.Epoch, n))
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return b, err
 		}
 	}
-	s, err := l.segment(ctx, h, n, width)
+	s, err := l.segment(ctx, h, n, from, width)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +127,7 @@ func (l *Log) Entries(ctx context.Context, n int64, width int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.segment(ctx, h, n, width)
+	s, err := l.segment(ctx, h, n, 0, width)
 	if err != nil {
 		return nil, err
 	}

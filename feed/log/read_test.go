@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"sync/atomic"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"airlock/feed"
 	"airlock/feed/feedtest"
 	"airlock/feed/log"
 	"airlock/storage"
+	"airlock/storage/storetest"
 )
 
 // TestReadPast asks for parts that are not there, with numbers chosen to
@@ -22,8 +26,8 @@ func TestReadPast(t *testing.T) {
 	for _, n := range []int64{-1, 0, 1, 1 << 46, 1 << 54, 1<<54 + 1, 1 << 55, 1 << 56, math.MaxInt64, math.MinInt64} {
 		for _, width := range []int{-1, 0, 3, 256, 257, math.MaxInt} {
 			for what, read := range map[string]func() ([]byte, error){
-				"segment": func() ([]byte, error) { return l.Segment(ctx, n, width) },
-				"pack":    func() ([]byte, error) { return l.Pack(ctx, n, width) },
+				"segment": func() ([]byte, error) { return l.Segment(ctx, n, 0, width) },
+				"pack":    func() ([]byte, error) { return l.Pack(ctx, n, 0, width) },
 				"entries": func() ([]byte, error) { return l.Entries(ctx, n, width) },
 			} {
 				if b, err := read(); !errors.Is(err, log.ErrNotYet) {
@@ -37,8 +41,13 @@ func TestReadPast(t *testing.T) {
 			}
 		}
 	}
-	if _, err := l.Segment(ctx, 0, 2); err != nil {
+	if _, err := l.Segment(ctx, 0, 0, 2); err != nil {
 		t.Error(err)
+	}
+	for _, from := range []int{math.MinInt, -1, 2, 3, math.MaxInt} {
+		if b, err := l.Segment(ctx, 0, from, 2); !errors.Is(err, log.ErrNotYet) {
+			t.Errorf("segment from %d: %d bytes, %v", from, len(b), err)
+		}
 	}
 	none := process(t, log.Config{Store: store, Key: feedtest.Key(1)}).Feed(feed.ID{Name: "none"})
 	if _, err := none.Head(ctx, 0); err == nil {
@@ -80,6 +89,42 @@ func TestEntries(t *testing.T) {
 	}
 }
 
+// TestReadOnlyNews reads what is new in a segment, which costs as much as is new.
+func TestReadOnlyNews(t *testing.T) {
+	store := storage.NewMem()
+	var gets atomic.Int64
+	counted := storetest.WithFaults(store, func(c storetest.Call) storetest.Fault {
+		if c.Port == "objects" && c.Op == "Get" {
+			gets.Add(1)
+		}
+		return storetest.Fault{}
+	})
+	l, a := opened(t, counted, process(t, log.Config{Store: counted, Key: feedtest.Key(1)}))
+	notes := newCheap(a).notes(t, store, 0, 100)
+	for _, one := range notes {
+		_, err := l.Append(t.Context(), 1, []log.Submission{one})
+		must(t, err)
+	}
+	all, err := l.Segment(t.Context(), 0, 0, 101)
+	must(t, err)
+	whole, err := feed.ParseSegment(all, 0, 101)
+	must(t, err)
+	gets.Store(0)
+	b, err := l.Segment(t.Context(), 0, 99, 101)
+	must(t, err)
+	news, err := feed.ParseSegment(b, 99, 2)
+	must(t, err)
+	if diff := cmp.Diff(whole.Statements[99:], news.Statements); diff != "" {
+		t.Errorf("the last two of the segment (-whole +news):\n%s", diff)
+	}
+	if _, err := l.Pack(t.Context(), 0, 99, 101); err != nil {
+		t.Error(err)
+	}
+	if n := gets.Load(); n > 6 {
+		t.Errorf("%d objects were read for two entries", n)
+	}
+}
+
 // TestPack reads the small objects of a segment, when it is full and before,
 // and finds the large ones left out.
 func TestPack(t *testing.T) {
@@ -87,7 +132,7 @@ func TestPack(t *testing.T) {
 	large := make([]byte, feed.MaxPacked+1)
 	small := feedtest.Text("small.txt", "hello")
 	w.Publish("file/a@1", small, feedtest.File{Path: "large.bin", Data: large})
-	b, err := w.Log.Pack(t.Context(), 0, 3)
+	b, err := w.Log.Pack(t.Context(), 0, 0, 3)
 	must(t, err)
 	pack, err := feed.ParsePack(b)
 	must(t, err)
@@ -97,7 +142,7 @@ func TestPack(t *testing.T) {
 	if _, ok := pack.Object(storage.DigestOf(large)); ok {
 		t.Error("a large file is in the pack")
 	}
-	if b, err := w.Log.Pack(t.Context(), 0, 2); err != nil || len(b) > 100 {
+	if b, err := w.Log.Pack(t.Context(), 0, 0, 2); err != nil || len(b) > 100 {
 		t.Errorf("pack of a segment without publications: %d bytes, %v", len(b), err)
 	}
 	for i := range 256 {
@@ -144,7 +189,7 @@ func TestDamaged(t *testing.T) {
 	if _, err := without("log/acme/dev-qa/shared/e1/tile/").Tile(t.Context(), 0, 0, 256); !errors.Is(err, log.ErrDamaged) {
 		t.Errorf("tile: %v, want ErrDamaged", err)
 	}
-	if _, err := without("pack/").Pack(t.Context(), 0, 256); err != nil {
+	if _, err := without("pack/").Pack(t.Context(), 0, 0, 256); err != nil {
 		t.Errorf("a pack that is missing is made anew: %v", err)
 	}
 }

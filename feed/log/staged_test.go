@@ -92,7 +92,7 @@ func TestStageLost(t *testing.T) {
 	lost := log.WithStoredOf(other[0], subs[0])
 	accepted, err := l.Append(t.Context(), 1, append(subs[:2:2], lost))
 	must(t, err)
-	if _, err := l.Segment(t.Context(), 0, int(accepted.Checkpoint.Size)); !errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), "does not hold statement") {
+	if _, err := l.Segment(t.Context(), 0, 0, int(accepted.Checkpoint.Size)); !errors.Is(err, log.ErrDamaged) || !strings.Contains(err.Error(), "does not hold statement") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -194,7 +194,7 @@ func entries(t testing.TB, l *log.Log) []signing.Attestation {
 	var edge feed.Edge
 	for n := int64(0); n*feed.SegmentSize < h.Checkpoint.Size; n++ {
 		width := int(min(h.Checkpoint.Size-n*feed.SegmentSize, feed.SegmentSize))
-		b, err := l.Segment(t.Context(), n, width)
+		b, err := l.Segment(t.Context(), n, 0, width)
 		must(t, err)
 		s, err := feed.ParseSegment(b, n*feed.SegmentSize, width)
 		must(t, err)

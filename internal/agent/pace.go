@@ -60,8 +60,8 @@ type Paced struct {
 var _ Contents = Paced{}
 
 // Pack is that of the source, once it may come.
-func (s Paced) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	pack, err := s.From.Pack(ctx, id, start, width)
+func (s Paced) Pack(ctx context.Context, id feed.ID, from, to int64) (*feed.Pack, error) {
+	pack, err := s.From.Pack(ctx, id, from, to)
 	if err == nil {
 		err = s.Pace.Spend(ctx, int64(len(pack.Format())))
 	}

@@ -16,7 +16,7 @@ import (
 // shelf is a source with one object.
 type shelf struct{ object []byte }
 
-func (s shelf) Pack(context.Context, feed.ID, int64, int) (*feed.Pack, error) {
+func (s shelf) Pack(context.Context, feed.ID, int64, int64) (*feed.Pack, error) {
 	p := feed.NewPack()
 	p.Add(storage.DigestOf(s.object[:60<<10]), s.object[:60<<10])
 	return p, nil

@@ -49,13 +49,12 @@ func (l *Local) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, er
 func (l *Local) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
 	return func(yield func(feed.Segment, error) bool) {
 		for n := from / feed.SegmentSize; n*feed.SegmentSize < to; n++ {
-			start := n * feed.SegmentSize
-			width := int(min(to-start, feed.SegmentSize))
+			p := feedhttp.PartOf(feedhttp.Segment, max(from, n*feed.SegmentSize), to)
 			// Not through the cache: a follower reads each segment once.
-			b, err := l.server.part(ctx, id, feedhttp.Part{Kind: feedhttp.Segment, N: n, Width: width})
+			b, err := l.server.part(ctx, id, p)
 			var s feed.Segment
 			if err == nil {
-				s, err = feed.ParseSegment(b, start, width)
+				s, err = feed.ParseSegment(b, n*feed.SegmentSize+int64(p.From), p.Width-p.From)
 			}
 			if !yield(s, err) || err != nil {
 				return
@@ -91,8 +90,8 @@ func (l *Local) Delta(ctx context.Context, id feed.ID, base, target storage.Dige
 }
 
 // Pack returns the small objects of a segment.
-func (l *Local) Pack(ctx context.Context, id feed.ID, start int64, width int) (*feed.Pack, error) {
-	b, err := l.server.Part(ctx, l.caller, id, feedhttp.Part{Kind: feedhttp.Pack, N: start / feed.SegmentSize, Width: width})
+func (l *Local) Pack(ctx context.Context, id feed.ID, from, to int64) (*feed.Pack, error) {
+	b, err := l.server.Part(ctx, l.caller, id, feedhttp.PartOf(feedhttp.Pack, from, to))
 	if err != nil {
 		return nil, err
 	}

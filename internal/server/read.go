@@ -62,7 +62,7 @@ func (s *Server) Part(ctx context.Context, c feedhttp.Caller, id feed.ID, p feed
 	if err := s.mayRead(ctx, c, id); err != nil {
 		return nil, err
 	}
-	b, err := s.cached(ctx, id.Space, fmt.Sprintf("part/%s/%d/%d/%d/%d", id.Name, p.Kind, p.Level, p.N, p.Width), func(ctx context.Context) ([]byte, error) {
+	b, err := s.cached(ctx, id.Space, fmt.Sprintf("part/%s/%d/%d/%d/%d/%d", id.Name, p.Kind, p.Level, p.N, p.From, p.Width), func(ctx context.Context) ([]byte, error) {
 		return s.part(ctx, id, p)
 	})
 	if errors.Is(err, log.ErrNotYet) {
@@ -75,9 +75,9 @@ func (s *Server) part(ctx context.Context, id feed.ID, p feedhttp.Part) ([]byte,
 	l := s.logs.Feed(id)
 	switch p.Kind {
 	case feedhttp.Segment:
-		return l.Segment(ctx, p.N, p.Width)
+		return l.Segment(ctx, p.N, p.From, p.Width)
 	case feedhttp.Pack:
-		return l.Pack(ctx, p.N, p.Width)
+		return l.Pack(ctx, p.N, p.From, p.Width)
 	case feedhttp.Tile:
 		return l.Tile(ctx, p.Level, p.N, p.Width)
 	case feedhttp.Entries:
