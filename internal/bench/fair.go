@@ -20,6 +20,9 @@ const (
 	// loudBefore is how long the loud Space has been at it when the others are
 	// measured.
 	loudBefore = 5 * time.Second
+	// loudNiceness is the lowest priority: the loud Space's own programs would be on
+	// another machine.
+	loudNiceness = 19
 )
 
 // fair is how others fare, quiet and beside a loud Space.
@@ -94,7 +97,7 @@ func (f *fair) round(ctx context.Context) error {
 
 // besideLoud measures them while the loud Space publishes.
 func (f *fair) besideLoud(ctx context.Context, p *population, server *peers.Server, g *visitors) error {
-	said, stop, err := startHelper(ctx, 19, "loud", p.airlock, p.dir, server.Addr, f.file, (loudBefore + f.fairTime).String())
+	said, stop, err := startHelper(ctx, loudNiceness, "loud", p.airlock, p.dir, server.Addr, f.file, (loudBefore + f.fairTime).String())
 	if err != nil {
 		return err
 	}

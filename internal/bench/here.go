@@ -42,9 +42,13 @@ func (s *site) serverHere(ctx context.Context) (*here, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	h := &here{logKey: key.Public(), Server: server.New(server.Config{Store: store, LogKey: key, Floor: floor,
+	spool, err := storage.OpenSpool(s.path("op", "spool"), 16<<30)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	h := &here{logKey: key.Public(), Server: server.New(server.Config{Store: store, LogKey: key, Floor: floor, Spool: spool,
 		Cache: storage.NewCache(64 << 20), Fresh: 200 * time.Millisecond, Logger: logger, Now: time.Now})}
-	h.close = []func() error{h.Server.Close, func() error { floor.Close(); return nil }, store.Close}
+	h.close = []func() error{h.Server.Close, spool.Close, func() error { floor.Close(); return nil }, store.Close}
 	return h, nil
 }
 

@@ -27,13 +27,14 @@ var profiled = map[string]struct {
 	"object":   {"Serving the object of 2 KiB", profileObject},
 	"audit":    {"Auditing the receipts from their folder", profileAudit},
 	"servers":  {"64 publish receipts into one feed, the publishers and one server on S3 in one process", profileServers},
+	"fair":     {"Others beside a loud Space, these and the server in one process", profileFair},
 	"newcomer": {"A newcomer reading the large feed from its folder", profileNewcomer},
 }
 
 // profile collects the profiles of the rows that are wanted. One that fails says so in its place.
 func (b *bench) profile(ctx context.Context) []profile {
 	var out []profile
-	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "newcomer"} {
+	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "fair", "newcomer"} {
 		if !b.rows.want(name) {
 			continue
 		}

@@ -184,6 +184,42 @@ func profileServers(ctx context.Context, b *bench, dir string) error {
 	return err
 }
 
+// profileFair has others publish and pull beside a loud Space.
+func profileFair(ctx context.Context, b *bench, dir string) error {
+	file := filepath.Join(dir, "image.bin")
+	if err := peers.RandomFile(file, b.file); err != nil {
+		return err
+	}
+	dir = filepath.Join(dir, "site")
+	if err := b.grow(ctx, "spaces", dir, 1+2*guests); err != nil {
+		return err
+	}
+	p, err := openPopulation(b.airlock, dir)
+	if err != nil {
+		return err
+	}
+	h, err := p.serverHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	addr, err := h.listen(p.site)
+	if err != nil {
+		return err
+	}
+	g, err := p.guests(addr)
+	if err != nil {
+		return err
+	}
+	_, stop, err := startHelper(ctx, loudNiceness, "loud", p.airlock, p.dir, addr, file, b.fairTime.String())
+	if err != nil {
+		return err
+	}
+	defer stop()
+	_, _, err = g.visit(ctx, b.fairTime)
+	return err
+}
+
 // profileNewcomer reads the large feed from the operator's folder.
 func profileNewcomer(ctx context.Context, b *bench, dir string) error {
 	s, err := openSite(b.airlock, b.largeFolder())
