@@ -1,15 +1,16 @@
 package feed
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"airlock/storage"
 )
 
 // Parallel calls fn for 0 to n-1 on all processors. Each takes the next that
 // nobody has, so that none waits for another at the end.
 func Parallel(n int, fn func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), (n+15)/16)
+	workers := min(storage.Workers(), (n+15)/16)
 	if workers <= 1 {
 		for i := range n {
 			fn(i)

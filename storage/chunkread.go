@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -18,7 +17,7 @@ var ErrFrame = errors.New("damaged frame")
 // frameDecoder decodes whole frames and never to more than MaxChunk bytes,
 // whatever they say of themselves. It may be used by several goroutines.
 var frameDecoder = sync.OnceValues(func() (*zstd.Decoder, error) {
-	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxMemory(MaxChunk),
+	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(Workers()), zstd.WithDecoderMaxMemory(MaxChunk),
 		zstd.WithDecoderMaxWindow(MaxChunk), zstd.WithDecodeAllCapLimit(true))
 })
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/buildbarn/go-cdc"
@@ -29,7 +28,7 @@ var chunker = sync.OnceValue(func() cdc.ContentDefinedChunker {
 // than the next, and three quarters of its time. It may be used by several
 // goroutines.
 var frameEncoder = sync.OnceValues(func() (*zstd.Encoder, error) {
-	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderLevel(zstd.SpeedFastest),
+	return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(Workers()), zstd.WithEncoderLevel(zstd.SpeedFastest),
 		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(MaxChunk))
 })
 

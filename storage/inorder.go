@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"runtime"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -18,7 +17,7 @@ func inOrder[J any](ctx context.Context, next func() (*J, error), work, emit fun
 		job  *J
 		done chan error
 	}
-	workers := runtime.GOMAXPROCS(0)
+	workers := Workers()
 	g, ctx := errgroup.WithContext(ctx)
 	todo, queue := make(chan task, workers), make(chan task, 2*workers)
 	g.Go(func() error {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -80,6 +81,21 @@ const listenHint = "is another server running there? say --listen 127.0.0.1:PORT
 // pointers: looking at them costs little, and room for as much again is wasted.
 const serveGC = 25
 
+// serveProcessors is how many of the runtime's processors a server has for each core;
+// GOMAXPROCS in the environment says otherwise. Where goroutines that hash or verify
+// keep all of them busy, the runtime looks for what came over the network once in 10 ms
+// (runtime.sysmon), and each step of a request waits for that.
+const serveProcessors = 3
+
+func tuneRuntime(getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(serveGC)
+	}
+	if getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(serveProcessors * storage.Workers())
+	}
+}
+
 func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string) bool) (err error) {
 	said := saidSettings{a, o.config, o.Server, louder}
 	said.base.Store = a.store
@@ -98,9 +114,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return hinted(err, err.Error(), listenHint)
 	}
 	defer listener.Close()
-	if a.getenv("GOGC") == "" {
-		debug.SetGCPercent(serveGC)
-	}
+	tuneRuntime(a.getenv)
 	if o.Advertise == "" && isLoopback(listener.Addr()) {
 		o.Advertise = scheme(o.TLS) + "://" + listener.Addr().String()
 	}

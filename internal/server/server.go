@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -119,9 +118,9 @@ func New(c Config) *Server {
 			Fresh: c.Fresh, Recheck: c.Recheck, Owner: c.Peering.ID, Logger: c.Logger, Now: c.Now}),
 		expected:  expected{objects: map[objectKey]expectation{}},
 		quotas:    quotas{used: map[trust.Space]*spaceUse{}, rates: map[trust.Space]*rate{}},
-		verifying: feedhttp.NewQueue("batches to verify", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
+		verifying: feedhttp.NewQueue("batches to verify", 2*storage.Workers(), lineOf, linesOf),
 		forwards:  newForwards(),
-		storing:   feedhttp.NewQueue("uploads to store", 2*runtime.GOMAXPROCS(0), lineOf, linesOf),
+		storing:   feedhttp.NewQueue("uploads to store", 2*storage.Workers(), lineOf, linesOf),
 		spaces:    map[trust.Space]*trust.History{},
 		views:     map[feed.ID]*feedView{},
 		helpers:   make(chan struct{}, headsAtOnce),
