@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"airlock/feed/log"
+	"airlock/internal/server"
 	"airlock/storage"
 )
 
@@ -116,6 +117,28 @@ func (c *checkup) logKeyOf(ctx context.Context, at *conn) {
 		_, hint := outcomeOf(err)
 		c.say(checkWarn, "log key", hint, "%s: %v", at.name, err)
 	default:
-		c.ok("log key", "%s", logKeyName(key))
+		c.ours(ctx, at, logKeyName(key))
+	}
+}
+
+// ours holds the log key of this home against the store. A server would not start
+// with another one than the store is written with; a Space may read it all the same.
+func (c *checkup) ours(ctx context.Context, at *conn, key string) {
+	local, isStore := at.place.(*server.Local)
+	if !isStore {
+		c.ok("log key", "%s", key)
+		return
+	}
+	err := local.CheckOperator(ctx)
+	switch {
+	case err == nil:
+		c.ok("log key", "%s", key)
+	case as[*log.OperatorError](err) && c.kept == "":
+		c.say(checkWarn, "log key", "nothing, where it is only read; to publish there say --server URL", "%v", err)
+	case as[*log.OperatorError](err):
+		c.say(checkFail, "log key", "restore the keys/log.key with which this store is written, or name the store of this home (--store)", "%v", err)
+	default:
+		_, hint := outcomeOf(err)
+		c.say(checkFail, "log key", hint, "%v", err)
 	}
 }

@@ -111,6 +111,12 @@ func (l *Local) Heads(ctx context.Context, known map[feed.ID]int64, wait time.Du
 // LogKey returns the operator's public log key.
 func (l *Local) LogKey(ctx context.Context) ([]byte, error) { return l.server.LogKey(ctx) }
 
+// CheckOperator returns a *log.OperatorError where the store is written with another
+// log key than the one here.
+func (l *Local) CheckOperator(ctx context.Context) error {
+	return l.server.logs.CheckOperator(ctx)
+}
+
 // Publish commits a batch.
 func (l *Local) Publish(ctx context.Context, b feed.Batch) (feed.Accepted, error) {
 	return l.server.Publish(ctx, l.caller, b)
