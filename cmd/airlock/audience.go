@@ -165,12 +165,11 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 		}
 		next = &said
 	}
-	local, operator := at.(*server.Local)
 	switch {
 	case o.dryRun:
-		return a.showAudience(ctx, at, id, "would be", now.With(id, next, operator))
+		return a.showAudience(ctx, at, id, "would be", now.With(id, next))
 	case next == nil:
-		err = local.ResetAudience(ctx, id) // the flag is one of server audience alone
+		err = at.(*server.Local).ResetAudience(ctx, id) // the flag is one of server audience alone
 	default:
 		err = at.SetAudience(ctx, id, *next)
 	}

@@ -105,26 +105,32 @@ type Readers struct {
 	Bound *Audience `json:"bound,omitempty"`
 	// Said holds that its Space said something.
 	Said bool `json:"said,omitempty"`
+	// Operator holds that what who asked for this says is the operator's word, and
+	// not that of the feed's Space.
+	Operator bool `json:"operator,omitempty"`
 }
 
-// With returns who reads the feed when its Space, or the operator, says something
-// else; nil for nothing.
-func (r Readers) With(id feed.ID, a *Audience, operator bool) Readers {
-	own := &r.Audience
-	if !r.Said {
-		own = nil
+// With returns who reads the feed when who asked for r says something else; nil for
+// nothing.
+func (r Readers) With(id feed.ID, a *Audience) Readers {
+	own, bound := a, r.Bound
+	if r.Operator {
+		own, bound = nil, a
+		if r.Said {
+			own = &r.Audience
+		}
 	}
-	if operator {
-		r.Bound = a
-	} else {
-		own = a
-	}
-	return NewReaders(id, own, r.Bound)
+	next := NewReaders(id, own, bound)
+	next.Operator = r.Operator
+	return next
 }
 
 // NewReaders returns who reads a feed of which its Space, and the operator, said
-// this; nil for nothing.
+// this; nil for nothing. A bound of all says nothing, but of a feed that names people.
 func NewReaders(id feed.ID, own, bound *Audience) Readers {
+	if bound != nil && bound.All && !id.NamesPeople() {
+		bound = nil
+	}
 	r := Readers{Audience: DefaultAudience(id), Bound: bound, Said: own != nil}
 	if own == nil {
 		own = bound

@@ -71,13 +71,15 @@ func mayGovern(c feedhttp.Caller, id feed.ID) error {
 	return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: id.String(), Why: fmt.Sprintf("only %s, or an administrator, says who reads it", id.Space)}
 }
 
-// Audience returns who may read a feed, besides its own Space and
-// administrators. Only they may ask.
+// Audience returns who may read a feed, besides its own Space and administrators,
+// and as whose word counts what the caller says of it. Only they may ask.
 func (s *Server) Audience(ctx context.Context, c feedhttp.Caller, id feed.ID) (feedhttp.Readers, error) {
 	if err := mayGovern(c, id); err != nil {
 		return feedhttp.Readers{}, err
 	}
-	return s.audience(ctx, id)
+	r, err := s.audience(ctx, id)
+	r.Operator = c.Role == feedhttp.Administrator
+	return r, err
 }
 
 // SetAudience says who may read a feed, besides its own Space and

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
@@ -130,6 +132,45 @@ func TestAudience(t *testing.T) {
 	value, _, err := w.store.Cells.Load(ctx, "access/56")
 	if err != nil || strings.Contains(string(value), "dev-qa") {
 		t.Errorf("what is as without a word is kept: %s, %v", value, err)
+	}
+}
+
+// TestAudiencePreview: what somebody's word would make of who reads a feed is what it
+// makes of it, whoever says it and whatever was said before.
+func TestAudiencePreview(t *testing.T) {
+	ctx := t.Context()
+	w := newWorld(t, storage.NewMem())
+	owner := feedhttp.Caller{Role: feedhttp.Enrolled, Space: w.ID.Space}
+	administrator := feedhttp.Caller{Role: feedhttp.Administrator, Address: "192.0.2.1"}
+	one, two := &feedhttp.Audience{Spaces: []string{"acme/one"}}, &feedhttp.Audience{Groups: []string{"two"}}
+	all, none := &feedhttp.Audience{All: true}, &feedhttp.Audience{}
+	for _, name := range []string{"shared", "receipts"} {
+		id := feed.ID{Space: w.ID.Space, Name: name}
+		for n, say := range []struct {
+			who  feedhttp.Caller
+			said *feedhttp.Audience // nil takes back what administrators said
+		}{
+			{administrator, one}, {administrator, all}, {owner, two}, {administrator, one}, {owner, all}, {owner, none},
+			{administrator, two}, {owner, one}, {administrator, all}, {administrator, none}, {administrator, nil}, {owner, all},
+		} {
+			now, err := w.srv.Audience(ctx, say.who, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			would := now.With(id, say.said)
+			if say.said == nil {
+				err = w.srv.ResetAudience(ctx, say.who, id)
+			} else {
+				err = w.srv.SetAudience(ctx, say.who, id, *say.said)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			is, err := w.srv.Audience(ctx, say.who, id)
+			if err != nil || !would.Equal(is.Audience) || !reflect.DeepEqual(would.Bound, is.Bound) || would.Operator != is.Operator {
+				t.Errorf("%s, word %d: would be %+v, and is %+v; %v", id, n, would, is, err)
+			}
+		}
 	}
 }
 
