@@ -23,7 +23,7 @@
 // format, the instance, the last number given out with its statement's id, and
 // how much of the home's own receipts feed is known to be in order. A home that
 // was put back from a backup would give numbers out again. So before receipts
-// are sent, the feed is read: where it holds receipts of this instance that the
+// are sent, or handed to who brings them there, the feed is read: where it holds receipts of this instance that the
 // book does not know, the instance is renewed and what waits is numbered anew.
 //
 // # File

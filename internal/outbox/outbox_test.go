@@ -513,3 +513,34 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// Where somebody else brought the feed, a home that was put back learns from it which
+// numbers it gave out, once, and one that was not goes on as it was.
+func TestRecall(t *testing.T) {
+	s, h := newSite(t)
+	h.record("a")
+	h.mustSend(1)
+	old := h.backup()
+	h.record("b")
+	h.mustSend(1)
+	h.record("c")
+	old.record("d")
+	l := h.log()
+	state, err := l.Sync(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Recall(t.Context(), state, l); !errors.Is(err, ErrRenewed) {
+		t.Errorf("a home that was put back: %v", err)
+	}
+	for name, home := range map[string]*house{"that was put back": old, "that was not": h} {
+		before := home.instance()
+		err := home.Recall(t.Context(), state, l)
+		if known, knownErr := home.Known(t.Context()); err != nil || knownErr != nil || known != state.Index.Size() || home.instance() != before {
+			t.Errorf("a home %s: %v, %v, knows %d of %d", name, err, knownErr, known, state.Index.Size())
+		}
+	}
+	old.mustSend(1)
+	h.mustSend(1)
+	s.wantArrived(h, "1 a", "2 b", "1 d", "3 c")
+}

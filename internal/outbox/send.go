@@ -3,15 +3,12 @@ package outbox
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"airlock/feed"
 	"airlock/internal/tsa"
-	"airlock/receipts"
 	"airlock/signing"
 )
 
@@ -64,12 +61,17 @@ func sign(ctx context.Context, by *signing.Signer, clock tsa.Stamper, st signing
 	return &a, err
 }
 
+// Reader reads what was followed of the receipts feed of the home's own Space.
+type Reader interface {
+	// Attestations reads accepted entries again, as feed.Follower does.
+	Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error
+}
+
 // Log is the receipts feed of the home's own Space.
 type Log interface {
 	// Sync follows the feed; fs.ErrNotExist where there is none yet.
 	Sync(ctx context.Context) (*feed.State, error)
-	// Attestations reads accepted entries again, as feed.Follower does.
-	Attestations(ctx context.Context, s *feed.State, rows []feed.Row, each func(feed.Row, signing.Attestation) error) error
+	Reader
 	// Append adds statements; those that are in already change nothing.
 	Append(ctx context.Context, signed []signing.Attestation) error
 }
@@ -115,88 +117,3 @@ func (o *Outbox) Arrived(ctx context.Context, holds func(signing.ID) bool) error
 
 // ErrUnsigned reports receipts that wait for a signature.
 var ErrUnsigned = errors.New("receipts wait for their signature")
-
-// ErrRenewed reports a home that was put back from a backup: its feed holds
-// receipts that it does not remember. What waits has new numbers, of a new
-// instance, and is to be signed anew.
-var ErrRenewed = errors.New("the receipts feed holds receipts that this home does not remember, so it goes on under a new instance")
-
-// checkInstance looks for receipts of this instance that the book does not know:
-// they were made by what this home was before it was put back. Where another
-// process numbers or sends receipts meanwhile, it looks again.
-func (o *Outbox) checkInstance(ctx context.Context, to Log) error {
-	return race(func() error {
-		b, err := o.load(ctx)
-		if err != nil {
-			return err
-		}
-		state, err := to.Sync(ctx)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		forgotten, err := o.forgotten(ctx, b, state, to)
-		if err != nil {
-			return err
-		}
-		if !forgotten {
-			b.Known = state.Index.Size()
-			return o.save(ctx, b)
-		}
-		fresh, err := newBook()
-		if err != nil {
-			return err
-		}
-		fresh.tag, fresh.Known = b.tag, state.Index.Size()
-		if err := o.save(ctx, fresh); err != nil {
-			return err
-		}
-		if _, err := o.load(ctx); err != nil { // numbers what waits anew
-			return err
-		}
-		return ErrRenewed
-	})
-}
-
-// forgotten reads what is new in the feed: a receipt of this instance that the
-// book never numbered, or whose number a waiting statement has, too. A lower
-// number that waits no more was sent, perhaps by another process a moment ago.
-func (o *Outbox) forgotten(ctx context.Context, b *book, state *feed.State, to Log) (bool, error) {
-	rows := receipts.Rows(state.Index, b.Known)
-	if len(rows) == 0 {
-		return false, nil
-	}
-	ours, err := o.waitingIDs(ctx)
-	if err != nil {
-		return false, err
-	}
-	found := false
-	err = to.Attestations(ctx, state, rows, func(_ feed.Row, a signing.Attestation) error {
-		st, err := signing.ParseStatement(a.Payload())
-		if err != nil {
-			return err
-		}
-		r, err := receipts.Parse(st)
-		if err == nil && r.Instance == b.Instance {
-			id, waits := ours[r.Number]
-			found = found || r.Number > b.Number || waits && id != a.ID()
-		}
-		return nil // what is no receipt is the ledger's to show
-	})
-	return found, err
-}
-
-// waitingIDs returns the statements that wait, by number.
-func (o *Outbox) waitingIDs(ctx context.Context) (map[int64]signing.ID, error) {
-	waiting, err := o.Waiting(ctx)
-	out := make(map[int64]signing.ID, len(waiting))
-	for _, w := range waiting {
-		out[w.Number] = w.ID
-	}
-	if err != nil {
-		return nil, fmt.Errorf("waiting receipts: %w", err)
-	}
-	return out, nil
-}
