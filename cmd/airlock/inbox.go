@@ -94,8 +94,8 @@ func (in *inbox) serve(ctx context.Context, address string) error {
 }
 
 // Take implements feedhttp.Inbox.
-func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
-	got, err := in.take(ctx, r, wait)
+func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader, asked feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
+	got, err := in.take(ctx, r, asked)
 	if err != nil && ctx.Err() == nil {
 		in.note("airlock: warning: pushed from %s: %s (%s)", c.Address, oneLine(err.Error()), pushedHint(err))
 	}
@@ -115,10 +115,20 @@ func pushedHint(err error) string {
 	return hint
 }
 
-func (in *inbox) take(ctx context.Context, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
+func (in *inbox) take(ctx context.Context, r io.Reader, asked feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
 	head, err := in.read(r)
 	if err != nil {
 		return feedhttp.PushAnswer{}, err
+	}
+	behind, err := in.recall(ctx, asked.Known)
+	if behind != nil {
+		have, err := in.have(ctx, head.Slice)
+		return feedhttp.PushAnswer{Taken: have, Behind: behind}, err
+	}
+	wait := asked.Wait
+	if err != nil {
+		wait = 0
+		in.notAnswered("receipts are", err)
 	}
 	taken, came, err := in.takeIn(ctx, head, r)
 	got := feedhttp.PushAnswer{Taken: taken}
@@ -200,7 +210,7 @@ func (in *inbox) mirrored(ctx context.Context, s *bundle.Stream) (*arrival, erro
 	}
 	came := in.arrivals.add(slice, state.Index) // before anybody can see it
 	if _, err = in.mirror.server.Mirror(ctx, server.Operator, f, state); err == nil {
-		err = in.arrived(ctx, state)
+		err = in.arrived(ctx, f, state)
 	}
 	if err != nil {
 		in.arrivals.remove(came)

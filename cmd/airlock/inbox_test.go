@@ -97,7 +97,7 @@ func (s *inboxSite) stream(src feed.Source, from int64, key feed.LogKey, change 
 }
 
 func (s *inboxSite) take(raw []byte) (feedhttp.Taken, error) {
-	got, err := s.in.Take(s.t.Context(), feedhttp.Caller{}, bytes.NewReader(raw), 0)
+	got, err := s.in.Take(s.t.Context(), feedhttp.Caller{}, bytes.NewReader(raw), feedhttp.PushReceipts{})
 	return got.Taken, err
 }
 

@@ -168,10 +168,14 @@ func (in *inbox) answer(ctx context.Context, a *arrival, operator []byte, wait t
 	}
 	b, err := in.batch(ctx, said, operator)
 	if err != nil {
-		_, hint := outcomeOf(err)
-		in.note("airlock: warning: %s not in the answer to a push: %s (%s)", count(len(said), "receipt", "receipts"), oneLine(err.Error()), hint)
+		in.notAnswered(count(len(said), "receipt", "receipts"), err)
 	}
 	return b
+}
+
+func (in *inbox) notAnswered(what string, err error) {
+	_, hint := outcomeOf(err)
+	in.note("airlock: warning: %s not in the answer to a push: %s (%s)", what, oneLine(err.Error()), hint)
 }
 
 // batch makes of receipts what can be brought to the server of an operator; nil where
@@ -202,22 +206,6 @@ func (in *inbox) batch(ctx context.Context, said []signing.Attestation, operator
 		}
 		said = said[:len(said)/2]
 	}
-}
-
-// arrived lets go of receipts that answers brought to the Space's receipts feed, where
-// that is pushed, too.
-func (in *inbox) arrived(ctx context.Context, s *feed.State) error {
-	if s.ID.Name != receipts.Feed || s.Lineage != in.own {
-		return nil
-	}
-	out, err := in.openPost(ctx)
-	if err != nil {
-		return err
-	}
-	return out.box.Arrived(ctx, func(id signing.ID) bool {
-		_, ok := s.Index.Holds(id)
-		return ok
-	})
 }
 
 // isOurLog reports whether an operator's log is the one of the Space's receipts feed:

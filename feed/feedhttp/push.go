@@ -2,6 +2,7 @@ package feedhttp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -38,6 +39,20 @@ type PushAnswer struct {
 	// Space, with what was done with what came: at most MaxPushReceipts bytes, nil
 	// where nothing is to be said, or not yet.
 	Receipts []byte `json:"receipts,omitempty"`
+	// Behind is what the inbox has of the receipts feed of its Space, where that is
+	// less than it was told. It has taken nothing of the stream then: it gives no
+	// receipts before it knows which numbers it gave out.
+	Behind *Taken `json:"behind,omitempty"`
+}
+
+// PushReceipts says which receipts an inbox is asked for. The zero PushReceipts asks
+// for none.
+type PushReceipts struct {
+	// Wait is for how long the answer may wait for them, in whole seconds.
+	Wait time.Duration
+	// Known is how many entries the inbox has of the receipts feed of its Space,
+	// unless it was put back from a backup since.
+	Known int64
 }
 
 // MaxPushReceipts bounds the batch in an answer, in bytes.
@@ -51,9 +66,8 @@ type Inbox interface {
 	// Take takes a stream in, verified, and returns what the inbox has of its feed
 	// then, durable. That may be less than the stream leads to, where it does not go
 	// on from what is here, and more. Taking the same in again is harmless. Who sends
-	// it the stream itself says; the caller is Nobody. For receipts of what came the
-	// answer may wait so long, and for no longer.
-	Take(ctx context.Context, c Caller, r io.Reader, wait time.Duration) (PushAnswer, error)
+	// it the stream itself says; the caller is Nobody.
+	Take(ctx context.Context, c Caller, r io.Reader, asked PushReceipts) (PushAnswer, error)
 }
 
 // inboxRoutes are the resources of a handler with an inbox.
@@ -82,7 +96,7 @@ func postPush(h *Handler, c *call) (answer, error) {
 	if err := ignoreUnsupported(http.NewResponseController(c.w).SetWriteDeadline(time.Time{})); err != nil {
 		return answer{}, err
 	}
-	got, err := h.config.Inbox.Take(c.r.Context(), c.caller, body, preferredWait(c.r.Header))
+	got, err := h.config.Inbox.Take(c.r.Context(), c.caller, body, preferredReceipts(c.r.Header))
 	h.metrics.received(body.read)
 	if err != nil {
 		return answer{}, bodyError(err)
@@ -93,34 +107,41 @@ func postPush(h *Handler, c *call) (answer, error) {
 // maxPushWait bounds the wait for receipts that a request asks for, in seconds.
 const maxPushWait = 60
 
-// preferredWait returns for how long the client would wait, and 0 where it does not
-// say so: the preference wait of RFC 7240, section 4.3. Others are ignored, as they
-// are to be.
-func preferredWait(h http.Header) time.Duration {
+// What a request prefers (RFC 7240): for how long it would wait (section 4.3), and
+// receipts of who knows so much, which is a preference of this API.
+const (
+	preferWait  = "wait"
+	preferKnown = "receipts-known"
+)
+
+// preferredReceipts returns what the client asks for: none where it does not say for
+// how long it would wait. Other preferences are ignored, as they are to be.
+func preferredReceipts(h http.Header) (asked PushReceipts) {
 	for preference := range strings.SplitSeq(strings.Join(h.Values("Prefer"), ","), ",") {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(preference), "wait="); ok {
-			seconds, err := strconv.ParseUint(text, 10, 64)
-			if err != nil {
-				return 0
-			}
-			return time.Duration(min(seconds, maxPushWait)) * time.Second
+		name, text, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		n, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil || n < 0:
+		case name == preferWait:
+			asked.Wait = time.Duration(min(n, maxPushWait)) * time.Second
+		case name == preferKnown:
+			asked.Known = n
 		}
 	}
-	return 0
+	return asked
 }
 
 // Push sends a stream to an inbox, once or as the client's Retry says; open is
-// called for each try. The inbox may wait for receipts so long, in whole seconds; who
-// says 0 gets none. A refusal is a *ProblemError.
-func (c *Client) Push(ctx context.Context, open func() (io.ReadCloser, error), wait time.Duration) (a PushAnswer, err error) {
+// called for each try. A refusal is a *ProblemError.
+func (c *Client) Push(ctx context.Context, open func() (io.ReadCloser, error), asked PushReceipts) (a PushAnswer, err error) {
 	header := [][2]string{{"Content-Type", StreamMediaType}}
-	if wait > 0 {
-		header = append(header, [2]string{"Prefer", fmt.Sprintf("wait=%d", wait/time.Second)})
+	if asked.Wait > 0 {
+		header = append(header, [2]string{"Prefer", fmt.Sprintf("%s=%d, %s=%d", preferWait, asked.Wait/time.Second, preferKnown, asked.Known)})
 	}
 	err = c.askJSON(ctx, request{method: http.MethodPost, path: pushPath, header: header,
-		body: open, length: unknownLength, limit: maxPushAnswer, patience: inboxPatience + wait}, &a)
-	if err == nil && a.Size < 0 {
-		err = c.named(fmt.Errorf("answer: %d entries", a.Size))
+		body: open, length: unknownLength, limit: maxPushAnswer, patience: inboxPatience + asked.Wait}, &a)
+	if err == nil && (a.Size < 0 || a.Behind != nil && a.Behind.Size < 0) {
+		err = c.named(errors.New("answer: fewer entries than none"))
 	}
 	return a, err
 }

@@ -21,14 +21,14 @@ import (
 // fakeInbox takes what it is told to.
 type fakeInbox struct {
 	got   string
-	wait  time.Duration
+	asked feedhttp.PushReceipts
 	taken feedhttp.PushAnswer
 	err   error
 }
 
-func (f *fakeInbox) Take(_ context.Context, c feedhttp.Caller, r io.Reader, wait time.Duration) (feedhttp.PushAnswer, error) {
+func (f *fakeInbox) Take(_ context.Context, c feedhttp.Caller, r io.Reader, asked feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
 	b, err := io.ReadAll(r)
-	f.wait = wait
+	f.asked = asked
 	if f.got = string(b); err != nil || c.Role != feedhttp.Nobody {
 		return f.taken, errors.Join(err, errors.New("who is it?"))
 	}
@@ -51,24 +51,33 @@ func TestPush(t *testing.T) {
 	c := inboxClient(t, in)
 	for _, body := range []string{"", "stream", strings.Repeat("long ", 1<<20)} {
 		in.taken.Receipts = bytes.Repeat([]byte{1}, min(len(body), feedhttp.MaxPushReceipts))
-		got, err := c.Push(t.Context(), streamOf(body), time.Duration(len(body))*time.Second)
-		if err != nil || got.Taken != in.taken.Taken || !bytes.Equal(got.Receipts, in.taken.Receipts) || in.got != body || in.wait != min(time.Duration(len(body))*time.Second, time.Minute) {
-			t.Errorf("%+v, %v; %d bytes came of %d, and %s to wait", got.Taken, err, len(in.got), len(body), in.wait)
+		got, err := c.Push(t.Context(), streamOf(body), feedhttp.PushReceipts{Wait: time.Duration(len(body)) * time.Second, Known: 7})
+		if err != nil || got.Taken != in.taken.Taken || !bytes.Equal(got.Receipts, in.taken.Receipts) || in.got != body || in.asked.Wait != min(time.Duration(len(body))*time.Second, time.Minute) {
+			t.Errorf("%+v, %v; %d bytes came of %d, asked for %+v", got.Taken, err, len(in.got), len(body), in.asked)
 		}
 	}
+	in.taken.Receipts, in.taken.Behind = nil, &feedhttp.Taken{Epoch: 1, Size: 5}
+	got, err := c.Push(t.Context(), streamOf(""), feedhttp.PushReceipts{Wait: time.Second, Known: 7})
+	if err != nil || in.asked != (feedhttp.PushReceipts{Wait: time.Second, Known: 7}) || got.Behind == nil || *got.Behind != *in.taken.Behind {
+		t.Errorf("%+v, %v; asked for %+v", got, err, in.asked)
+	}
+	in.taken.Behind.Size = -1
+	if _, err := c.Push(t.Context(), streamOf(""), feedhttp.PushReceipts{}); err == nil {
+		t.Error("an inbox that has fewer entries than none")
+	}
 	in.taken.Receipts = make([]byte, 2*feedhttp.MaxPushReceipts)
-	if _, err := c.Push(t.Context(), streamOf(""), 0); err == nil {
+	if _, err := c.Push(t.Context(), streamOf(""), feedhttp.PushReceipts{}); err == nil {
 		t.Error("an answer of any length is read")
 	}
 	in.err = &trust.DeniedError{Reason: trust.Untrusted, Rule: "operator", Thing: "stream", Why: "is of nobody"}
-	_, err := c.Push(t.Context(), streamOf("stream"), 0)
+	_, err = c.Push(t.Context(), streamOf("stream"), feedhttp.PushReceipts{})
 	if denied, ok := errors.AsType[*trust.DeniedError](err); !ok || denied.Rule != "operator" {
 		t.Errorf("refused: %v", err)
 	}
 	broken := errors.New("cannot be read any more")
 	_, err = c.Push(t.Context(), func() (io.ReadCloser, error) {
 		return io.NopCloser(io.MultiReader(strings.NewReader("begin"), iotest.ErrReader(broken))), nil
-	}, 0)
+	}, feedhttp.PushReceipts{})
 	if !errors.Is(err, broken) {
 		t.Errorf("a stream that cannot be read: %v", err)
 	}
@@ -87,8 +96,11 @@ func TestPushPreference(t *testing.T) {
 	}
 	defer h.Close()
 	base := serve(t, h)
-	for preference, want := range map[string]time.Duration{
-		"": 0, "wait=5": 5 * time.Second, "respond-async, wait=7": 7 * time.Second, "wait": 0, "wait=-1": 0, "wait=soon": 0, "wait=65535": time.Minute, "wait=99999999999999": time.Minute, "handling=lenient": 0,
+	type asked = feedhttp.PushReceipts
+	for preference, want := range map[string]asked{
+		"": {}, "wait=5": {Wait: 5 * time.Second}, "respond-async, wait=7": {Wait: 7 * time.Second}, "wait": {}, "wait=-1": {}, "wait=soon": {},
+		"wait=65535": {Wait: time.Minute}, "wait=99999999999999": {Wait: time.Minute}, "handling=lenient": {},
+		"wait=5, receipts-known=12": {5 * time.Second, 12}, "receipts-known=-1,wait=5": {Wait: 5 * time.Second}, "receipts-known": {},
 	} {
 		r, err := http.NewRequest(http.MethodPost, base.String()+"/v1/push", strings.NewReader("x"))
 		if err != nil {
@@ -101,8 +113,8 @@ func TestPushPreference(t *testing.T) {
 			t.Fatal(err)
 		}
 		got.Body.Close()
-		if got.StatusCode != http.StatusOK || in.wait != want {
-			t.Errorf("%q: %d, %s, want %s", preference, got.StatusCode, in.wait, want)
+		if got.StatusCode != http.StatusOK || in.asked != want {
+			t.Errorf("%q: %d, %+v, want %+v", preference, got.StatusCode, in.asked, want)
 		}
 	}
 }

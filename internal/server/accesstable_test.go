@@ -141,7 +141,7 @@ func TestAccessTable(t *testing.T) {
 // takesAll is an inbox.
 type takesAll struct{}
 
-func (takesAll) Take(context.Context, feedhttp.Caller, io.Reader, time.Duration) (feedhttp.PushAnswer, error) {
+func (takesAll) Take(context.Context, feedhttp.Caller, io.Reader, feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
 	return feedhttp.PushAnswer{Taken: feedhttp.Taken{Size: 1}}, nil
 }
 

@@ -37,7 +37,10 @@ type inbox struct {
 	mu      sync.Mutex // guards what follows
 	has     map[feed.ID]feedhttp.Taken
 	slices  []bundle.Slice // that came
-	agents  []string       // User-Agent of each request
+	asked   []feedhttp.PushReceipts
+	behind  func(feedhttp.PushReceipts) *feedhttp.Taken // with its receipts feed
+	deaf    feed.ID                                     // which it does not take
+	agents  []string                                    // User-Agent of each request
 	answer  func(feedhttp.Taken) (feedhttp.Taken, error)
 	said    func(bundle.Slice) []byte // receipts of what came
 	instead http.HandlerFunc
@@ -64,7 +67,7 @@ func (w *world) inbox() *inbox {
 	return in
 }
 
-func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, _ time.Duration) (feedhttp.PushAnswer, error) {
+func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, asked feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
 	head, err := bundle.ReadStreamHead(r, in.keys)
 	if err != nil {
 		return feedhttp.PushAnswer{}, err
@@ -72,8 +75,16 @@ func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, _ tim
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	s := head.Slice
-	in.slices = append(in.slices, s)
+	in.slices, in.asked = append(in.slices, s), append(in.asked, asked)
 	have := feedhttp.PushAnswer{Taken: in.has[s.Feed]}
+	if in.behind != nil {
+		if have.Behind = in.behind(asked); have.Behind != nil {
+			return have, nil
+		}
+	}
+	if s.Feed == in.deaf {
+		return have, feedhttp.ErrBusy
+	}
 	if in.answer != nil {
 		have.Taken, err = in.answer(have.Taken)
 		return have, err
@@ -91,7 +102,7 @@ func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, _ tim
 	}
 	in.has[s.Feed] = feedhttp.Taken{Epoch: s.Epoch, Root: storage.Digest(s.Checkpoint().Root), Size: s.To}
 	have.Taken = in.has[s.Feed]
-	if in.said != nil {
+	if in.said != nil && asked.Wait > 0 {
 		have.Receipts = in.said(s)
 	}
 	return have, nil

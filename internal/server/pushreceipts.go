@@ -2,7 +2,9 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -17,6 +19,31 @@ import (
 // receiptsWait is for how long an inbox may wait for receipts of what is pushed. A
 // later one comes as the Space sends it.
 const receiptsWait = 5 * time.Second
+
+// ownReceipts is the feed of the receipts that the inbox gives.
+func (r *pushRunner) ownReceipts() feed.ID { return feed.ID{Space: r.space, Name: receipts.Feed} }
+
+// wanted returns which receipts the answer to what is sent next of a feed is to have,
+// and brings the inbox the Space's receipts feed before: by the numbers there it
+// knows whether it was put back from a backup, and would give some of them twice. Where
+// that cannot be brought, packages come all the same, and no receipts of them here.
+func (r *pushRunner) wanted(ctx context.Context, id feed.ID) feedhttp.PushReceipts {
+	own := r.ownReceipts()
+	if id == own {
+		return feedhttp.PushReceipts{}
+	}
+	h, err := r.server.logs.Feed(own).Head(ctx, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return feedhttp.PushReceipts{Wait: receiptsWait}
+	}
+	if has := r.cursor.Taken[own]; err == nil && (has.Epoch != h.Epoch || has.Size < h.Checkpoint.Size) {
+		err = r.bring(ctx, own, h.Checkpoint.Size)
+	}
+	if err != nil {
+		return feedhttp.PushReceipts{}
+	}
+	return feedhttp.PushReceipts{Wait: receiptsWait, Known: r.cursor.Taken[own].Size}
+}
 
 // PushReceipts is what became of the receipts in the last answer that had some. It
 // names nobody: who wants to know who did it reads the Space's receipts feed, which
@@ -74,7 +101,7 @@ func (r *pushRunner) takeReceipts(ctx context.Context, s bundle.Slice, raw []byt
 // answered reads the batch of an answer, and refuses what is not about the slice.
 // Whether the Space said it is for Publish.
 func (r *pushRunner) answered(ctx context.Context, s bundle.Slice, raw []byte) (feed.Batch, map[receipts.Outcome]int, error) {
-	b := feed.Batch{Feed: feed.ID{Space: r.space, Name: receipts.Feed}}
+	b := feed.Batch{Feed: r.ownReceipts()}
 	if len(raw) > feedhttp.MaxPushReceipts {
 		return b, nil, &feedhttp.LimitError{What: "batch of receipts", Max: feedhttp.MaxPushReceipts}
 	}

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,4 +169,82 @@ func TestPushReceiptsRefused(t *testing.T) {
 			t.Errorf("%s: %+v, %+v; %d entries", want, got, got.Receipts, r.size())
 		}
 	}
+}
+
+// An inbox is brought the receipts feed of its Space before it is asked for receipts,
+// whatever feeds the push names, and what it lacks of it where it says so. Where that
+// cannot be brought, what is pushed comes without receipts.
+func TestPushReceiptsFirst(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	r, in := w.receipts(), w.inbox()
+	publish := func(name string) {
+		of := w.Publish(name)
+		in.do(func() {
+			in.said = func(s bundle.Slice) []byte {
+				return r.format(append(r.Opening(), r.receipt(s, of, receipts.Applied, nil))...)
+			}
+			in.slices, in.asked = nil, nil
+		})
+		w.mustSend(of)
+	}
+	shown := func() (out []string) {
+		in.do(func() {
+			for i, s := range in.slices {
+				out = append(out, fmt.Sprintf("%s %d-%d, %s %d", s.Feed.Name, s.From, s.To, in.asked[i].Wait, in.asked[i].Known))
+			}
+		})
+		return out
+	}
+	taken := func(name string, receipts int64) {
+		t.Helper()
+		w.comes(name, func() bool { p := w.push(); return p.Taken[w.ID].Size == w.size() && p.Taken[r.ID].Size == receipts })
+	}
+	w.mustSend(w.Opening()...)
+	w.pushing(nil)
+	w.pushTo(r.Author, in.http.URL, "acme/*/shared")
+	w.comes("what opens the feed", func() bool { return w.push().Taken[w.ID].Size == w.size() })
+	publish("file/a@1")
+	taken("the first receipt", 3)
+	if got, want := shown(), []string{"shared 2-3, 5s 0", "receipts 0-3, 0s 0"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+
+	in.do(func() {
+		delete(in.has, r.ID)
+		in.behind = func(asked feedhttp.PushReceipts) *feedhttp.Taken {
+			if has := in.has[r.ID]; has.Size < asked.Known {
+				return &has
+			}
+			return nil
+		}
+	})
+	publish("file/b@1")
+	taken("the second", 4)
+	if got, want := shown(), []string{"shared 3-4, 5s 3", "receipts 0-3, 0s 0", "shared 3-4, 5s 3", "receipts 3-4, 0s 0"}; !slices.Equal(got, want) {
+		t.Errorf("put back: %q, want %q", got, want)
+	}
+
+	in.do(func() { delete(in.has, r.ID); in.deaf = r.ID })
+	publish("file/c@1")
+	w.comes("the third", func() bool { return w.push().Taken[w.ID].Size == w.size() && w.push().State == server.Retrying })
+	if got, want := shown()[:3], []string{"shared 4-5, 5s 4", "receipts 0-4, 0s 0", "shared 4-5, 0s 0"}; !slices.Equal(got, want) || r.size() != 4 {
+		t.Errorf("without its receipts feed: %q, want %q", got, want)
+	}
+}
+
+// An inbox that says each time that it is behind with its receipts feed, and takes
+// that and no other, ends in a problem.
+func TestPushReceiptsAlwaysBehind(t *testing.T) {
+	w := newWorld(t, storage.NewMem())
+	r, in := w.receipts(), w.inbox()
+	in.behind = func(asked feedhttp.PushReceipts) *feedhttp.Taken {
+		if asked.Wait == 0 {
+			return nil
+		}
+		return &feedhttp.Taken{}
+	}
+	w.mustSend(w.Opening()...)
+	w.pushing(nil)
+	w.pushTo(r.Author, in.http.URL, "acme/*/shared")
+	w.comes("a problem", func() bool { return strings.Contains(w.push().Problem, "each time that it has something else") })
 }

@@ -141,7 +141,10 @@ func (r *pushRunner) note(ctx context.Context, failed error) error {
 // round pushes feeds that have grown, as soon as there are some or wait ends. It
 // goes on after one that fails, and returns the first error.
 func (r *pushRunner) round(ctx context.Context, wait time.Duration) error {
-	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: r.record.Feeds, Changed: r.server.access.view.Load().changed}
+	// Its own receipts feed comes with the others: an inbox gives receipts only while
+	// it knows which it gave.
+	feeds := append(slices.Clone(r.record.Feeds), feed.Pattern(r.ownReceipts().String()))
+	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: feeds, Changed: r.server.access.view.Load().changed}
 	known, err := r.known(ctx, caller)
 	if err != nil {
 		return err
@@ -191,7 +194,13 @@ func (r *pushRunner) push(ctx context.Context, id feed.ID, size int64) error {
 		return ctx.Err()
 	}
 	defer func() { <-r.room }()
+	return r.bring(ctx, id, size)
+}
+
+// bring is push for who has room already.
+func (r *pushRunner) bring(ctx context.Context, id feed.ID, size int64) error {
 	for range maxCorrections {
+		asked := r.wanted(ctx, id)
 		if err := r.server.checkStanding(ctx, r.space); err != nil {
 			return err
 		}
@@ -207,18 +216,21 @@ func (r *pushRunner) push(ctx context.Context, id feed.ID, size int64) error {
 		if err != nil {
 			return err
 		}
-		got, err := r.send(ctx, slice)
+		got, err := r.send(ctx, slice, asked)
 		if err != nil {
 			return err
 		}
 		done := got.Epoch == h.Epoch && got.Size >= h.Checkpoint.Size
-		if !done && got.Taken == at {
+		if !done && got.Taken == at && got.Behind == nil {
 			return fmt.Errorf("the inbox takes nothing of it: it has %d entries, and there are %d", at.Size, h.Checkpoint.Size)
 		}
 		if r.cursor.Taken == nil {
 			r.cursor.Taken = map[feed.ID]feedhttp.Taken{}
 		}
 		r.cursor.Taken[id] = got.Taken
+		if got.Behind != nil {
+			r.cursor.Taken[r.ownReceipts()] = *got.Behind
+		}
 		r.takeReceipts(ctx, slice, got.Receipts)
 		if err := r.save(ctx); err != nil || done {
 			return err
@@ -247,7 +259,7 @@ func (r *pushRunner) slice(ctx context.Context, id feed.ID, at feedhttp.Taken, e
 }
 
 // send sends a slice.
-func (r *pushRunner) send(ctx context.Context, s bundle.Slice) (feedhttp.PushAnswer, error) {
+func (r *pushRunner) send(ctx context.Context, s bundle.Slice, asked feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
 	receiver, err := r.server.admitted(ctx, r.space)
 	if err != nil {
 		return feedhttp.PushAnswer{}, err
@@ -259,5 +271,5 @@ func (r *pushRunner) send(ctx context.Context, s bundle.Slice) (feedhttp.PushAns
 			to.CloseWithError(bundle.WriteStream(ctx, to, h, r.server.config.LogKey, r.server.Local()))
 		}()
 		return from, nil
-	}, receiptsWait)
+	}, asked)
 }
