@@ -33,6 +33,12 @@ func (p Pattern) Match(id ID) bool {
 	return ok && err == nil
 }
 
+// Prefix returns what the names of all feeds begin with that the pattern selects.
+func (p Pattern) Prefix() string {
+	before, _, _ := strings.Cut(string(p), "*")
+	return before
+}
+
 // UnmarshalText reads what ParsePattern does.
 func (p *Pattern) UnmarshalText(b []byte) error {
 	parsed, err := ParsePattern(string(b))

@@ -151,25 +151,32 @@ func (l *Logs) keep(log *Log) *Log {
 // List returns the feeds of Spaces, or where none is named of all that have some in
 // the store.
 func (l *Logs) List(ctx context.Context, of ...trust.Space) ([]feed.ID, error) {
-	prefixes := []string{feedPrefix}
-	if len(of) > 0 {
-		prefixes = nil
-	}
-	for _, s := range of {
-		prefixes = append(prefixes, feedPrefix+s.String()+"/")
+	if len(of) == 0 {
+		return l.ListPrefix(ctx, "")
 	}
 	var out []feed.ID
-	for _, prefix := range prefixes {
-		for key, err := range l.config.Store.Files.List(ctx, prefix, "") {
-			if err != nil {
-				return nil, err
-			}
-			id, err := feed.ParseID(key[len(feedPrefix):])
-			if err != nil {
-				return nil, fmt.Errorf("store: key %q: %w", key, err)
-			}
-			out = append(out, id)
+	for _, s := range of {
+		some, err := l.ListPrefix(ctx, s.String()+"/")
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// ListPrefix returns the feeds of the store whose names begin so, all for "".
+func (l *Logs) ListPrefix(ctx context.Context, prefix string) ([]feed.ID, error) {
+	var out []feed.ID
+	for key, err := range l.config.Store.Files.List(ctx, feedPrefix+prefix, "") {
+		if err != nil {
+			return nil, err
+		}
+		id, err := feed.ParseID(key[len(feedPrefix):])
+		if err != nil {
+			return nil, fmt.Errorf("store: key %q: %w", key, err)
+		}
+		out = append(out, id)
 	}
 	return out, nil
 }

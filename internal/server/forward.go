@@ -30,7 +30,7 @@ func (s *Server) forward(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 	case err == nil:
 		s.forwards.WithLabelValues(forwardTaken).Inc()
 		// Whoever published here reads here what was published.
-		s.logs.Grown(ctx, map[feed.ID]int64{b.Feed: accepted.Checkpoint.Size})
+		s.grown(ctx, map[feed.ID]int64{b.Feed: accepted.Checkpoint.Size})
 		return accepted, true, nil
 	case feedhttp.IsRefusal(err):
 		s.forwards.WithLabelValues(forwardRefused).Inc()

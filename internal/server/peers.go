@@ -278,6 +278,14 @@ func (s *Server) Grown(ctx context.Context, c feedhttp.Caller, sizes map[feed.ID
 		}
 		return &trust.DeniedError{Reason: trust.Untrusted, Rule: RuleCaller, Thing: c.String(), Why: "is no other server of this store"}
 	}
-	s.logs.Grown(ctx, sizes)
+	s.grown(ctx, sizes)
 	return nil
+}
+
+// grown takes in what another server committed.
+func (s *Server) grown(ctx context.Context, sizes map[feed.ID]int64) {
+	for id := range sizes {
+		s.pushFeeds.note(id)
+	}
+	s.logs.Grown(ctx, sizes)
 }

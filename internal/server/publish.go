@@ -52,6 +52,7 @@ func (s *Server) publish(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 		return feed.Accepted{}, err
 	}
 	committed = true
+	s.pushFeeds.note(b.Feed)
 	if s.peers != nil {
 		s.peers.tell(b.Feed, accepted.Checkpoint.Size)
 	}

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"airlock/feed"
 	"airlock/internal/agent"
 	"airlock/signing"
 )
@@ -41,8 +40,6 @@ const (
 	looksIn      = 4
 	// pushLook is how often the list is looked at.
 	pushLook = time.Second
-	// pushRelist is how often feeds that are new are looked for.
-	pushRelist = 5 * time.Second
 	// pushAtOnce is how many streams are sent at a time.
 	pushAtOnce = 16
 )
@@ -57,10 +54,6 @@ type pusher struct {
 
 	mu      sync.Mutex
 	runners map[string]*pushRunner // by id
-
-	listing sync.Mutex // guards what follows
-	all     []feed.ID  // of the store
-	listed  time.Time
 }
 
 func (s *Server) startPusher() *pusher {
@@ -156,6 +149,7 @@ func (p *pusher) keepOnly(listed []pushRecord, term int64) {
 		default:
 		}
 	}
+	p.server.pushFeeds.keepOnly(listed)
 }
 
 // begin starts what does not run.
@@ -178,20 +172,6 @@ func (p *pusher) begin(ctx context.Context, term int64, listed []pushRecord) {
 			}
 		})
 	}
-}
-
-// feeds returns all feeds of the store, as they were a moment ago.
-func (p *pusher) feeds(ctx context.Context) ([]feed.ID, error) {
-	p.listing.Lock()
-	defer p.listing.Unlock()
-	if time.Since(p.listed) < pushRelist {
-		return p.all, nil
-	}
-	all, err := p.server.logs.List(ctx)
-	if err == nil {
-		p.all, p.listed = all, time.Now()
-	}
-	return all, err
 }
 
 // count returns how many pushes of a state this server is at: none where another one

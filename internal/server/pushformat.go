@@ -9,6 +9,7 @@ import (
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/receipts"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -33,6 +34,12 @@ type pushRecord struct {
 	Said  int            `json:"said"`
 	Space string         `json:"space"`
 	URL   string         `json:"url"`
+}
+
+// patterns select the feeds that are pushed: those that are named, and the receipts
+// feed of the Space, since an inbox gives receipts only while it knows which it gave.
+func (p pushRecord) patterns() []feed.Pattern {
+	return append(slices.Clone(p.Feeds), feed.Pattern(p.Space+"/"+receipts.Feed))
 }
 
 // pushCursor is how a push stands, in the cell push/<id>: canonical JSON, at most

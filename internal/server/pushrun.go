@@ -58,7 +58,7 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 	}
 	defer r.client.Close()
 	// Failures are this runner's: how often servers began anew says nothing of the inbox.
-	wait, failures := time.Duration(0), 0
+	wait, failures := false, 0
 	for ctx.Err() == nil && r.cursor.State != Failed {
 		problem := r.round(ctx, wait)
 		if ctx.Err() != nil {
@@ -68,10 +68,10 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 			return err
 		}
 		if problem == nil {
-			wait, failures = pushRelist, 0
+			wait, failures = true, 0
 			continue
 		}
-		wait, failures = 0, failures+1
+		wait, failures = false, failures+1
 		r.pause(ctx, failures)
 	}
 	<-ctx.Done() // it was given up
@@ -138,18 +138,22 @@ func (r *pushRunner) note(ctx context.Context, failed error) error {
 	return r.save(ctx)
 }
 
-// round pushes feeds that have grown, as soon as there are some or wait ends. It
-// goes on after one that fails, and returns the first error.
-func (r *pushRunner) round(ctx context.Context, wait time.Duration) error {
-	// Its own receipts feed comes with the others: an inbox gives receipts only while
-	// it knows which it gave.
-	feeds := append(slices.Clone(r.record.Feeds), feed.Pattern(r.ownReceipts().String()))
-	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: feeds, Changed: r.server.access.view.Load().changed}
-	known, err := r.known(ctx, caller)
+// round pushes feeds that have grown, where it waits as soon as there are some, until
+// others may be meant. It goes on after one that fails, and returns the first error.
+func (r *pushRunner) round(ctx context.Context, wait bool) error {
+	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: r.record.patterns()}
+	var stop func()
+	caller.Changed, stop = r.changed(ctx)
+	defer stop()
+	known, due, err := r.known(ctx, caller)
 	if err != nil {
 		return err
 	}
-	heads, err := r.server.Heads(ctx, caller, known, wait)
+	atMost := time.Duration(0)
+	if wait {
+		atMost = time.Until(due)
+	}
+	heads, err := r.server.Heads(ctx, caller, known, atMost)
 	if err != nil {
 		return err
 	}
@@ -166,23 +170,40 @@ func (r *pushRunner) round(ctx context.Context, wait time.Duration) error {
 	return first
 }
 
-// known returns the feeds that are meant, and what the inbox has of each. Which of
-// them the Space may read is asked with their heads.
-func (r *pushRunner) known(ctx context.Context, caller feedhttp.Caller) (map[feed.ID]int64, error) {
-	all, err := r.feeds(ctx)
+// changed is closed when what Spaces may read has changed, or there is a new feed
+// that may be meant. stop ends that.
+func (r *pushRunner) changed(ctx context.Context) (_ <-chan struct{}, stop func()) {
+	until, end := context.WithCancel(ctx)
+	access := r.server.access.view.Load().changed
+	r.running.Go(func() {
+		select {
+		case <-access:
+			end()
+		case <-until.Done():
+		}
+	})
+	leave := r.server.pushFeeds.wait(r.record.patterns(), end)
+	return until.Done(), func() { leave(); end() }
+}
+
+// known returns the feeds that are meant, what the inbox has of each, and when to ask
+// again. What the Space may not read is left out: to be refused a head costs a read of
+// the store. What cannot be told is said with the head.
+func (r *pushRunner) known(ctx context.Context, caller feedhttp.Caller) (map[feed.ID]int64, time.Time, error) {
+	all, due, err := r.server.pushFeeds.of(ctx, caller.Feeds)
 	if err != nil {
-		return nil, err
+		return nil, due, err
 	}
 	known := map[feed.ID]int64{}
-	for _, id := range all {
-		if caller.Covers(id) {
+	for id := range all {
+		if ok, err := r.server.reads(ctx, caller, id); ok || err != nil {
 			known[id] = r.cursor.Taken[id].Size
 		}
 	}
 	if len(known) > maxPushFeeds {
 		err = fmt.Errorf("%d feeds match, at most %d are pushed to one inbox: name fewer", len(known), maxPushFeeds)
 	}
-	return known, err
+	return known, due, err
 }
 
 // push brings the inbox to what the feed has, which is at least so much. Where it

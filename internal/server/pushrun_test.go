@@ -5,11 +5,14 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"airlock/feed"
 	"airlock/internal/agent"
 	"airlock/storage"
+	"airlock/storage/storetest"
+	"airlock/trust"
 )
 
 // Who pushed before writes no cursor any more, whenever it comes to it.
@@ -73,6 +76,54 @@ func TestPushTerms(t *testing.T) {
 	if got, err := p.look(t.Context(), 7); got != 7 || err == nil || !strings.Contains(err.Error(), pushBoard) {
 		t.Errorf("what is no board: term %d, %v", got, err)
 	}
+}
+
+// A feed that comes while feeds are listed is not lost, is there once, and is forgotten
+// with the push.
+func TestPushFeedsWhileListed(t *testing.T) {
+	id := feed.ID{Space: trust.Space{Organisation: "acme", Name: "dev-qa"}, Name: "shared"}
+	var f *pushFeeds
+	lists := 0
+	s := New(Config{Store: storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
+		lists++
+		f.note(id)
+		return storetest.Fault{}
+	})})
+	defer s.Close()
+	f = s.pushFeeds
+	patterns := []feed.Pattern{"acme/*/shared", "acme/dev-qa/*"}
+	for range 3 {
+		if got, _, err := f.of(t.Context(), patterns); err != nil || len(got) != 1 || !got[id] {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
+	f.keepOnly([]pushRecord{{Feeds: patterns[:1]}})
+	if f.note(id); lists != 2 || len(f.found) != 1 || len(f.found["acme/"].all) != 1 {
+		t.Errorf("listed %d times, %+v", lists, f.found)
+	}
+}
+
+// Feeds are listed again when a minute is over since they were, and who asks is told
+// when that is, whoever asked before.
+func TestPushFeedsListedRarely(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lists := 0
+		s := New(Config{Store: storetest.WithFaults(storage.NewMem(), func(storetest.Call) storetest.Fault {
+			lists++
+			return storetest.Fault{}
+		})})
+		defer s.Close()
+		for i, c := range []struct {
+			lists int
+			due   time.Duration
+		}{{1, time.Minute}, {1, 30 * time.Second}, {2, time.Minute}} {
+			_, due, err := s.pushFeeds.of(t.Context(), []feed.Pattern{"*/*/*"})
+			if err != nil || lists != c.lists || time.Until(due) != c.due {
+				t.Errorf("%d: listed %d times, again in %s, %v", i, lists, time.Until(due), err)
+			}
+			time.Sleep(30 * time.Second)
+		}
+	})
 }
 
 // TestMayPushTo has an address of each kind.

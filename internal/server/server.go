@@ -75,8 +75,9 @@ type Server struct {
 	forwards           *prometheus.CounterVec // by outcome
 	access             *accessState
 	ready              readiness
-	peers              *peers        // nil for a server that works alone
-	pusher             *pusher       // nil for a server that does not push
+	peers              *peers  // nil for a server that works alone
+	pusher             *pusher // nil for a server that does not push
+	pushFeeds          *pushFeeds
 	helpers            chan struct{} // has room for those who read heads for a call
 	watching           sync.WaitGroup
 	stop               context.CancelFunc // ends watching
@@ -128,6 +129,7 @@ func New(c Config) *Server {
 
 		connections: map[trust.Space]*connecting{},
 	}
+	s.pushFeeds = newPushFeeds(s.logs)
 	s.ready = readiness{look: s.lookAtStore, now: c.Now, turns: feed.NewTurns[struct{}, struct{}]()}
 	if c.Deltas {
 		s.deltas = s.startDeltas()
