@@ -122,3 +122,30 @@ func TestPatterns(t *testing.T) {
 		t.Errorf("asked for %v, want %v", p.asked, want)
 	}
 }
+
+// TestFeedsOf: a command without feeds asks the source for those of the Spaces that it
+// means, and for none where it means none.
+func TestFeedsOf(t *testing.T) {
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := []feed.ID{{Space: trust.Space{Organisation: "acme", Name: "dev-qa"}, Name: "shared"}, {Space: trust.Space{Organisation: "acme", Name: "stranger"}, Name: "shared"}}
+	p, a := &tellsAll{all: there}, &app{now: time.Now, open: h}
+	feedsOf := func() ([]feed.ID, error) { return a.feedsOf(t.Context(), &conn{place: p}, nil, "trusted") }
+	for name, ask := range map[string]func() ([]feed.ID, error){
+		"of trusted Spaces":  feedsOf,
+		"that were followed": func() ([]feed.ID, error) { return a.feedsToShow(t.Context(), &conn{place: p}, nil) },
+	} {
+		if got, err := ask(); err == nil || p.times > 0 {
+			t.Errorf("feeds %s: %v, %v after %d questions, and none is meant", name, got, err, p.times)
+		}
+	}
+	s := trusttest.New(t, "acme/dev-qa")
+	if err := h.AddTrust(s.History(), trust.NewPolicy(s.Name, s.Lineage())); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := feedsOf(); err != nil || !slices.Equal(got, there[:1]) || !slices.Equal(p.asked, []trust.Space{there[0].Space}) {
+		t.Errorf("%v, %v, asked for %v", got, err, p.asked)
+	}
+}

@@ -65,11 +65,18 @@ func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ..
 		listsFirst(h, out)
 		return out, nil
 	}
-	all, err := c.Feeds(ctx)
+	spaces, err := spacesOf(h, standings)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range all {
+	var there []feed.ID
+	if len(spaces) > 0 { // else all would be meant
+		there, err = c.Feeds(ctx, spaces...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range there {
 		if slices.Contains(standings, standing(h, id.Space)) {
 			out = append(out, id)
 		}
@@ -79,6 +86,15 @@ func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ..
 		return nil, usage("%s has no feed of a Space that is trusted here", "name a feed, or trust its Space first: airlock trust add FILE", c.name)
 	}
 	return out, nil
+}
+
+// spacesOf returns the Spaces with one of the standings.
+func spacesOf(h *home.Home, standings []string) ([]trust.Space, error) {
+	known, err := h.TrustedSpaces()
+	if own, mine := h.Identity(); mine == nil {
+		known = append(known, own.Space())
+	}
+	return slices.DeleteFunc(known, func(s trust.Space) bool { return !slices.Contains(standings, standing(h, s)) }), err
 }
 
 // follower returns the one way from a source to what may be used: a follower

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,14 @@ func (a *app) feedsToShow(ctx context.Context, c *conn, names []string) ([]feed.
 	if err != nil {
 		return nil, err
 	}
-	there, err := c.Feeds(ctx)
+	var spaces []trust.Space
+	for _, s := range states {
+		spaces = append(spaces, s.ID.Space)
+	}
+	var there []feed.ID
+	if len(spaces) > 0 { // else all would be meant
+		there, err = c.Feeds(ctx, slices.Compact(spaces)...) // they come by Space
+	}
 	if err != nil {
 		return nil, err
 	}
