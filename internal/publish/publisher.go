@@ -153,7 +153,8 @@ func (p *Publisher) publish(ctx context.Context, packages []Package) ([]Result, 
 			}
 			return results, nil
 		}
-		if !retryable(err, d) {
+		// A feed that is known and not there is one of another place: reading it says so.
+		if elsewhere := errors.Is(err, fs.ErrNotExist) && !asked; !elsewhere && !retryable(err, d) {
 			return nil, err
 		}
 		for _, id := range ids {

@@ -144,8 +144,14 @@ func TestElsewhere(t *testing.T) {
 	if plan, err := p.Plan(ctx, []Package{b}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("plan: %+v, %v", plan, err)
 	}
-	if _, err := p.Publish(ctx, []Package{b}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("publish: %v", err)
+	sync, said := p.Sync, error(nil)
+	p.Sync = func(ctx context.Context) (*feed.State, error) {
+		state, err := sync(ctx)
+		said = err
+		return state, err
+	}
+	if _, err := p.Publish(ctx, []Package{b}); err == nil || err != said || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("publish: %v, want what reading the feed gives: %v", err, said)
 	}
 }
 
