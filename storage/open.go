@@ -31,10 +31,11 @@ type opening struct {
 	existing bool   // a store is opened where there is one, and not made
 }
 
-// CheckName checks how people name a store. What has another scheme is no folder: as
-// one it would be made.
+// CheckName checks how people name a store. What has another scheme, or that of a
+// bucket in part, is no folder: as one it would be made.
 func CheckName(spec string) error {
-	if strings.Contains(spec, "://") && !strings.HasPrefix(spec, s3Scheme) {
+	bucket := strings.HasPrefix(strings.ToLower(spec), "s3:")
+	if (bucket || strings.Contains(spec, "://")) && !strings.HasPrefix(spec, s3Scheme) {
 		return &SettingError{fmt.Sprintf("store %.200q is neither a folder nor s3://bucket/prefix", spec),
 			"name a folder or s3://bucket/prefix; a server is https://HOST:PORT, or http://127.0.0.1:PORT on this machine"}
 	}

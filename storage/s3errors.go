@@ -68,6 +68,10 @@ func s3Error(err error) error {
 		return nil
 	case isS3Full(err):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case minio.ToErrorResponse(err).Code == minio.InvalidAccessKeyID: // some stores say 404 to it
+		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
+	case minio.ToErrorResponse(err).Code == minio.AuthorizationHeaderMalformed: // signed for another region
+		return &SettingError{err.Error(), "set AIRLOCK_S3_REGION to the region of the bucket"}
 	case minio.ToErrorResponse(err).Code == minio.NoSuchBucket:
 		return fmt.Errorf("%w: %w", ErrNoBucket, err)
 	case s3Status(err) == http.StatusNotFound && isConflict(err):

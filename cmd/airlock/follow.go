@@ -193,7 +193,7 @@ func (a *app) noFeed(ctx context.Context, f *feed.Follower, src *conn, id feed.I
 		return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), "airlock list shows the feeds; is --server, --store or --from the right one?")
 	}
 	return hinted(cause, fmt.Sprintf("there is no feed %s on %s, and %s of it were seen elsewhere", id, src.name, count(int(seen.Edge.Size()), "entry", "entries")),
-		"name the server or store that keeps it: a feed has one log; what belongs elsewhere goes into a feed of another name")
+		"name the server or store that keeps it, or show a credential that may read it; a feed has one log: what belongs elsewhere goes into a feed of another name")
 }
 
 // followed returns what was seen of the feeds of a Space.

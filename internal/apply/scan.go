@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -42,6 +43,9 @@ func (e *NoVerdictError) Hint() string {
 	return "run the scanner by hand to see why; --exec-timeout says how long it may take; pull again then"
 }
 
+// ErrNoScanner reports a scanner of which the shell says that there is no such program.
+var ErrNoScanner = errors.New("cannot be started")
+
 // The shell's exit statuses for a command that it cannot start (POSIX, Shell
 // Command Language, section 2.8.2).
 const (
@@ -69,7 +73,7 @@ func (s *Scanner) Scan(ctx context.Context, id feed.ID, p *feed.Package) (clean 
 	case r.why == "":
 		return true, lastLine(r.output), nil
 	case r.code == notExecutable || r.code == notFound:
-		return false, "", fmt.Errorf("scanner: cannot be started: %s", saidWhy(r.why, r.complaint))
+		return false, "", fmt.Errorf("scanner: %w: %s", ErrNoScanner, saidWhy(r.why, r.complaint))
 	case r.code < 0:
 		return false, "", &NoVerdictError{ref, r.why, r.complaint}
 	}
