@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +37,9 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	}
 	if r.conn != nil {
 		return nil
+	}
+	if _, err := os.Stat(r.home.Inbox()); r.source() == r.home.Inbox() && errors.Is(err, fs.ErrNotExist) {
+		return usage("nothing was ever pushed to %s", "airlock agent --inbox ADDRESS, with this home, takes in what is pushed; to whom, the operator says: airlock server push list", r.home.Path())
 	}
 	c, err := r.from(ctx, r.source())
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"airlock/feed/feedtest"
+	"airlock/internal/settings"
 	"airlock/signing"
 	"airlock/trust"
 )
@@ -99,6 +100,17 @@ func TestRevokedWithoutFeed(t *testing.T) {
 	})
 	if denied, ok := errors.AsType[*trust.DeniedError](verify()); !ok || denied.Rule != "revocation" {
 		t.Errorf("a statement by a revoked key: %v", denied)
+	}
+}
+
+// Who is warned of plain HTTP: whose server others reach.
+func TestInClear(t *testing.T) {
+	here, open := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 7070}, &net.TCPAddr{IP: net.IPv4zero, Port: 7070}
+	if !inClear(settings.TLS{}, open) {
+		t.Error("plain HTTP on every address is said to nobody")
+	}
+	if inClear(settings.TLS{}, here) || inClear(settings.TLS{Mode: settings.Self}, open) || inClear(settings.TLS{Cert: "chain.pem", Key: "key.pem"}, open) {
+		t.Error("a server that only this machine reaches, or one with TLS, is said to be in clear")
 	}
 }
 

@@ -152,6 +152,9 @@ func (a *app) addPush(ctx context.Context, name, url string, feeds []string, dry
 	if err != nil {
 		return usage("%v", "airlock server list shows the Spaces that were admitted", err)
 	}
+	if err := server.CheckPushURL(url); err != nil {
+		return usage("%v", "say https://HOST:PORT of the Space's inbox, or http://127.0.0.1:PORT of a tunnel to it that begins on the servers' machine", err)
+	}
 	p := server.Push{Space: space, URL: url}
 	if p.Feeds, err = patterns(feeds); err != nil {
 		return err

@@ -88,4 +88,10 @@ func (a *app) noteServing(k *keeper, t settings.TLS, l net.Listener) {
 	}
 	a.note("its log key is %s", logKeyName(k.key.Public()))
 	a.note("serving %s on %s://%s", k.store.Name, scheme(t), l.Addr())
+	if inClear(t, l.Addr()) {
+		a.note("airlock: warning: others reach it and it speaks plain HTTP, so tokens and contents travel in clear: say --tls self, or --tls-cert and --tls-key, or --listen 127.0.0.1:PORT behind a proxy")
+	}
 }
+
+// inClear reports a server without TLS that not only this machine reaches.
+func inClear(t settings.TLS, at net.Addr) bool { return scheme(t) == "http" && !isLoopback(at) }

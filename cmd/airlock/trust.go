@@ -79,6 +79,9 @@ func (a *app) trustAdd(file string, o trustOptions) error {
 	if err != nil {
 		return usage("%v", "airlock trust add --help shows the form of each flag", err)
 	}
+	if now := a.now(); policy.Until != nil && now.After(policy.Until.End()) {
+		return usage("--until %s is over", "say a day to come, such as "+now.AddDate(1, 0, 0).Format(time.DateOnly), o.until)
+	}
 	text, err := policy.Format()
 	if err != nil {
 		return usage("%v", "airlock trust add --help shows the form of each flag", err)

@@ -122,12 +122,12 @@ func (p pushRecord) check() error {
 	if len(p.Feeds) < 1 || len(p.Feeds) > maxScope || !slices.IsSorted(p.Feeds) || len(slices.Compact(slices.Clone(p.Feeds))) < len(p.Feeds) {
 		return fmt.Errorf("%d feeds, want 1 to %d, sorted and each once", len(p.Feeds), maxScope)
 	}
-	return checkPushURL(p.URL)
+	return CheckPushURL(p.URL)
 }
 
-// checkPushURL wants https, or http to a loopback address by its number: a name
+// CheckPushURL checks the URL of an inbox. It wants https, or http to a loopback address by its number: a name
 // could come to mean another machine, and what is pushed would be read on the way.
-func checkPushURL(text string) error {
+func CheckPushURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > maxPushURL || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("url %.200q: want https://HOST:PORT", text)
