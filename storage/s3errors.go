@@ -61,6 +61,16 @@ func isS3Full(err error) bool {
 	return false
 }
 
+// isNobodys reports an access key that the store does not know. Amazon says 403 to it;
+// versitygw says 404 and a code of its own.
+func isNobodys(err error) bool {
+	switch minio.ToErrorResponse(err).Code {
+	case minio.InvalidAccessKeyID, "XAdminUserNotFound":
+		return true
+	}
+	return false
+}
+
 // s3Error makes an answer match the errors of the ports.
 func s3Error(err error) error {
 	switch {
@@ -68,7 +78,7 @@ func s3Error(err error) error {
 		return nil
 	case isS3Full(err):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
-	case minio.ToErrorResponse(err).Code == minio.InvalidAccessKeyID: // some stores say 404 to it
+	case isNobodys(err):
 		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
 	case minio.ToErrorResponse(err).Code == minio.AuthorizationHeaderMalformed: // signed for another region
 		return &SettingError{err.Error(), "set AIRLOCK_S3_REGION to the region of the bucket"}
