@@ -193,6 +193,7 @@ func (l *liar) Part(ctx context.Context, _ feedhttp.Caller, id feed.ID, p feedht
 	case feedhttp.Segment:
 		start := p.N * feed.SegmentSize
 		for s, err := range l.shown().Segments(ctx, id, start, start+int64(p.Width)) {
+			s.Statements = s.Statements[min(p.From, len(s.Statements)):]
 			return s.Format(), err
 		}
 	}

@@ -125,8 +125,9 @@ func (p pushRecord) check() error {
 	return CheckPushURL(p.URL)
 }
 
-// CheckPushURL checks the URL of an inbox. It wants https, or http to a loopback address by its number: a name
-// could come to mean another machine, and what is pushed would be read on the way.
+// CheckPushURL checks the URL of an inbox: https, or http to a loopback address by its
+// number. A name could come to mean another machine, and what is pushed would be read
+// on the way.
 func CheckPushURL(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || len(text) > maxPushURL || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
