@@ -48,7 +48,7 @@ func (l *Local) Checkpoint(ctx context.Context, id feed.ID) (feed.Checkpoint, er
 // Segments yields the segments that cover [from, to).
 func (l *Local) Segments(ctx context.Context, id feed.ID, from, to int64) iter.Seq2[feed.Segment, error] {
 	return func(yield func(feed.Segment, error) bool) {
-		for n := from / feed.SegmentSize; n*feed.SegmentSize < to; n++ {
+		for n := from / feed.SegmentSize; max(from, n*feed.SegmentSize) < to; n++ {
 			p := feedhttp.PartOf(feedhttp.Segment, max(from, n*feed.SegmentSize), to)
 			// Not through the cache: a follower reads each segment once.
 			b, err := l.server.part(ctx, id, p)
