@@ -275,8 +275,8 @@ func (r *subscriber) feeds(ctx context.Context) ([]feed.ID, error) {
 	var out, there []feed.ID
 	if r.hasPatterns() {
 		spaces, err := r.meant()
-		if err == nil && len(spaces) > 0 {
-			there, err = r.conn.Feeds(ctx, spaces...)
+		if err == nil {
+			there, err = r.conn.feedsAmong(ctx, spaces)
 		}
 		if err != nil {
 			return nil, err

@@ -48,6 +48,15 @@ type conn struct {
 	late     bool   // it was written once and stays so; see feed.Follower.Late
 }
 
+// feedsAmong returns the feeds of some Spaces, and for none nothing: to Feeds that
+// would mean all.
+func (c *conn) feedsAmong(ctx context.Context, spaces []trust.Space) ([]feed.ID, error) {
+	if len(spaces) == 0 {
+		return nil, nil
+	}
+	return c.Feeds(ctx, spaces...)
+}
+
 // medium is what --from names for a medium, and empty for a server or a store.
 func (c *conn) medium() string {
 	if c.stick == nil {

@@ -69,10 +69,7 @@ func (a *app) feedsOf(ctx context.Context, c *conn, names []string, standings ..
 	if err != nil {
 		return nil, err
 	}
-	var there []feed.ID
-	if len(spaces) > 0 { // else all would be meant
-		there, err = c.Feeds(ctx, spaces...)
-	}
+	there, err := c.feedsAmong(ctx, spaces)
 	if err != nil {
 		return nil, err
 	}

@@ -102,10 +102,7 @@ func (a *app) feedsToShow(ctx context.Context, c *conn, names []string) ([]feed.
 	for _, s := range states {
 		spaces = append(spaces, s.ID.Space)
 	}
-	var there []feed.ID
-	if len(spaces) > 0 { // else all would be meant
-		there, err = c.Feeds(ctx, slices.Compact(spaces)...) // they come by Space
-	}
+	there, err := c.feedsAmong(ctx, slices.Compact(spaces)) // they come by Space
 	if err != nil {
 		return nil, err
 	}

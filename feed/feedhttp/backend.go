@@ -107,6 +107,11 @@ func PartOf(kind PartKind, from, to int64) Part {
 	return p
 }
 
+// ParseSegment reads a segment, as far as it is meant.
+func (p Part) ParseSegment(b []byte) (feed.Segment, error) {
+	return feed.ParseSegment(b, p.N*feed.SegmentSize+int64(p.From), p.Width-p.From)
+}
+
 // Object is an open object.
 type Object struct {
 	io.ReadCloser

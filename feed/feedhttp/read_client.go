@@ -101,7 +101,7 @@ func (c *Client) segment(ctx context.Context, id feed.ID, from, to int64) (feed.
 	if err != nil {
 		return feed.Segment{}, err
 	}
-	s, err := feed.ParseSegment(b, p.N*feed.SegmentSize+int64(p.From), p.Width-p.From)
+	s, err := p.ParseSegment(b)
 	if err != nil {
 		return feed.Segment{}, c.named(fmt.Errorf("feed %s: %w", id, err))
 	}

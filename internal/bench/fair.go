@@ -69,11 +69,7 @@ func (f *fair) round(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir) // few files, and large
-	dir = filepath.Join(dir, "site")
-	if err := f.grow(ctx, "spaces", dir, 1+2*guests); err != nil {
-		return err
-	}
-	p, err := openPopulation(f.airlock, dir)
+	p, err := f.newPopulation(ctx, filepath.Join(dir, "site"), 1+2*guests)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ func (s *site) serverHere(ctx context.Context) (*here, error) {
 	}
 	spool, err := storage.OpenSpool(s.path("op", "spool"), 16<<30)
 	if err != nil {
+		floor.Close()
 		return nil, errors.Join(err, store.Close())
 	}
 	h := &here{logKey: key.Public(), Server: server.New(server.Config{Store: store, LogKey: key, Floor: floor, Spool: spool,

@@ -35,9 +35,15 @@ type population struct {
 func (b *bench) population(ctx context.Context) (*population, error) {
 	dir := filepath.Join(b.cache, fmt.Sprintf("spaces-%d-%d", formatVersion, b.spaces))
 	if _, err := os.Stat(dir); err != nil {
-		if err := b.grow(ctx, "spaces", dir, int64(b.spaces)); err != nil {
-			return nil, err
-		}
+		return b.newPopulation(ctx, dir, int64(b.spaces))
+	}
+	return openPopulation(b.airlock, dir)
+}
+
+// newPopulation makes one of n in a folder.
+func (b *bench) newPopulation(ctx context.Context, dir string, n int64) (*population, error) {
+	if err := b.grow(ctx, "spaces", dir, n); err != nil {
+		return nil, err
 	}
 	return openPopulation(b.airlock, dir)
 }

@@ -190,11 +190,7 @@ func profileFair(ctx context.Context, b *bench, dir string) error {
 	if err := peers.RandomFile(file, b.file); err != nil {
 		return err
 	}
-	dir = filepath.Join(dir, "site")
-	if err := b.grow(ctx, "spaces", dir, 1+2*guests); err != nil {
-		return err
-	}
-	p, err := openPopulation(b.airlock, dir)
+	p, err := b.newPopulation(ctx, filepath.Join(dir, "site"), 1+2*guests)
 	if err != nil {
 		return err
 	}

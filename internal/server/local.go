@@ -54,7 +54,7 @@ func (l *Local) Segments(ctx context.Context, id feed.ID, from, to int64) iter.S
 			b, err := l.server.part(ctx, id, p)
 			var s feed.Segment
 			if err == nil {
-				s, err = feed.ParseSegment(b, n*feed.SegmentSize+int64(p.From), p.Width-p.From)
+				s, err = p.ParseSegment(b)
 			}
 			if !yield(s, err) || err != nil {
 				return
