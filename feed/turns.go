@@ -2,13 +2,18 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"airlock/storage"
 )
 
 // Turns does work for many callers at once: who comes while a turn is under way
 // takes the next one, with all others who do, and one of them does the work for
 // all. A turn takes nobody any more when its work begins, so a caller is never
-// given what was read before it came. J is what callers bring, R what they get.
+// given what was read before it came. Where the store does not answer, those who
+// wait for the next turn are told with the others, who would wait as long again.
+// J is what callers bring, R what they get.
 type Turns[J, R any] struct {
 	working chan struct{} // holds one while a turn is under way
 
@@ -62,6 +67,20 @@ func (t *Turns[J, R]) take(ctx context.Context, taken *turn[J, R], work func(con
 	var none J
 	taken.job = none
 	close(taken.done)
+	if errors.Is(taken.err, storage.ErrAway) {
+		t.giveUp(taken.err)
+	}
+}
+
+// giveUp ends the next turn without its work.
+func (t *Turns[J, R]) giveUp(why error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.next != nil {
+		t.next.err = why
+		close(t.next.done)
+		t.next = nil
+	}
 }
 
 func (t *Turns[J, R]) join(add func(*J) bool) *turn[J, R] {

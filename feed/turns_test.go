@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"airlock/feed"
+	"airlock/storage"
 )
 
 // TestTurns: who comes while work is under way gets what was read after it came,
@@ -55,6 +56,42 @@ func TestTurns(t *testing.T) {
 			t.Errorf("the work was done for %d callers, want %d", worked, len(got))
 		}
 	})
+}
+
+// TestTurnsAway: who waits behind one that the store did not answer is told with it, and
+// whoever comes afterwards asks anew. Any other failure is of that one alone.
+func TestTurnsAway(t *testing.T) {
+	for why, tried := range map[error]int{storage.ErrAway: 1, storage.ErrNoSpace: 2} {
+		synctest.Test(t, func(t *testing.T) {
+			turns, held, worked := feed.NewTurns[int, int](), make(chan struct{}), 0
+			ask := func() error {
+				_, err := turns.Do(t.Context(), func(*int) bool { return true }, func(context.Context, int) (int, error) {
+					worked++
+					<-held
+					return 0, why
+				})
+				return err
+			}
+			var waiting errgroup.Group
+			for range 3 {
+				waiting.Go(func() error {
+					if err := ask(); !errors.Is(err, why) {
+						t.Errorf("got %v, want %v", err, why)
+					}
+					return nil
+				})
+				synctest.Wait()
+			}
+			close(held)
+			_ = waiting.Wait()
+			if worked != tried {
+				t.Errorf("%v: tried %d times, want %d", why, worked, tried)
+			}
+			if _ = ask(); worked != tried+1 {
+				t.Errorf("%v: who comes afterwards does not ask", why)
+			}
+		})
+	}
 }
 
 // TestTurnsFull: what has no room in a turn takes one of its own.

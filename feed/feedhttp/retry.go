@@ -25,8 +25,8 @@ type Retry struct {
 	Total    time.Duration // no attempt begins after it; 2 min
 }
 
-// awayTotal is how long a client asks servers whose store does not answer: they
-// have waited for it themselves, and who runs them has to look.
+// awayTotal is Total where the store of the servers does not answer: they have
+// waited for it themselves, and who runs them has to look.
 const awayTotal = 15 * time.Second
 
 func (r Retry) withDefaults() Retry {
@@ -52,8 +52,8 @@ func (r Retry) do(ctx context.Context, others int, try func() error) error {
 		if attempt <= others {
 			continue
 		}
-		if errors.Is(err, storage.ErrAway) && time.Since(begun) > awayTotal {
-			return err
+		if errors.Is(err, storage.ErrAway) {
+			end = begun.Add(min(r.Total, awayTotal))
 		}
 		pause := r.pause(attempt-others, err)
 		if time.Now().Add(pause).After(end) {

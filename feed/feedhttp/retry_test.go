@@ -17,7 +17,7 @@ func TestRetryAway(t *testing.T) {
 		most  time.Duration
 		asked int
 	}{
-		{storage.ErrAway, 25 * time.Second, 2},
+		{storage.ErrAway, 25 * time.Second, 2}, // the second begins in time
 		{ErrBusy, 2 * time.Minute, 6},
 	} {
 		synctest.Test(t, func(t *testing.T) {

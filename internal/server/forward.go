@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/storage"
 )
 
 // forward passes a batch on to the server that committed to the feed last: what
@@ -16,6 +18,9 @@ func (s *Server) forward(ctx context.Context, c feedhttp.Caller, b feed.Batch) (
 		return feed.Accepted{}, false, nil
 	}
 	owner, err := s.logs.Feed(b.Feed).Owner(ctx)
+	if errors.Is(err, storage.ErrAway) { // it was waited for, and the commit would wait again
+		return feed.Accepted{}, true, err
+	}
 	if err != nil || owner == s.config.Peering.ID {
 		return feed.Accepted{}, false, nil // the commit says what is wrong
 	}

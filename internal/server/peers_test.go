@@ -21,6 +21,7 @@ import (
 	"airlock/internal/server"
 	"airlock/signing"
 	"airlock/storage"
+	"airlock/storage/storetest"
 )
 
 // lockedBuffer is what several goroutines write to.
@@ -271,6 +272,27 @@ func TestPeerFails(t *testing.T) {
 				t.Errorf("committed after %s, want %s", took, c.within)
 			}
 		})
+	}
+}
+
+// TestForwardStoreAway: who publishes while the store does not answer hears it when it
+// was waited for once, and not once for each step of a commit.
+func TestForwardStoreAway(t *testing.T) {
+	var away atomic.Bool
+	var asked atomic.Int64
+	w := newWorld(t, storetest.WithFaults(storage.NewMem(), func(c storetest.Call) storetest.Fault {
+		if !away.Load() || !strings.Contains(c.Key, "acme/dev-qa/shared") || strings.HasPrefix(c.Key, "checkpoint/") { // that is left for others
+			return storetest.Fault{}
+		}
+		asked.Add(1)
+		return storetest.Fault{Before: storage.ErrAway}
+	}))
+	at := w.join("a", 0, nil)
+	at.send(t, w.Author, w.Opening()...)
+	away.Store(true)
+	_, err := at.srv.Publish(t.Context(), reader, batch(w.ID, w.Publish("file/a@1")))
+	if !errors.Is(err, storage.ErrAway) || asked.Load() != 1 {
+		t.Errorf("%v, and the store was waited for %d times", err, asked.Load())
 	}
 }
 
