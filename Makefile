@@ -76,9 +76,15 @@ faults: ## each byte of a bundle changed in turn, and the bundle taken in: a min
 SOAK ?= 10m
 SEED ?= 0
 
-soak: $(STAMP)/$(VERSITYGW) ## eight servers of one bucket under faults for SOAK (10m), what clients saw checked
+soak: $(STAMP)/$(VERSITYGW) ## eight servers of one bucket under faults for SOAK (10m), what clients and agents saw checked; then single faults
 	$(call say,soak for $(SOAK))
-	@go test -count=1 -timeout 0 -v -run 'TestSoak$$' ./internal/soak -soak $(SOAK) -seed $(SEED)
+	@go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/soak -soak $(SOAK) -seed $(SEED)
+	$(call say,a certificate that ends)
+	@go test -count=1 -v -run '^TestCertificateEndsWhileConnected$$' ./internal/soak
+	$(call say,networks cut, servers restarted, agents and pushes killed)
+	@go test -count=1 -v -run '^(TestNetworksCut|TestRollingRestart|TestAgentsKilled|TestPushKilled)$$' ./internal/killtest
+	$(call say,a store of another format)
+	@go test -count=1 -v -run '^(TestDirFormat|TestS3Format|TestOpenEarlier|TestS3Raise)$$' ./storage
 
 check: $(STAMP)/$(STATICCHECK) $(STAMP)/$(GOVULNCHECK) ## format, vet, staticcheck, imports, known vulnerabilities, modules
 	$(call say,gofmt)

@@ -163,7 +163,8 @@ func (r *subscriber) turn(ctx context.Context, feeds []feed.ID) (failed, waiting
 	}
 	r.moment = momentOf(r.sub.Subscription, &r.state, now)
 	if r.free() {
-		r.full = now // there is nothing to look at
+		r.full = now                    // there is nothing to look at
+		r.rules[0].sendReceipts(ctx, 0) // what it did before another one took over
 		return nil, nil
 	}
 	if feeds == nil {

@@ -31,6 +31,7 @@ import (
 // inbox is the other end of a push: it believes what it is sent.
 type inbox struct {
 	t    *testing.T
+	dir  string // for what comes
 	keys [][]byte
 	http *httptest.Server
 
@@ -47,7 +48,7 @@ type inbox struct {
 }
 
 func (w *world) inbox() *inbox {
-	in := &inbox{t: w.t, keys: [][]byte{w.Key.Public()}, has: map[feed.ID]feedhttp.Taken{}}
+	in := &inbox{t: w.t, dir: w.t.TempDir(), keys: [][]byte{w.Key.Public()}, has: map[feed.ID]feedhttp.Taken{}}
 	h, err := feedhttp.New(feedhttp.Config{Inbox: in})
 	if err != nil {
 		w.t.Fatal(err)
@@ -92,7 +93,7 @@ func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, asked
 	if s.From != have.Size || s.From > 0 && *s.Base != have.Root {
 		return have, nil
 	}
-	spool, err := os.CreateTemp(in.t.TempDir(), "")
+	spool, err := os.CreateTemp(in.dir, "")
 	if err != nil {
 		return have, err
 	}

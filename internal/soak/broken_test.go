@@ -190,3 +190,38 @@ func asBroken(err error) bool {
 	_, ok := errors.AsType[*brokenError](err)
 	return ok
 }
+
+// TestBrokenUpdates changes one thing of what a program was handed at a time, and each
+// must be seen.
+func TestBrokenUpdates(t *testing.T) {
+	good := func() ([]update, map[signing.ID]int64, map[signing.ID]bool) {
+		indices, given := map[signing.ID]int64{}, map[signing.ID]bool{}
+		for n := range 10 {
+			indices[idOf(n)], given[idOf(n)] = int64(n), true
+		}
+		return []update{
+			{"f", "a", idOf(2), "x", 1}, {"f", "b", idOf(1), "y", 1},
+			{"f", "a", idOf(5), "z", 2}, {"f", "a", idOf(2), "x", 1}, // of one that woke up too late
+			{"f", "a", idOf(5), "z", 3}, {"f", "a", idOf(9), "w", 3},
+		}, indices, given
+	}
+	if again, silent, err := checkUpdates(good()); again != 2 || silent != 0 || err != nil {
+		t.Errorf("%d came again, %d are without a receipt, and %v", again, silent, err)
+	}
+	updates, indices, given := good()
+	delete(given, idOf(9))
+	if _, silent, err := checkUpdates(updates, indices, given); silent != 1 || err != nil {
+		t.Errorf("%d are without a receipt, and %v", silent, err)
+	}
+	for want, change := range map[string]func(updates []update, indices map[signing.ID]int64){
+		"went back from entry 5 to 4": func(u []update, _ map[signing.ID]int64) { u[4].statement = idOf(4) },
+		"went back from entry 5 to 2": func(u []update, _ map[signing.ID]int64) { u[3].fence = 2 },
+		"which is not in feed f":      func(_ []update, indices map[signing.ID]int64) { delete(indices, idOf(1)) },
+	} {
+		updates, indices, given := good()
+		change(updates, indices)
+		if _, _, err := checkUpdates(updates, indices, given); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error that says %q", err, want)
+		}
+	}
+}

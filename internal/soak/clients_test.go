@@ -144,13 +144,14 @@ func (p *publisher) draft() (*op, feed.Batch) {
 	for i := range o.Batch {
 		st := &o.Batch[i]
 		st.Previous = previous
-		content := feedtest.Text("f", fmt.Sprintf("%d of %d", p.random.Uint64(), p.number))
-		s := p.author.Draft(p.s.space.Publisher, fmt.Sprintf("file/%s@%s", st.Name, st.Version), []feedtest.File{content}, func(pub *feed.Publication) {
+		content := fmt.Sprintf("%d of %d", p.random.Uint64(), p.number)
+		s := p.author.Draft(p.s.space.Publisher, fmt.Sprintf("file/%s@%s", st.Name, st.Version), []feedtest.File{feedtest.Text("f", content)}, func(pub *feed.Publication) {
 			if pub.Previous = nil; !previous.IsZero() {
 				pub.Previous = &st.Previous
 			}
 		})
 		st.ID, previous = s.ID(), s.ID()
+		p.wrote(st.ID, content)
 		signed = append(signed, s)
 	}
 	return o, batchOf(p.id, signed)

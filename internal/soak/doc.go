@@ -1,6 +1,6 @@
-// Package soak lets servers, publishers and readers of one store work while
-// everything around them fails, and checks what each of them saw. It has tests
-// only; `make soak` is TestSoak for longer, with more servers.
+// Package soak lets servers, publishers, readers and agents of one store work
+// while everything around them fails, and checks what each of them saw. It has
+// tests only; `make soak` is TestSoak for longer, with more servers.
 //
 // # What is checked
 //
@@ -22,4 +22,9 @@
 //     the question: a server answers out of memory, and the store may take its
 //     time. What it shows has the entries and the root of the log, and never less
 //     than the same client has seen.
+//
+// Two Spaces follow all feeds: one has two agents that ask and share the work, to
+// the other one servers push. In the end both have the newest of every name and have
+// given a receipt of it, no number of a receipt is there twice or missing, and what
+// was handed to a program came in its order (handed_test.go).
 package soak

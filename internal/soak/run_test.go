@@ -58,6 +58,8 @@ type soak struct {
 	nodes   []*node
 	odd     []*oddClock
 	tracks  []*track
+	polling *follower
+	pushed  *follower
 	tally   tally
 	fail    context.CancelFunc // ends the run
 
@@ -96,7 +98,8 @@ func TestSoak(t *testing.T) {
 
 // idle reports a run that proves little: one in which hardly anything was done.
 func (s *soak) idle() error {
-	for what, least := range map[string]int{"servers: started": 1, "publish: acknowledged": 10, "read: head": 1, "read: waited": 1, "read: followed": 1, "store: answer lost": 10} {
+	for what, least := range map[string]int{"servers: started": 1, "publish: acknowledged": 10, "read: head": 1, "read: waited": 1, "read: followed": 1, "store: answer lost": 10,
+		"agents: killed": 2, "agents: restored from a backup": 1, "agents: updates handed over": 1} {
 		if s.tally.of(what) < least {
 			return fmt.Errorf("the run proves little: %s: %d", what, s.tally.of(what))
 		}
@@ -133,9 +136,7 @@ func (s *soak) prepare() {
 	s.key, _, err = h.EnsureLogKey()
 	must(s.t, err)
 	must(s.t, os.WriteFile(s.path("space.id"), s.space.File(), 0o600))
-	if out, err := s.command(context.Background(), s.path("home"), s.direct, "server", "admit", s.path("space.id")).CombinedOutput(); err != nil {
-		s.t.Fatalf("admit: %v\n%s", err, out)
-	}
+	s.must(s.path("home"), "server", "admit", s.path("space.id"))
 	s.began = time.Now()
 	for n := range s.servers {
 		s.nodes = append(s.nodes, s.newNode(n))
@@ -146,6 +147,7 @@ func (s *soak) prepare() {
 	for n := range s.feeds {
 		s.tracks = append(s.tracks, s.newTrack(n))
 	}
+	s.polling, s.pushed = s.newPolling(), s.newPushed()
 }
 
 func (s *soak) path(name string) string { return filepath.Join(s.dir, name) }
@@ -155,16 +157,25 @@ func (s *soak) run() error {
 	var ctx context.Context
 	ctx, s.fail = context.WithTimeout(s.t.Context(), s.lasts)
 	defer s.fail()
-	var all, nodes sync.WaitGroup
+	var all, nodes, agents sync.WaitGroup
 	running, end := context.WithCancel(s.t.Context())
 	for _, n := range s.nodes {
 		nodes.Go(func() { n.run(running) })
 	}
 	defer nodes.Wait()
 	defer end()
+	following, leave := context.WithCancel(s.t.Context())
+	for _, f := range s.followers() {
+		for _, a := range f.agents {
+			agents.Go(func() { a.run(following) })
+		}
+	}
+	defer agents.Wait()
+	defer leave()
 	defer s.weather.fine() // or what ends would wait for the store
 	all.Go(func() { s.weather.run(ctx) })
 	all.Go(func() { s.killAll(ctx) })
+	all.Go(func() { s.killAgents(ctx) })
 	all.Go(func() { s.crowd(ctx) })
 	for _, track := range s.tracks {
 		for n := range s.publishers {
@@ -186,6 +197,9 @@ func (s *soak) run() error {
 			s.broken(fmt.Errorf("feed %s: a newcomer cannot read it, with nothing in its way", track.id))
 		}
 		s.broken(track.end())
+	}
+	if s.first() == nil {
+		s.broken(s.settle())
 	}
 	return s.first()
 }

@@ -64,7 +64,7 @@ func (n *node) run(ctx context.Context) {
 		n.mu.Lock()
 		n.end = end
 		n.mu.Unlock()
-		c := n.s.command(life, n.s.path(n.name), n.way, "serve", "--listen", n.address, "--advertise", n.door.url(), "--access-log", "none", "--audit-log", "none")
+		c := n.s.command(life, n.s.path(n.name), n.way, "serve", "--listen", n.address, "--advertise", n.door.url(), "--access-log", "none", "--audit-log", "none", "--push-to", "127.0.0.0/8")
 		running, err := built.Serve(c, n.log)
 		if err == nil {
 			n.s.tally.add("servers: started")
@@ -111,7 +111,7 @@ func (s *soak) newOddClock(n int, off time.Duration) *oddClock {
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	srv := server.New(server.Config{Store: store, LogKey: s.key, Cache: storage.NewCache(16 << 20), Open: true, Watch: true, Fresh: 200 * time.Millisecond, Logger: logger, Now: now,
 		Peering: server.Peering{ID: strings.Repeat(fmt.Sprint(n), 32), Address: s.weather.newDoor(l.Addr().String()).url(), Version: "soak"}})
-	h, err := feedhttp.New(feedhttp.Config{Reader: srv, Writer: srv, Callers: srv, Peers: srv, Audiences: srv, Logger: logger, Now: now})
+	h, err := feedhttp.New(feedhttp.Config{Reader: srv, Writer: srv, Callers: srv, Peers: srv, Audiences: srv, Boards: srv, Logger: logger, Now: now})
 	must(s.t, err)
 	web := feedhttp.Server(h)
 	go web.Serve(l) // ends with web.Close

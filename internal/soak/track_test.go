@@ -29,19 +29,22 @@ type track struct {
 	// end of a window.
 	quiet sync.RWMutex
 
-	mu  sync.Mutex
-	ops []*op
+	mu      sync.Mutex
+	ops     []*op
+	content map[signing.ID]string // of what was drafted
 
 	// Of the next window.
-	from   time.Duration
-	heads  map[string]signing.ID
-	loose  map[signing.ID]*op
-	edge   feed.Edge // of the log so far
-	before map[int64]tlog.Hash
+	from  time.Duration
+	heads map[string]signing.ID
+	loose map[signing.ID]*op
+	edge  feed.Edge // of the log so far
+	// indices are those of all entries so far.
+	indices map[signing.ID]int64
+	before  map[int64]tlog.Hash
 }
 
 func (s *soak) newTrack(n int) *track {
-	t := &track{s: s, heads: map[string]signing.ID{}, loose: map[signing.ID]*op{}}
+	t := &track{s: s, heads: map[string]signing.ID{}, loose: map[signing.ID]*op{}, content: map[signing.ID]string{}, indices: map[signing.ID]int64{}}
 	t.author = feedtest.AuthorOf(s.t, s.space, fmt.Sprintf("feed-%d", n))
 	t.author.Key = s.key
 	t.id = t.author.ID
@@ -75,6 +78,13 @@ func (t *track) note(o *op) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ops = append(t.ops, o)
+}
+
+// wrote keeps what a statement's file holds.
+func (t *track) wrote(id signing.ID, content string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.content[id] = content
 }
 
 // run ends window after window. The tracks do so one after the other, so that there
@@ -155,6 +165,7 @@ func (t *track) read(ctx context.Context) ([]signing.ID, map[int64]tlog.Hash, er
 				return nil, nil, err
 			}
 			ids = append(ids, a.ID())
+			t.indices[a.ID()] = edge.Size()
 			edge.Append(feed.LeafHash(a))
 			roots[edge.Size()] = edge.Root()
 		}
