@@ -30,10 +30,11 @@ type accessState struct {
 	now    func() time.Time
 	logger *slog.Logger
 
-	loads *feed.Turns[accessWants, struct{}]
-	heads *feed.Turns[struct{}, *accessHead]
-	tried atomic.Pointer[time.Time]
-	view  atomic.Pointer[accessView] // changed by who loads
+	loads   *feed.Turns[accessWants, struct{}]
+	heads   *feed.Turns[struct{}, *accessHead]
+	tried   atomic.Pointer[time.Time]
+	reading atomic.Bool                // since tried
+	view    atomic.Pointer[accessView] // changed by who loads
 }
 
 // accessWants is what those want who wait for a reading.
@@ -79,7 +80,7 @@ func (a *accessState) bucket(ctx context.Context, n int) (*loadedBucket, error) 
 		return a.load(ctx, n, 0)
 	}
 	now, tried := a.now(), a.tried.Load()
-	if within(now, *tried, accessFresh) || !a.tried.CompareAndSwap(tried, &now) {
+	if within(now, *tried, accessFresh) || a.reading.Load() || !a.tried.CompareAndSwap(tried, &now) {
 		return b, nil // whether or not the store answered, or will
 	}
 	// It is read for all, so it is also waited for when this caller has left.
@@ -155,6 +156,8 @@ func (a *accessState) read(ctx context.Context, wants accessWants) (struct{}, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, headTimeout)
 	defer cancel()
+	a.reading.Store(true) // who knows a bucket does not wait for this one, however long it takes
+	defer a.reading.Store(false)
 	now := a.now()
 	a.tried.Store(&now)
 	head, _, err := a.readHead(ctx)

@@ -143,3 +143,36 @@ func TestAccessAwayOnce(t *testing.T) {
 		}
 	})
 }
+
+// TestAccessAwayKnown: of those whose credentials are known, one waits for a store that
+// hangs, and the others for nothing.
+func TestAccessAwayKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := storage.NewMem()
+		w := newWorld(t, mem)
+		_, text := w.token(trust.Space{})
+		var hangs atomic.Bool
+		w.store = storetest.WithFaults(mem, func(storetest.Call) storetest.Fault { return storetest.Fault{Hang: hangs.Load()} })
+		srv := w.start(server.Config{Now: time.Now})
+		var waiting atomic.Int64
+		ask := func() {
+			waiting.Add(1)
+			if _, err := srv.Identify(context.Background(), feedhttp.Credentials{Token: text}); err != nil {
+				t.Error(err)
+			}
+			waiting.Add(-1)
+		}
+		ask()
+		hangs.Store(true)
+		var asking sync.WaitGroup
+		for range 20 {
+			time.Sleep(time.Second)
+			asking.Go(ask)
+			asking.Go(ask)
+		}
+		if synctest.Wait(); waiting.Load() != 1 {
+			t.Errorf("%d wait", waiting.Load())
+		}
+		asking.Wait()
+	})
+}
