@@ -115,10 +115,16 @@ const (
 )
 
 // preferredReceipts returns what the client asks for: none where it does not say for
-// how long it would wait. Other preferences are ignored, as they are to be.
+// how long it would wait. Other preferences are ignored, as they are to be, and so is
+// one that is said again (section 2).
 func preferredReceipts(h http.Header) (asked PushReceipts) {
+	said := map[string]bool{}
 	for preference := range strings.SplitSeq(strings.Join(h.Values("Prefer"), ","), ",") {
 		name, text, _ := strings.Cut(strings.TrimSpace(preference), "=")
+		if said[name] {
+			continue
+		}
+		said[name] = true
 		n, err := strconv.ParseInt(text, 10, 64)
 		switch {
 		case err != nil || n < 0:

@@ -99,6 +99,7 @@ func TestPushPreference(t *testing.T) {
 	type asked = feedhttp.PushReceipts
 	for preference, want := range map[string]asked{
 		"": {}, "wait=5": {Wait: 5 * time.Second}, "respond-async, wait=7": {Wait: 7 * time.Second}, "wait": {}, "wait=-1": {}, "wait=soon": {},
+		"wait=5, wait=7": {Wait: 5 * time.Second}, "wait=soon, wait=7": {}, "wait=5, receipts-known=12, receipts-known=0": {5 * time.Second, 12},
 		"wait=65535": {Wait: time.Minute}, "wait=99999999999999": {Wait: time.Minute}, "handling=lenient": {},
 		"wait=5, receipts-known=12": {5 * time.Second, 12}, "receipts-known=-1,wait=5": {Wait: 5 * time.Second}, "receipts-known": {},
 	} {
