@@ -3,11 +3,17 @@ package server
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
+	"time"
+
+	"pgregory.net/rapid"
 
 	"airlock/signing"
+	"airlock/storage"
+	"airlock/trust"
 	"airlock/trust/trusttest"
 )
 
@@ -49,6 +55,64 @@ func TestEnrolmentExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantFile(t, name, again)
+	}
+}
+
+// TestEnrolmentReadBack writes any enrolment and reads it back: all of it is there again,
+// and it has one form.
+func TestEnrolmentReadBack(t *testing.T) {
+	identities := [2]*trusttest.Space{trusttest.New(t, "acme/dev-qa"), trusttest.New(t, "acme/production")}
+	label := rapid.StringMatching(`[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?`).Filter(func(s string) bool { return !trust.IsDeviceName(s) })
+	spaces := rapid.Custom(func(t *rapid.T) trust.Space {
+		return trust.Space{Organisation: label.Draw(t, "organisation"), Name: label.Draw(t, "name")}
+	})
+	times := rapid.Map(rapid.Int64Range(0, 1<<37), func(s int64) time.Time { return time.Unix(s, 0).UTC() })
+	rapid.Check(t, func(t *rapid.T) {
+		digits := rapid.SliceOfN(rapid.Byte(), 32, 32).Filter(func(b []byte) bool { return storage.Digest(b) != storage.Digest{} })
+		in := Invite{Space: rapid.OneOf(rapid.Just(trust.Space{}), spaces).Draw(t, "space"), Group: rapid.OneOf(rapid.Just(""), label).Draw(t, "group"),
+			Until: times.Draw(t, "until"), Pin: storage.Digest(digits.Draw(t, "pin"))}
+		invited := &invitation{Expires: signing.FormatTime(in.Until), Format: invitationFormat, Group: in.Group, Pin: in.Pin}
+		if in.Space != (trust.Space{}) {
+			invited.Space = in.Space.String()
+		}
+		of, asked := identities[rapid.IntRange(0, 1).Draw(t, "identity")], times.Draw(t, "asked")
+		sent := &request{Address: rapid.StringMatching(`[0-9a-f.:]{0,45}`).Draw(t, "address"), Format: requestFormat, Identity: of.File(),
+			Proof: rapid.SliceOf(rapid.Byte()).Draw(t, "proof"), Time: signing.FormatTime(asked)}
+		said := &decision{Confirmed: rapid.Bool().Draw(t, "confirmed"), Format: decisionFormat, Time: signing.FormatTime(times.Draw(t, "decided"))}
+
+		var got Enrolment
+		for file, doc := range map[string]any{invitationFile: invited, requestFile: sent, decisionFile: said} {
+			b, err := signing.MarshalCanonical(doc)
+			if err == nil {
+				err = got.read(file, b)
+			}
+			if err != nil {
+				t.Fatalf("%s: %s: %v", file, b, err)
+			}
+			hasOneForm(t, file, b)
+		}
+		if got.Invite != in || got.Address != sent.Address || !got.Asked.Equal(asked) || got.History.Lineage() != of.Lineage() || !got.Decided || got.Confirmed != said.Confirmed {
+			t.Errorf("%+v, %+v, %+v are read as %+v", in, sent, said, got)
+		}
+	})
+}
+
+// hasOneForm holds that a document is written as it was read, and is read in no other
+// form.
+func hasOneForm(t *rapid.T, file string, b []byte) {
+	doc := document(file)
+	if err := signing.UnmarshalCanonical(b, doc); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := signing.MarshalCanonical(doc); err != nil || !bytes.Equal(b, again) {
+		t.Errorf("%s: %s becomes %s, %v", file, b, again, err)
+	}
+	var other bytes.Buffer
+	if err := json.Indent(&other, b, "", " "); err != nil {
+		t.Fatal(err)
+	}
+	if new(Enrolment).read(file, other.Bytes()) == nil {
+		t.Errorf("%s: %s is taken as well", file, other.Bytes())
 	}
 }
 
