@@ -23,6 +23,7 @@ type pacedBody struct {
 	read    int64 // bytes so far
 	max     int64 // allowed
 	what    string
+	ended   bool // nothing more comes, or not in time
 	stopped atomic.Bool
 }
 
@@ -33,7 +34,24 @@ func (h *Handler) paced(c *call, what string, max int64) (*pacedBody, error) {
 	}
 	b := &pacedBody{body: c.r.Body, control: http.NewResponseController(c.w), grace: h.limits().Grace,
 		pace: h.limits().Pace, max: max, what: what}
+	c.body = b
 	return b, b.extend()
+}
+
+// lingerTime is for how long a client that was answered may go on sending.
+const lingerTime = 2 * time.Second
+
+// linger reads on, for nothing, from a client that was answered before it had sent
+// all, until it has read the answer and leaves. Where it still sends, a connection that
+// is closed is reset, and the client may lose the answer with it.
+func (h *Handler) linger(c *call) {
+	if c.body == nil || c.body.ended || c.body.read == 0 {
+		return
+	}
+	if c.body.control.Flush() != nil || c.body.control.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.Copy(io.Discard, c.body.body)
 }
 
 func (b *pacedBody) extend() error {
@@ -71,6 +89,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 		p = p[:left]
 	}
 	n, err := b.body.Read(p)
+	b.ended = err != nil
 	b.read += int64(n)
 	b.due -= int64(n)
 	switch {

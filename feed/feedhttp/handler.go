@@ -135,11 +135,12 @@ type call struct {
 	id      feed.ID  // where the path names a feed, or its Space alone
 	rest    string   // of the path
 	route   *route
+	body    *pacedBody // nil where none was read
 	started time.Time
 }
 
 // ServeHTTP answers one request: find the route, look who asks, let the
-// endpoint answer, send that, write it down.
+// endpoint answer, send that, write it down, and see that it arrives.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := call{w: w, r: r, started: h.now()}
 	c.echo = h.ids.of(r)
@@ -147,6 +148,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, err := h.answer(&c)
 	status, sent, err := h.send(&c, a, err)
 	h.finish(&c, status, sent, err)
+	h.linger(&c)
 }
 
 // answer runs the endpoint of a request.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -80,6 +82,51 @@ func TestPush(t *testing.T) {
 	}, feedhttp.PushReceipts{})
 	if !errors.Is(err, broken) {
 		t.Errorf("a stream that cannot be read: %v", err)
+	}
+}
+
+// zeros have no end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// hastyInbox answers when it has seen how a stream begins.
+type hastyInbox struct{}
+
+func (hastyInbox) Take(_ context.Context, _ feedhttp.Caller, r io.Reader, _ feedhttp.PushReceipts) (feedhttp.PushAnswer, error) {
+	_, err := io.CopyN(io.Discard, r, 1000)
+	return feedhttp.PushAnswer{Behind: &feedhttp.Taken{}}, err
+}
+
+// An answer arrives also where it comes before all of the stream is sent.
+func TestPushAnsweredEarly(t *testing.T) {
+	c := inboxClient(t, hastyInbox{})
+	for range 30 {
+		open := func() (io.ReadCloser, error) { return io.NopCloser(io.LimitReader(zeros{}, 1<<30)), nil }
+		if got, err := c.Push(t.Context(), open, feedhttp.PushReceipts{}); err != nil || got.Behind == nil {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+}
+
+// Who goes on sending, whatever the answer is, loses the connection.
+func TestPushEndless(t *testing.T) {
+	h, err := feedhttp.New(feedhttp.Config{Inbox: hastyInbox{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	conn, err := net.Dial("tcp", serve(t, h).Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	head := "POST /v1/push HTTP/1.1\r\nHost: inbox\r\nExpect: 100-continue\r\nContent-Type: " + feedhttp.StreamMediaType + "\r\nContent-Length: 1000000000000\r\n\r\n"
+	if _, err := io.Copy(conn, io.MultiReader(strings.NewReader(head), zeros{})); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("sent for 30 seconds: %v", err)
 	}
 }
 
