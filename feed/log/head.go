@@ -26,7 +26,16 @@ type Head struct {
 // the caller of them. It never goes back: a store that does gives ErrWentBack.
 // fs.ErrNotExist where there is no feed.
 func (l *Log) Head(ctx context.Context, least int64) (*Head, error) {
-	if h := l.cached(least); h != nil {
+	return l.HeadWithin(ctx, least, l.config.Fresh)
+}
+
+// Any is the age of every head that is at hand. It is enough for who watches the feed:
+// what is newer is read for it.
+const Any = time.Duration(math.MaxInt64)
+
+// HeadWithin is Head for who says how old it may be.
+func (l *Log) HeadWithin(ctx context.Context, least int64, old time.Duration) (*Head, error) {
+	if h := l.cached(least, old); h != nil {
 		return h, nil
 	}
 	return l.read(ctx, least)
@@ -39,20 +48,20 @@ func (l *Log) newest() *Head {
 	return l.head
 }
 
-func (l *Log) cached(least int64) *Head {
+func (l *Log) cached(least int64, old time.Duration) *Head {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if h := l.fresh(); h != nil && h.Checkpoint.Size >= max(least, l.told) {
+	if h := l.within(old); h != nil && h.Checkpoint.Size >= max(least, l.told) {
 		return h
 	}
 	return nil
 }
 
-// fresh returns the newest head known here if it is at most Config.Fresh old. The
-// caller holds mu.
-func (l *Log) fresh() *Head {
+// within returns the newest head known here if it is at most so old. The caller holds
+// mu.
+func (l *Log) within(old time.Duration) *Head {
 	// A clock that was set back makes the age negative: read again.
-	if age := l.config.Now().Sub(l.readAt); l.head == nil || age < 0 || age >= l.config.Fresh {
+	if age := l.config.Now().Sub(l.readAt); l.head == nil || age < 0 || age >= old {
 		return nil
 	}
 	return l.head
@@ -74,7 +83,7 @@ func (l *Log) read(ctx context.Context, least int64) (*Head, error) {
 // returns the newest head known when it is done, which a commit may have moved past
 // what was read.
 func (l *Log) load(ctx context.Context, least int64) (*Head, error) {
-	if h := l.cached(least); h != nil {
+	if h := l.cached(least, l.config.Fresh); h != nil {
 		return h, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)

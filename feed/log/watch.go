@@ -150,7 +150,7 @@ func (l *Log) hear(size int64) bool {
 // they do with each commit.
 func (l *Log) Owner(ctx context.Context) (string, error) {
 	l.mu.Lock()
-	h := l.fresh()
+	h := l.within(l.config.Fresh)
 	l.mu.Unlock()
 	if h == nil {
 		var err error

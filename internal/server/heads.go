@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
+	"airlock/feed/log"
 )
 
 // headsAtOnce is how many heads are read at a time besides those that each call
@@ -22,24 +25,29 @@ func (s *Server) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID
 	if err := s.mustBeKnown(c); err != nil {
 		return nil, err
 	}
+	return s.news(ctx, c, known, wait, s.config.Fresh)
+}
+
+// news is Heads for who says how old a head may be that it begins with.
+func (s *Server) news(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64, wait, old time.Duration) (map[feed.ID]feed.Checkpoint, error) {
 	end := time.NewTimer(wait)
 	defer end.Stop()
 	wake := make(chan struct{}, 1)
 	for watching := false; ; {
-		differ, there, err := s.differing(ctx, c, known)
+		seen := s.look(ctx, c, known, old)
 		switch {
 		case ctx.Err() != nil:
 			return nil, nil
-		case err != nil || len(differ) > 0 || wait <= 0:
-			return differ, err
-		case !watching:
-			defer s.logs.Watch(there, wake)()
-			watching = true
-			sizes := make(map[feed.ID]int64, len(there)) // a feed that comes to be is for the next call
-			for _, id := range there {
-				sizes[id] = known[id]
+		case len(seen.there) == 0 && len(seen.unread) > 0:
+			for _, err := range seen.unread {
+				return nil, err
 			}
-			known = sizes
+		case len(seen.differ) > 0 || wait <= 0:
+			return seen.differ, nil
+		case !watching:
+			defer s.logs.Watch(slices.Collect(maps.Keys(seen.there)), wake)()
+			// A feed that comes to be is for the next call.
+			watching, known, old = true, seen.there, log.Any
 			continue // a feed may have grown before it was watched
 		}
 		select {
@@ -54,24 +62,31 @@ func (s *Server) Heads(ctx context.Context, c feedhttp.Caller, known map[feed.ID
 	}
 }
 
-// differing returns the heads that are not of the size known, and which of the
-// feeds are there for the caller. A feed that is damaged keeps nobody from news
-// of the others: it is left out while there are some.
-func (s *Server) differing(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64) (differ map[feed.ID]feed.Checkpoint, there []feed.ID, err error) {
-	differ = map[feed.ID]feed.Checkpoint{}
-	var mu sync.Mutex // guards what is returned
+// headsSeen are heads as a look at them found them.
+type headsSeen struct {
+	differ map[feed.ID]feed.Checkpoint // those that are not of the size known
+	there  map[feed.ID]int64           // the size known of each that was read
+	unread map[feed.ID]error
+}
+
+// look reads heads that are older than is said. One that is not there for the caller
+// is in nothing that it returns. A feed that is damaged keeps nobody from news of the
+// others.
+func (s *Server) look(ctx context.Context, c feedhttp.Caller, known map[feed.ID]int64, old time.Duration) headsSeen {
+	seen := headsSeen{map[feed.ID]feed.Checkpoint{}, map[feed.ID]int64{}, map[feed.ID]error{}}
+	var mu sync.Mutex // guards seen
 	look := func(id feed.ID, size int64) {
-		head, headErr := s.Head(ctx, c, id, size)
+		head, err := s.headWithin(ctx, c, id, size, old)
 		mu.Lock()
 		defer mu.Unlock()
 		switch {
-		case errors.Is(headErr, fs.ErrNotExist), errors.Is(headErr, feedhttp.ErrUnauthorized):
-		case headErr != nil:
-			err = headErr
-			s.config.Logger.Error("head not read", "feed", id.String(), "request", c.Request, "error", headErr)
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, feedhttp.ErrUnauthorized):
+		case err != nil:
+			seen.unread[id] = err
+			s.config.Logger.Error("head not read", "feed", id.String(), "request", c.Request, "error", err)
 		default:
-			if there = append(there, id); head.Size != size {
-				differ[id] = head
+			if seen.there[id] = size; head.Size != size {
+				seen.differ[id] = head
 			}
 		}
 	}
@@ -87,8 +102,6 @@ func (s *Server) differing(ctx context.Context, c feedhttp.Caller, known map[fee
 			look(id, size) // thousands who ask at once wait for no more than themselves
 		}
 	}
-	if running.Wait(); len(there) > 0 {
-		err = nil
-	}
-	return differ, there, err
+	running.Wait()
+	return seen
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"airlock/feed"
 	"airlock/feed/feedhttp"
@@ -47,10 +48,15 @@ func (s *Server) Feeds(ctx context.Context, c feedhttp.Caller, of []trust.Space)
 // Head returns the newest checkpoint. One with fewer than least entries is read
 // for the call.
 func (s *Server) Head(ctx context.Context, c feedhttp.Caller, id feed.ID, least int64) (feed.Checkpoint, error) {
+	return s.headWithin(ctx, c, id, least, s.config.Fresh)
+}
+
+// headWithin is Head for one that may be so old.
+func (s *Server) headWithin(ctx context.Context, c feedhttp.Caller, id feed.ID, least int64, old time.Duration) (feed.Checkpoint, error) {
 	if err := s.mayRead(ctx, c, id); err != nil {
 		return feed.Checkpoint{}, err
 	}
-	h, err := s.logs.Feed(id).Head(ctx, least)
+	h, err := s.logs.Feed(id).HeadWithin(ctx, least, old)
 	if err != nil {
 		return feed.Checkpoint{}, outward(err)
 	}
