@@ -5,18 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math/rand/v2"
 	"net/url"
-	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"airlock/bundle"
 	"airlock/feed"
 	"airlock/feed/feedhttp"
-	"airlock/internal/agent"
 	"airlock/storage"
 	"airlock/trust"
 )
@@ -34,6 +29,7 @@ type pushRunner struct {
 	client *feedhttp.Client
 	cursor *pushCursor
 	tag    string
+	unread bool // that a feed could not be read here is the problem of the cursor
 }
 
 // errTerm reports that another server pushes now.
@@ -58,21 +54,10 @@ func (r *pushRunner) run(ctx context.Context) (err error) {
 	}
 	defer r.client.Close()
 	// Failures are this runner's: how often servers began anew says nothing of the inbox.
-	wait, failures := false, 0
-	for ctx.Err() == nil && r.cursor.State != Failed {
-		problem := r.round(ctx, wait)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err := r.note(ctx, problem); err != nil {
+	for failures := 0; ctx.Err() == nil && r.cursor.State != Failed; {
+		if failures, err = r.turn(ctx, failures); err != nil {
 			return err
 		}
-		if problem == nil {
-			wait, failures = true, 0
-			continue
-		}
-		wait, failures = false, failures+1
-		r.pause(ctx, failures)
 	}
 	<-ctx.Done() // it was given up
 	return nil
@@ -105,16 +90,6 @@ func (r *pushRunner) save(ctx context.Context) error {
 	return err
 }
 
-// pause waits after so many failures in a row.
-func (r *pushRunner) pause(ctx context.Context, failures int) {
-	t := time.NewTimer(agent.Backoff(failures, r.server.config.Pushing.Retry, rand.Float64))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
-}
-
 // note keeps what became of a round.
 func (r *pushRunner) note(ctx context.Context, failed error) error {
 	c, now := r.cursor, r.server.config.Now().Unix()
@@ -125,85 +100,18 @@ func (r *pushRunner) note(ctx context.Context, failed error) error {
 		c.State, c.Problem, c.Since, c.Tried = "", "", now, 0
 		return r.save(ctx)
 	}
-	if c.State == "" {
+	unread := errors.Is(failed, errUnread) // which says nothing of the inbox, and gives nothing up
+	if c.State == "" || r.unread && !unread {
 		c.State, c.Since = Retrying, now
 		r.server.config.Logger.Warn("push failed, and is tried again", "push", r.record.ID, "space", r.record.Space, "error", failed)
 	}
-	c.Tried, c.Problem = c.Tried+1, problem(failed)
-	if now-c.Since >= int64(r.server.config.Pushing.GiveUp/time.Second) {
+	c.Tried, c.Problem, r.unread = c.Tried+1, problem(failed), unread
+	if !unread && now-c.Since >= int64(r.server.config.Pushing.GiveUp/time.Second) {
 		c.State = Failed
 		r.server.audit(ctx, Operator, "push", r.record.Space, failed, "push", r.record.ID, "url", r.record.URL)
 		r.server.config.Logger.Error("push given up", "push", r.record.ID, "space", r.record.Space, "error", failed)
 	}
 	return r.save(ctx)
-}
-
-// round pushes feeds that have grown, where it waits as soon as there are some, until
-// others may be meant. It goes on after one that fails, and returns the first error.
-func (r *pushRunner) round(ctx context.Context, wait bool) error {
-	caller := feedhttp.Caller{Role: feedhttp.Enrolled, Space: r.space, Feeds: r.record.patterns()}
-	var stop func()
-	caller.Changed, stop = r.changed(ctx)
-	defer stop()
-	known, due, err := r.known(ctx, caller)
-	if err != nil {
-		return err
-	}
-	atMost := time.Duration(0)
-	if wait {
-		atMost = time.Until(due)
-	}
-	heads, err := r.server.Heads(ctx, caller, known, atMost)
-	if err != nil {
-		return err
-	}
-	var first error
-	for _, id := range slices.SortedFunc(maps.Keys(heads), func(a, b feed.ID) int { return strings.Compare(a.String(), b.String()) }) {
-		err := r.push(ctx, id, heads[id].Size)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil && first == nil {
-			first = fmt.Errorf("feed %s: %w", id, err)
-		}
-	}
-	return first
-}
-
-// changed is closed when what Spaces may read has changed, or there is a new feed
-// that may be meant. stop ends that.
-func (r *pushRunner) changed(ctx context.Context) (_ <-chan struct{}, stop func()) {
-	until, end := context.WithCancel(ctx)
-	access := r.server.access.view.Load().changed
-	r.running.Go(func() {
-		select {
-		case <-access:
-			end()
-		case <-until.Done():
-		}
-	})
-	leave := r.server.pushFeeds.wait(r.record.patterns(), end)
-	return until.Done(), func() { leave(); end() }
-}
-
-// known returns the feeds that are meant, what the inbox has of each, and when to ask
-// again. What the Space may not read is left out: to be refused a head costs a read of
-// the store. What cannot be told is said with the head.
-func (r *pushRunner) known(ctx context.Context, caller feedhttp.Caller) (map[feed.ID]int64, time.Time, error) {
-	all, due, err := r.server.pushFeeds.of(ctx, caller.Feeds)
-	if err != nil {
-		return nil, due, err
-	}
-	known := map[feed.ID]int64{}
-	for id := range all {
-		if ok, err := r.server.reads(ctx, caller, id); ok || err != nil {
-			known[id] = r.cursor.Taken[id].Size
-		}
-	}
-	if len(known) > maxPushFeeds {
-		err = fmt.Errorf("%d feeds match, at most %d are pushed to one inbox: name fewer", len(known), maxPushFeeds)
-	}
-	return known, due, err
 }
 
 // push brings the inbox to what the feed has, which is at least so much. Where it
