@@ -87,7 +87,8 @@ func (p *probe) cell(name string) string { return p.key(&p.cells, name) }
 
 // race runs one write for each writer at once, and checks that one went through
 // and that read returns what it wrote. refused is what the others get. A writer
-// whose answer was lost counts for neither.
+// whose answer was lost counts for neither; where it may be the one, the error is
+// ErrUnclear.
 func race(what string, refused error, write func(i byte) error, read func() ([]byte, error)) error {
 	var errs [probeWriters]error
 	var wg sync.WaitGroup
@@ -95,22 +96,23 @@ func race(what string, refused error, write func(i byte) error, read func() ([]b
 		wg.Go(func() { errs[i] = write(i) })
 	}
 	wg.Wait()
-	var won, unsure []byte
+	var won []byte
+	unsure := 0
 	for i, err := range errs {
 		switch {
 		case err == nil:
 			won = append(won, byte(i))
 		case errors.Is(err, ErrUnclear):
-			unsure = append(unsure, byte(i))
+			unsure++
 		case !errors.Is(err, refused):
 			return err
 		}
 	}
-	if len(won) > 1 || len(won)+len(unsure) == 0 {
+	if len(won) > 1 || len(won)+unsure == 0 {
 		return broken("of %d writers of one %s at once %d went through", probeWriters, what, len(won))
 	}
-	if len(won) == 0 {
-		won = unsure
+	if len(won) == 0 { // one of them may have gone through, or none
+		return fmt.Errorf("of %d writers of one %s at once none was answered that it went through: %w", probeWriters, what, ErrUnclear)
 	}
 	got, err := read()
 	if err == nil && (len(got) != 1 || !bytes.Contains(won, got)) {

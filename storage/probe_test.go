@@ -63,8 +63,19 @@ func (r racing) Swap(ctx context.Context, key, tag string, value []byte) (string
 	}
 }
 
+// silent answers none of those that race first, and does nothing for them.
+type silent struct{ storage.Cells }
+
+func (s silent) Swap(ctx context.Context, key, tag string, value []byte) (string, error) {
+	if strings.HasSuffix(key, "/0/race") && tag != "" {
+		return "", storage.ErrUnclear
+	}
+	return s.Cells.Swap(ctx, key, tag, value)
+}
+
 func TestProbe(t *testing.T) {
-	unordered, blind, late := storage.NewMem(), storage.NewMem(), storage.NewMem()
+	unordered, blind, late, mute := storage.NewMem(), storage.NewMem(), storage.NewMem(), storage.NewMem()
+	mute.Cells = silent{mute.Cells}
 	looked := &sync.WaitGroup{}
 	looked.Add(8) // the writers of a race
 	late.Cells = racing{late.Cells, looked}
@@ -93,6 +104,7 @@ func TestProbe(t *testing.T) {
 		{"conditions looked at too early", late, "8 went through"},
 		{"store away", away, "could not be tried"},
 		{"store away for a moment", briefly, ""},
+		{"store away for a race", mute, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel() // some wait for the store
