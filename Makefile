@@ -81,7 +81,7 @@ soak: $(STAMP)/$(VERSITYGW) ## eight servers of one bucket under faults for SOAK
 	@go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/soak -soak $(SOAK) -seed $(SEED)
 	$(call say,a certificate that ends)
 	@go test -count=1 -v -run '^TestCertificateEndsWhileConnected$$' ./internal/soak
-	$(call say,networks cut, servers restarted, agents and pushes killed)
+	$(call say,networks cut; servers restarted; agents and pushes killed)
 	@go test -count=1 -v -run '^(TestNetworksCut|TestRollingRestart|TestAgentsKilled|TestPushKilled)$$' ./internal/killtest
 	$(call say,a store of another format)
 	@go test -count=1 -v -run '^(TestDirFormat|TestS3Format|TestOpenEarlier|TestS3Raise)$$' ./storage
