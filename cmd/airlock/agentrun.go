@@ -37,11 +37,16 @@ type subscriber struct {
 	at     *feed.State             // the feed that is worked on
 	moment moment                  // what may happen in the scan that is made
 	state  agent.State
-	retry  time.Time // after a problem
 	mark   string    // the home's watermark at the last scan
 	full   time.Time // when all was looked at last
 	listed time.Time // when the source was asked for its feeds
 	saved  time.Time // when the state was kept
+
+	// failures are this process's, in a row and since something came: an agent that is
+	// begun again tries at once, and a source that fails now and then is not one that is
+	// away.
+	failures int
+	retry    time.Time // after the last
 }
 
 // How often that is looked for of which nobody tells.
@@ -97,14 +102,16 @@ func (r *subscriber) run(ctx, stop context.Context) {
 func (r *subscriber) settle(ctx context.Context, failed error) {
 	now := r.now()
 	if failed == nil {
+		r.failures = 0
 		r.state.Contact, r.state.Problem, r.state.Next = signing.FormatTime(now), nil, ""
 		r.save(ctx)
 		return
 	}
+	r.failures++
 	code, hint := outcomeOf(failed)
 	r.state.Failed(now, code, oneLine(failed.Error()), hint)
 	if r.state.Next = ""; r.sub.Err == nil {
-		r.retry = now.Add(agent.Backoff(r.state.Problem.Count, r.sub.Every, rand.Float64))
+		r.retry = now.Add(agent.Backoff(r.failures, r.sub.Every, rand.Float64))
 		r.state.Next = signing.FormatTime(r.retry)
 	}
 	r.save(ctx)

@@ -242,7 +242,11 @@ func (r *subscriber) report(ctx context.Context, all []*prepared) (failed, waiti
 			failed = cmp.Or(failed, s.err)
 			broken[s.doc.Rule] = true
 		}
-		if r.options.dryRun || s.doc.To > s.doc.From || changes(s.doc.Plan) {
+		came := s.doc.To > s.doc.From
+		if came {
+			r.failures = 0 // whatever fails, the way is there
+		}
+		if r.options.dryRun || came || changes(s.doc.Plan) {
 			docs = append(docs, s.doc)
 		}
 		made += s.doc.Made

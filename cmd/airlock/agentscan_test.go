@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,5 +149,49 @@ func TestFeedsOf(t *testing.T) {
 	}
 	if got, err := feedsOf(); err != nil || !slices.Equal(got, there[:1]) || !slices.Equal(p.asked, []trust.Space{there[0].Space}) {
 		t.Errorf("%v, %v, asked for %v", got, err, p.asked)
+	}
+}
+
+// TestRetry: what fails is tried again later each time, but soon where something came,
+// and by an agent that is begun again, whatever failed before.
+func TestRetry(t *testing.T) {
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 22, 3, 0, 0, 0, time.UTC)
+	a := &app{streams: streams{out: &whole{to: io.Discard, mu: new(sync.Mutex)}, err: io.Discard}, now: func() time.Time { return now }, open: h}
+	begin := func() *subscriber {
+		r := &subscriber{app: a, home: h, sub: home.Subscribed{Name: "web"}, arrivals: &arrivals{}, known: map[feed.ID]int64{}, base: &puller{app: a}}
+		r.sub.Every = 15 * time.Second
+		return r
+	}
+	fails := func(r *subscriber) time.Duration {
+		r.settle(t.Context(), errors.New("no answer"))
+		return r.retry.Sub(now)
+	}
+	r := begin()
+	if first := fails(r); first < 7*time.Second || first > 15*time.Second {
+		t.Errorf("first tried again after %s", first)
+	}
+	for range 8 {
+		fails(r)
+	}
+	if late := fails(r); late < 150*time.Second || r.state.Problem.Count != 10 {
+		t.Errorf("after %d failures tried again after %s", r.state.Problem.Count, late)
+	}
+	r.report(t.Context(), []*prepared{{doc: pulledDoc{From: 3, To: 3}}})
+	if late := fails(r); late < 150*time.Second {
+		t.Errorf("though nothing came tried again after %s", late)
+	}
+	r.report(t.Context(), []*prepared{{doc: pulledDoc{From: 3, To: 4}}})
+	if soon := fails(r); soon > 15*time.Second {
+		t.Errorf("though something came tried again after %s", soon)
+	}
+	fails(r)
+	again := begin()
+	again.state = r.state
+	if soon := fails(again); soon > 15*time.Second || again.state.Problem.Count != 14 {
+		t.Errorf("begun again, after %d failures tried again after %s", again.state.Problem.Count, soon)
 	}
 }
