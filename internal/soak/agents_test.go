@@ -13,7 +13,7 @@ import (
 
 const (
 	// killAgentEvery is how often an agent is killed, in a run that is long enough.
-	killAgentEvery = 6 * time.Second
+	killAgentEvery = 12 * time.Second
 	// takeover is how long an agent may be silent until the other one takes over.
 	takeover = "3s"
 )
