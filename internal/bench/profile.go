@@ -27,6 +27,7 @@ var profiled = map[string]struct {
 	"object":   {"Serving the object of 2 KiB", profileObject},
 	"audit":    {"Auditing the receipts from their folder", profileAudit},
 	"servers":  {"64 publish receipts into one feed, the publishers and one server on S3 in one process", profileServers},
+	"waiters":  {"Agents connect with their tokens, wait and are told, the server in this process and they in another", profileWaiters},
 	"fair":     {"Others beside a loud Space, these and the server in one process", profileFair},
 	"newcomer": {"A newcomer reading the large feed from its folder", profileNewcomer},
 }
@@ -34,7 +35,7 @@ var profiled = map[string]struct {
 // profile collects the profiles of the rows that are wanted. One that fails says so in its place.
 func (b *bench) profile(ctx context.Context) []profile {
 	var out []profile
-	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "fair", "newcomer"} {
+	for _, name := range []string{"publish", "pull", "object", "audit", "servers", "waiters", "fair", "newcomer"} {
 		if !b.rows.want(name) {
 			continue
 		}

@@ -146,3 +146,22 @@ func (p *population) allWait(ctx context.Context, addr string, n int) error {
 		pause(ctx, 50*time.Millisecond)
 	}
 }
+
+// profileWaiters has agents connect, wait and be told by a server in this process.
+func profileWaiters(ctx context.Context, b *bench, _ string) error {
+	p, err := b.population(ctx)
+	if err != nil {
+		return err
+	}
+	h, err := p.serverHere(ctx)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	addr, err := h.listen(p.site)
+	if err != nil {
+		return err
+	}
+	_, _, err = p.tellAll(ctx, addr, b.waiters)
+	return err
+}
