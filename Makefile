@@ -68,9 +68,9 @@ fuzz: ## every fuzz target for FUZZTIME each (30s)
 	$(call say,every fuzz target for $(FUZZTIME))
 	@sh internal/check/fuzz.sh $(FUZZTIME)
 
-faults: ## each byte of a bundle changed in turn, and the bundle taken in: a minute
+faults: ## each byte of a bundle and of a stream changed in turn, and taken in: some minutes
 	$(call say,faults)
-	@go test -count=1 -timeout 15m -run 'TestEveryByte$$' ./bundle -every
+	@go test -count=1 -timeout 15m -run 'EveryByte$$' ./bundle -every
 
 # How long `make soak` runs, and what its faults are drawn from (0: the time).
 SOAK ?= 10m

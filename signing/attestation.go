@@ -115,16 +115,17 @@ func cutBase64(b []byte, before string, limit int) (value, rest []byte, err erro
 	if end <= 0 || end > base64.StdEncoding.EncodedLen(limit) {
 		return nil, rest, fmt.Errorf("want 1 to %d bytes in base64", limit)
 	}
-	text := rest[:end]
-	// The decoder skips line breaks, which would be a second encoding.
-	if bytes.ContainsAny(text, "\r\n") {
+	value, err = base64.StdEncoding.Strict().AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(end)), rest[:end])
+	switch {
+	case err != nil:
+		return nil, rest, err
+	case base64.StdEncoding.EncodedLen(len(value)) != end:
+		// The decoder skips line breaks, which would be a second encoding.
 		return nil, rest, errors.New("line break in base64")
+	case len(value) > limit:
+		return nil, rest, fmt.Errorf("%d bytes, at most %d are allowed", len(value), limit)
 	}
-	value, err = base64.StdEncoding.Strict().AppendDecode(make([]byte, 0, base64.StdEncoding.DecodedLen(end)), text)
-	if err == nil && len(value) > limit {
-		err = fmt.Errorf("%d bytes, at most %d are allowed", len(value), limit)
-	}
-	return value, rest[end:], err
+	return value, rest[end:], nil
 }
 
 // newAttestation assembles the stored form.

@@ -133,7 +133,7 @@ func TestMirrorRefuses(t *testing.T) {
 // A run that ends anywhere leaves readers what was there before, and the next one
 // goes on to the same end.
 func TestMirrorFaults(t *testing.T) {
-	tape, _ := tapeOf(t, 600)
+	tape, _ := tapeOf(t, 300)
 	for n := 0; ; n++ {
 		store := storage.NewMem()
 		_, _, err := process(t, log.Config{Store: store}).Feed(tape.ID).Mirror(t.Context(), tape, headOf(t, tape.First(100)), 1)
@@ -149,11 +149,11 @@ func TestMirrorFaults(t *testing.T) {
 			return nil, nil
 		})
 		_, _, err = process(t, log.Config{Store: faulty}).Feed(tape.ID).Mirror(t.Context(), tape, headOf(t, tape), 1)
-		if got := len(entries(t, process(t, log.Config{Store: store}).Feed(tape.ID))); got != 100 && got != 600 {
+		if got := len(entries(t, process(t, log.Config{Store: store}).Feed(tape.ID))); got != 100 && got != 300 {
 			t.Fatalf("ended at write %d: %d entries", n, got)
 		}
 		_, now, again := process(t, log.Config{Store: store}).Feed(tape.ID).Mirror(t.Context(), tape, headOf(t, tape), 1)
-		if again != nil || now != 600 || len(entries(t, process(t, log.Config{Store: store}).Feed(tape.ID))) != 600 {
+		if again != nil || now != 300 || len(entries(t, process(t, log.Config{Store: store}).Feed(tape.ID))) != 300 {
 			t.Fatalf("after an end at write %d: %d, %v", n, now, again)
 		}
 		if err == nil && left.Load() >= 0 {
