@@ -171,7 +171,7 @@ var outcomes = []struct {
 	{is(storage.ErrAway), exitFailed, "whoever runs the server looks at its store, the bucket or the folder, and at the server's log; nothing is half done, so run the same command again then"},
 	{either(log.ErrBusy, feedhttp.ErrBusy), exitFailed, "try again in a moment"},
 	{is(storage.ErrSpoolTaken), exitFailed, "a server runs with this home already: stop it, or serve with a --home of its own"},
-	{as[*feedhttp.CertificateError], exitUntrusted, "airlock identity renew --tls makes a new one and tells the servers; else ask the operator whether this Space is still admitted, or not confirmed yet (airlock server confirm)"},
+	{as[*feedhttp.CertificateError], exitUntrusted, "ask the operator whether this Space is confirmed yet (airlock server confirm) and still admitted; if it is, airlock identity publish tells the servers of the newest identity, and airlock identity renew --tls makes another certificate"},
 	{is(feedhttp.ErrUnauthorized), exitUntrusted, "ask the operator for a token (airlock server token add) and say --token-file FILE, or for a code to join with (airlock join)"},
 	{as[*apply.HeadError], exitRollback, "the folder was filled from a newer state of the feed: pull from the source it was filled from"},
 	{is(fs.ErrNotExist), exitFailed, "check the path or the name: there is nothing of it"},

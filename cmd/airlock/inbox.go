@@ -107,7 +107,7 @@ func (in *inbox) Take(ctx context.Context, c feedhttp.Caller, r io.Reader, asked
 func pushedHint(err error) string {
 	code, hint := outcomeOf(err)
 	switch {
-	case as[net.Error](err), errors.Is(err, io.ErrUnexpectedEOF):
+	case as[*net.OpError](err), errors.Is(err, io.ErrUnexpectedEOF):
 		return "it was cut off: nothing is to be done here, the server sends it again"
 	case code == exitBadSignature:
 		return "nothing of it was taken: tell the operator of the server, which tries again"

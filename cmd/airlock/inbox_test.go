@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -67,6 +69,7 @@ func TestPushedHint(t *testing.T) {
 	for want, err := range map[string]error{
 		"the server sends it again":       &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded},
 		"tell the operator of the server": fmt.Errorf("stream: %w", bundle.ErrMalformed),
+		"there is nothing of it":          &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, // no matter of the network
 		"airlock trust show SPACE":        &trust.DeniedError{Reason: trust.Untrusted, Rule: "kind", Thing: "x", Why: "y"},
 	} {
 		if got := pushedHint(err); !strings.Contains(got, want) {

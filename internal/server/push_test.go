@@ -40,7 +40,7 @@ type inbox struct {
 	slices  []bundle.Slice // that came
 	asked   []feedhttp.PushReceipts
 	behind  func(feedhttp.PushReceipts) *feedhttp.Taken // with its receipts feed
-	deaf    feed.ID                                     // which it does not take
+	without map[feed.ID]error                           // why it does not take these
 	agents  []string                                    // User-Agent of each request
 	answer  func(feedhttp.Taken) (feedhttp.Taken, error)
 	said    func(bundle.Slice) []byte // receipts of what came
@@ -83,8 +83,8 @@ func (in *inbox) Take(ctx context.Context, _ feedhttp.Caller, r io.Reader, asked
 			return have, nil
 		}
 	}
-	if s.Feed == in.deaf {
-		return have, feedhttp.ErrBusy
+	if err := in.without[s.Feed]; err != nil {
+		return have, err
 	}
 	if in.answer != nil {
 		have.Taken, err = in.answer(have.Taken)

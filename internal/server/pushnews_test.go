@@ -7,11 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"airlock/feed"
 	"airlock/feed/feedhttp"
 	"airlock/feed/feedtest"
 	"airlock/internal/server"
 	"airlock/storage"
 	"airlock/storage/storetest"
+	"airlock/trust"
 )
 
 // twoFeeds is a world of two feeds that are pushed to an inbox, once the first is there.
@@ -76,6 +78,82 @@ func TestPushUnreadHeadAlone(t *testing.T) {
 	if p := w.push(); p.State != server.Retrying {
 		t.Errorf("given up after the first failure: %+v", p)
 	}
+}
+
+// What the inbox refuses of one feed keeps nobody from the others, however long it
+// does: what is new there is pushed at once, and nothing is given up for it. The one
+// that is refused is asked for again at its own time.
+func TestPushRefusedFeed(t *testing.T) {
+	w, second, in := twoFeeds(t, func() bool { return false }, nil)
+	w.comes("both", func() bool { return w.push().State == server.Pushed && len(w.push().Taken) == 2 })
+	refused := &trust.DeniedError{Reason: trust.Untrusted, Rule: "allow", Thing: "inbox", Why: "acme/dev-qa is not trusted here"}
+	in.do(func() { in.without = map[feed.ID]error{second.ID: refused} })
+	if _, err := w.srv.Publish(t.Context(), reader, batch(second.ID, second.Publish("file/b@1"))); err != nil {
+		t.Fatal(err)
+	}
+	w.comes("a second refusal", func() bool { p := w.push(); return p.State == server.Retrying && p.Attempts > 1 })
+	for i := range 2 {
+		w.clock.add(25 * time.Hour)
+		w.mustSend(w.Publish(fmt.Sprintf("file/a@%d", i)))
+		w.comes("what is new", func() bool { return w.push().Taken[w.ID].Size == w.size() })
+	}
+	before := w.push()
+	w.comes("another refusal", func() bool { return w.push().Attempts > before.Attempts })
+	if p := w.push(); p.State != server.Retrying || !strings.HasPrefix(p.Problem, "not all feeds are taken: feed "+second.ID.String()) || !strings.Contains(p.Problem, "not trusted here") {
+		t.Errorf("%+v", p)
+	}
+	in.do(func() { in.without = nil })
+	w.comes("what was refused", func() bool {
+		p := w.push()
+		return p.State == server.Pushed && p.Problem == "" && p.Taken[second.ID].Size == int64(len(second.Opening()))+1
+	})
+}
+
+// Of feeds that are refused each has its own time: news of others do not have the inbox
+// asked for them again.
+func TestPushRefusedWaits(t *testing.T) {
+	w, second, in := twoFeeds(t, func() bool { return false }, func(c *server.Config) { c.Pushing.Retry = time.Hour })
+	w.comes("both", func() bool { return w.push().State == server.Pushed && len(w.push().Taken) == 2 })
+	in.do(func() {
+		in.without = map[feed.ID]error{second.ID: &feedhttp.ConflictError{Why: "it has something else"}}
+	})
+	if _, err := w.srv.Publish(t.Context(), reader, batch(second.ID, second.Publish("file/b@1"))); err != nil {
+		t.Fatal(err)
+	}
+	w.comes("a refusal", func() bool { return w.push().State == server.Retrying })
+	for i := range 3 {
+		w.mustSend(w.Publish(fmt.Sprintf("file/a@%d", i)))
+		w.comes("what is new", func() bool { return w.push().Taken[w.ID].Size == w.size() })
+	}
+	asked := 0
+	in.do(func() {
+		for _, s := range in.slices {
+			if s.Feed == second.ID && s.From > 0 {
+				asked++
+			}
+		}
+	})
+	if asked != 1 || w.push().Attempts != 1 {
+		t.Errorf("asked for it %d times, %d attempts", asked, w.push().Attempts)
+	}
+}
+
+// Where the inbox refuses all that there is, it is given up in time.
+func TestPushRefusedWhole(t *testing.T) {
+	w, second, in := twoFeeds(t, func() bool { return false }, nil)
+	w.comes("both", func() bool { return w.push().State == server.Pushed && len(w.push().Taken) == 2 })
+	refused := &trust.DeniedError{Reason: trust.Untrusted, Rule: "allow", Thing: "inbox", Why: "acme/dev-qa is not trusted here"}
+	in.do(func() { in.without = map[feed.ID]error{w.ID: refused, second.ID: refused} })
+	w.mustSend(w.Publish("file/a@1"))
+	if _, err := w.srv.Publish(t.Context(), reader, batch(second.ID, second.Publish("file/b@1"))); err != nil {
+		t.Fatal(err)
+	}
+	w.comes("both refusals", func() bool {
+		p := w.push()
+		return p.State == server.Retrying && !strings.Contains(p.Problem, "not all feeds")
+	})
+	w.clock.add(25 * time.Hour)
+	w.comes("its end", func() bool { return w.push().State == server.Failed })
 }
 
 // A head that was read is read again in time, whatever else is new: that it cannot be

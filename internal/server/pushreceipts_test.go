@@ -224,7 +224,7 @@ func TestPushReceiptsFirst(t *testing.T) {
 		t.Errorf("put back: %q, want %q", got, want)
 	}
 
-	in.do(func() { delete(in.has, r.ID); in.deaf = r.ID })
+	in.do(func() { delete(in.has, r.ID); in.without = map[feed.ID]error{r.ID: feedhttp.ErrBusy} })
 	publish("file/c@1")
 	w.comes("the third", func() bool { return w.push().Taken[w.ID].Size == w.size() && w.push().State == server.Retrying })
 	if got, want := shown()[:3], []string{"shared 4-5, 5s 4", "receipts 0-4, 0s 0", "shared 4-5, 0s 0"}; !slices.Equal(got, want) || r.size() != 4 {

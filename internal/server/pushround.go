@@ -16,9 +16,20 @@ import (
 	"airlock/internal/agent"
 )
 
-// errUnread reports that a feed which is pushed could not be read, and nothing else
-// failed.
-var errUnread = errors.New("not all feeds could be read")
+// What keeps some of the feeds that are pushed from the inbox, and none of the others:
+// the heads that could not be read here, or what the inbox refuses.
+var (
+	errUnread  = errors.New("not all feeds could be read")
+	errRefused = errors.New("not all feeds are taken")
+)
+
+// pushedRound is what a round found.
+type pushedRound struct {
+	there  map[feed.ID]int64 // what the inbox has of each feed that was read and that it does not refuse
+	due    time.Time         // of the next round, without news
+	failed error
+	tried  bool // in this round, what failed: a feed that is refused has a time of its own
+}
 
 // turn pushes what is new, keeps what became of that, and waits until there may be
 // more. It returns how many turns in a row failed, where so many did before.
@@ -27,19 +38,19 @@ func (r *pushRunner) turn(ctx context.Context, failures int) (int, error) {
 	var stop func()
 	caller.Changed, stop = r.changed(ctx)
 	defer stop()
-	there, due, problem := r.round(ctx, caller)
+	got := r.round(ctx, caller)
 	if ctx.Err() != nil {
 		return failures, nil
 	}
-	if err := r.note(ctx, problem); err != nil {
+	if err := r.note(ctx, got); err != nil {
 		return failures, err
 	}
 	switch failures++; {
-	case problem == nil:
+	case got.failed == nil, errors.Is(got.failed, errRefused):
 		failures = 0
-		r.await(ctx, caller, there, time.Until(due))
-	case errors.Is(problem, errUnread): // which keeps nobody from the others
-		r.await(ctx, caller, there, min(r.backoff(failures), time.Until(due)))
+		r.await(ctx, caller, got.there, time.Until(got.due))
+	case errors.Is(got.failed, errUnread):
+		r.await(ctx, caller, got.there, min(r.backoff(failures), time.Until(got.due)))
 	default:
 		r.pause(ctx, r.backoff(failures))
 	}
@@ -66,31 +77,42 @@ func (r *pushRunner) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round pushes the feeds that have grown. It goes on after one that fails, and returns
-// the first error: one of pushing before one of reading heads. With it come what the
-// inbox has of each feed that was read, and when to look for others.
-func (r *pushRunner) round(ctx context.Context, caller feedhttp.Caller) (there map[feed.ID]int64, due time.Time, failed error) {
+// round pushes the feeds that have grown, and goes on after one that fails. Of several
+// errors it keeps that of the inbox, before that of feeds which the inbox refuses,
+// before that of heads which could not be read here.
+func (r *pushRunner) round(ctx context.Context, caller feedhttp.Caller) pushedRound {
 	known, due, err := r.known(ctx, caller)
 	if err != nil {
-		return nil, due, err
+		return pushedRound{due: due, failed: err, tried: true}
 	}
 	seen := r.server.look(ctx, caller, known, pushRelist)
+	got := pushedRound{there: seen.there, due: due}
+	maps.DeleteFunc(r.refused, func(id feed.ID, _ refusal) bool {
+		_, news := seen.differ[id]
+		_, unread := seen.unread[id]
+		return !news && !unread // it is no longer pushed, or is there
+	})
 	for _, id := range inOrder(seen.differ) {
+		if time.Now().Before(r.refused[id].until) {
+			continue
+		}
 		err := r.push(ctx, id, seen.differ[id].Size)
 		if ctx.Err() != nil {
-			return nil, due, ctx.Err()
+			return got
 		}
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("feed %s: %w", id, err)
+		got.tried = got.tried || err != nil
+		if r.refuses(id, err); err != nil && !isRefusal(err) && got.failed == nil {
+			got.failed = fmt.Errorf("feed %s: %w", id, err)
 		}
 	}
 	for id := range seen.there {
 		seen.there[id] = r.cursor.Taken[id].Size
 	}
-	if unread := inOrder(seen.unread); failed == nil && len(unread) > 0 {
-		failed = fmt.Errorf("%w: %w", errUnread, seen.unread[unread[0]])
+	r.withRefused(&got)
+	if unread := inOrder(seen.unread); got.failed == nil && len(unread) > 0 {
+		got.failed, got.tried = fmt.Errorf("%w: %w", errUnread, seen.unread[unread[0]]), true
 	}
-	return seen.there, due, failed
+	return got
 }
 
 // inOrder returns the feeds of a map by their names.

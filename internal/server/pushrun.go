@@ -25,11 +25,12 @@ type pushRunner struct {
 	gone   chan struct{}
 	state  atomic.Pointer[string] // of the cursor; nil before it was read
 
-	space  trust.Space
-	client *feedhttp.Client
-	cursor *pushCursor
-	tag    string
-	unread bool // that a feed could not be read here is the problem of the cursor
+	space   trust.Space
+	client  *feedhttp.Client
+	cursor  *pushCursor
+	tag     string
+	partial bool // the problem of the cursor is one of some feeds
+	refused map[feed.ID]refusal
 }
 
 // errTerm reports that another server pushes now.
@@ -39,6 +40,7 @@ var errTerm = errors.New("another server pushes")
 // store.
 func (r *pushRunner) run(ctx context.Context) (err error) {
 	r.space, _ = trust.ParseSpace(r.record.Space) // it was checked
+	r.refused = map[feed.ID]refusal{}
 	if r.cursor, r.tag, err = r.server.pushCursor(ctx, r.record); err != nil {
 		return err
 	}
@@ -91,8 +93,8 @@ func (r *pushRunner) save(ctx context.Context) error {
 }
 
 // note keeps what became of a round.
-func (r *pushRunner) note(ctx context.Context, failed error) error {
-	c, now := r.cursor, r.server.config.Now().Unix()
+func (r *pushRunner) note(ctx context.Context, got pushedRound) error {
+	c, now, failed := r.cursor, r.server.config.Now().Unix(), got.failed
 	if failed == nil {
 		if c.state() == Pushed {
 			return nil
@@ -100,13 +102,16 @@ func (r *pushRunner) note(ctx context.Context, failed error) error {
 		c.State, c.Problem, c.Since, c.Tried = "", "", now, 0
 		return r.save(ctx)
 	}
-	unread := errors.Is(failed, errUnread) // which says nothing of the inbox, and gives nothing up
-	if c.State == "" || r.unread && !unread {
+	if !got.tried && c.State == Retrying && c.Problem == problem(failed) {
+		return nil
+	}
+	partial := errors.Is(failed, errUnread) || errors.Is(failed, errRefused) // which gives nothing up
+	if c.State == "" || r.partial && !partial {
 		c.State, c.Since = Retrying, now
 		r.server.config.Logger.Warn("push failed, and is tried again", "push", r.record.ID, "space", r.record.Space, "error", failed)
 	}
-	c.Tried, c.Problem, r.unread = c.Tried+1, problem(failed), unread
-	if !unread && now-c.Since >= int64(r.server.config.Pushing.GiveUp/time.Second) {
+	c.Tried, c.Problem, r.partial = c.Tried+1, problem(failed), partial
+	if !partial && now-c.Since >= int64(r.server.config.Pushing.GiveUp/time.Second) {
 		c.State = Failed
 		r.server.audit(ctx, Operator, "push", r.record.Space, failed, "push", r.record.ID, "url", r.record.URL)
 		r.server.config.Logger.Error("push given up", "push", r.record.ID, "space", r.record.Space, "error", failed)
@@ -147,7 +152,7 @@ func (r *pushRunner) bring(ctx context.Context, id feed.ID, size int64) error {
 		}
 		got, err := r.send(ctx, slice, asked)
 		if err != nil {
-			return err
+			return ofInbox(err)
 		}
 		done := got.Epoch == h.Epoch && got.Size >= h.Checkpoint.Size
 		if !done && got.Taken == at && got.Behind == nil {
