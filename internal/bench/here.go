@@ -53,6 +53,17 @@ func (s *site) serverHere(ctx context.Context) (*here, error) {
 	return h, nil
 }
 
+// listeningHere is serverHere for a server that answers over HTTP at addr.
+func (s *site) listeningHere(ctx context.Context) (h *here, addr string, err error) {
+	if h, err = s.serverHere(ctx); err != nil {
+		return nil, "", err
+	}
+	if addr, err = h.listen(s); err != nil {
+		return nil, "", errors.Join(err, h.Close())
+	}
+	return h, addr, nil
+}
+
 // Close ends the server and what it stands on.
 func (h *here) Close() error {
 	var errs []error

@@ -153,15 +153,11 @@ func profileWaiters(ctx context.Context, b *bench, _ string) error {
 	if err != nil {
 		return err
 	}
-	h, err := p.serverHere(ctx)
+	h, addr, err := p.listeningHere(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	addr, err := h.listen(p.site)
-	if err != nil {
-		return err
-	}
 	_, _, err = p.tellAll(ctx, addr, b.waiters)
 	return err
 }

@@ -44,11 +44,7 @@ func (b *bench) siteHere(ctx context.Context, dir string) (*site, *here, string,
 	if err != nil {
 		return nil, nil, "", err
 	}
-	h, err := s.serverHere(ctx)
-	if err != nil {
-		return nil, nil, "", err
-	}
-	addr, err := h.listen(s)
+	h, addr, err := s.listeningHere(ctx)
 	return s, h, addr, err
 }
 
@@ -166,15 +162,11 @@ func profileServers(ctx context.Context, b *bench, dir string) error {
 		return err
 	}
 	defer store.Stop()
-	h, err := s.serverHere(ctx)
+	h, addr, err := s.listeningHere(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	addr, err := h.listen(s)
-	if err != nil {
-		return err
-	}
 	const oneReceipt = 0 // of crowdLoads
 	p, err := s.publishers(ctx, oneReceipt, addr)
 	if err != nil {
@@ -194,15 +186,11 @@ func profileFair(ctx context.Context, b *bench, dir string) error {
 	if err != nil {
 		return err
 	}
-	h, err := p.serverHere(ctx)
+	h, addr, err := p.listeningHere(ctx)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	addr, err := h.listen(p.site)
-	if err != nil {
-		return err
-	}
 	g, err := p.guests(addr)
 	if err != nil {
 		return err

@@ -18,19 +18,13 @@ type refusal struct {
 	err   error
 }
 
-// isRefusal reports whether an error of push is an inbox's answer that asking again at
-// once does not change: what is pushed is against its policy, or against what it has.
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[*inboxError](err)
-	return ok
-}
-
-// inboxError is the answer of an inbox that takes nothing of a feed.
+// inboxError is an inbox's answer that asking again at once does not change: what it
+// was sent of a feed is against its policy, or against what it has.
 type inboxError struct{ error }
 
 func (e *inboxError) Unwrap() error { return e.error }
 
-// ofInbox marks the answers of an inbox that are about what it was sent.
+// ofInbox marks such an answer among the errors of sending.
 func ofInbox(err error) error {
 	_, denied := errors.AsType[*trust.DeniedError](err)
 	_, conflict := errors.AsType[*feedhttp.ConflictError](err)
@@ -41,14 +35,17 @@ func ofInbox(err error) error {
 	return err
 }
 
-// refuses keeps what the inbox says of a feed that was pushed.
-func (r *pushRunner) refuses(id feed.ID, err error) {
-	if !isRefusal(err) {
+// refuses reports whether what became of pushing a feed is that the inbox refuses it,
+// and keeps that.
+func (r *pushRunner) refuses(id feed.ID, err error) bool {
+	_, refused := errors.AsType[*inboxError](err)
+	if !refused {
 		delete(r.refused, id)
-		return
+		return false
 	}
 	times := r.refused[id].times + 1
 	r.refused[id] = refusal{times, time.Now().Add(r.backoff(times)), err}
+	return true
 }
 
 // withRefused completes a round with what the inbox refuses, now or since a round

@@ -49,7 +49,7 @@ func (r *pushRunner) turn(ctx context.Context, failures int) (int, error) {
 	case got.failed == nil, errors.Is(got.failed, errRefused):
 		failures = 0
 		r.await(ctx, caller, got.there, time.Until(got.due))
-	case errors.Is(got.failed, errUnread):
+	case errors.Is(got.failed, errUnread): // which keeps nobody from the others
 		r.await(ctx, caller, got.there, min(r.backoff(failures), time.Until(got.due)))
 	default:
 		r.pause(ctx, r.backoff(failures))
@@ -101,7 +101,7 @@ func (r *pushRunner) round(ctx context.Context, caller feedhttp.Caller) pushedRo
 			return got
 		}
 		got.tried = got.tried || err != nil
-		if r.refuses(id, err); err != nil && !isRefusal(err) && got.failed == nil {
+		if !r.refuses(id, err) && err != nil && got.failed == nil {
 			got.failed = fmt.Errorf("feed %s: %w", id, err)
 		}
 	}
