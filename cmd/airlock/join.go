@@ -111,7 +111,22 @@ func (a *app) join(ctx context.Context, where, text string, noWait bool) error {
 			return err
 		}
 	}
+	if doc.State == feedhttp.Admitted {
+		if err := j.catchUp(ctx); err != nil {
+			return err
+		}
+	}
 	return a.showJoined(doc)
+}
+
+// catchUp tells the operator of the newest identity: the one that was confirmed is
+// that of the first request, and leaves may have been renewed since.
+func (j *joining) catchUp(ctx context.Context) error {
+	_, newest, err := j.space()
+	if err == nil {
+		_, err = j.client.Tell(ctx, trust.FormatFile(newest))
+	}
+	return err
 }
 
 // meet asks each of the servers that are named, with commas between, for its log
