@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,11 +131,20 @@ func (a *app) settleFromEnv(flags *pflag.FlagSet) (said map[string]bool, err err
 		if value := a.getenv(name); value != "" {
 			said[f.Name] = true
 			if err := f.Value.Set(value); err != nil {
-				errs = append(errs, usage("%s is %.60q, which is no %s for --%s", "correct or unset the variable", name, value, f.Value.Type(), f.Name))
+				errs = append(errs, usage("%s is %.60q, which --%s does not take: %s", "correct or unset the variable", name, value, f.Name, wanted(f, err)))
 			}
 		}
 	})
 	return said, errors.Join(errs...)
+}
+
+// wanted says what a flag takes, by the error of a value that it does not: its own
+// words where it has some, its type where the error is one of parsing alone.
+func wanted(f *pflag.Flag, err error) string {
+	if as[*strconv.NumError](err) {
+		return "want " + f.Value.Type()
+	}
+	return err.Error()
 }
 
 // noCommand refuses what stands where a command is expected.
