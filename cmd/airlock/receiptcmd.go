@@ -162,7 +162,7 @@ func (p *post) sendNow(ctx context.Context, o receiptOptions) error {
 		p.note("%s sent to %s", count(sent, "receipt", "receipts"), p.feed())
 	}
 	if errors.Is(err, errNowhere) {
-		p.note("%s in this home: airlock receipt send --receipts URL", p.waiting(ctx))
+		p.noteNowhere(ctx, o)
 		return nil
 	}
 	return err

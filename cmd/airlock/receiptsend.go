@@ -277,13 +277,22 @@ func (p *post) sendQuietly(ctx context.Context, o receiptOptions, made int) {
 	switch {
 	case err == nil:
 	case errors.Is(err, errNowhere):
-		p.note("%s in this home: airlock receipt send --receipts URL", p.waiting(ctx))
+		p.noteNowhere(ctx, o)
 	case errors.Is(err, errUnasked):
 		p.note("%s for the passphrase: airlock receipt send", p.waiting(ctx))
 	default:
 		_, hint := outcomeOf(err)
 		p.note("airlock: warning: %s: %s (%s)", p.waiting(ctx), oneLine(err.Error()), hint)
 	}
+}
+
+// noteNowhere says what becomes of receipts where nobody said a place for them.
+func (p *post) noteNowhere(ctx context.Context, o receiptOptions) {
+	if o.to == receiptsInbox {
+		p.note("%s for the answer to what was pushed; what comes too late for it, airlock receipt send --receipts URL sends", p.waiting(ctx))
+		return
+	}
+	p.note("%s in this home: airlock receipt send --receipts URL", p.waiting(ctx))
 }
 
 // waiting says how many receipts wait.
