@@ -182,9 +182,21 @@ func (a *app) changeAudience(ctx context.Context, at audiences, id feed.ID, o au
 	return a.showAudience(ctx, at, id, "is", now)
 }
 
+// audienceSize says in a few words how many have a feed for their audience.
+func audienceSize(a feedhttp.Audience) string {
+	switch n := len(a.Names()); {
+	case a.All:
+		return "all Spaces"
+	case n == 0:
+		return "nobody"
+	default:
+		return count(n, "Space or group", "Spaces or groups")
+	}
+}
+
 func (a *app) showAudience(ctx context.Context, at audiences, id feed.ID, verb string, r feedhttp.Readers) error {
 	doc := audienceDoc{Feed: id.String(), Readers: r.Names()}
-	a.note("the audience of %s %s %s", id, verb, count(len(doc.Readers), "reader", "readers"))
+	a.note("the audience of %s %s %s", id, verb, audienceSize(r.Audience))
 	if r.Bound != nil {
 		if doc.Bound = r.Bound.Names(); !r.Bound.Equal(r.Audience) {
 			a.note("of them the operator lets in who is among: %s; airlock server audience says it", cmp.Or(strings.Join(doc.Bound, ", "), "nobody"))
