@@ -193,7 +193,8 @@ func (s *several) Tile(ctx context.Context, id feed.ID, level int, n int64, widt
 }
 
 // unanswered reports whether a place did not answer, or refused to: what it
-// holds is not known then.
+// holds is not known then. A bare error number of the system, such as EIO, is a
+// net.Error too: that of a store in a folder.
 func unanswered(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, feedhttp.ErrWentBack) {
 		return false

@@ -83,8 +83,8 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 }
 
 // tampered gives an error about content its code: what a source sends that
-// cannot even be read is not what was signed. Errors of the way there keep
-// theirs.
+// cannot even be read is not what was signed. Errors of the way there, and those of
+// a disk (see unanswered), keep theirs.
 func tampered(err error) error {
 	code, _ := outcomeOf(err)
 	if code != exitFailed || as[net.Error](err) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || as[*storage.FormatError](err) {
