@@ -210,7 +210,8 @@ func (l longFeed) otherPage(t *testing.T) []byte {
 // who learns of it on the way reads the whole feed, and finds the same as who
 // knew.
 func TestSnapshotRevoked(t *testing.T) {
-	l := newLongFeed(t)
+	l := theLongFeed(t)
+	l.author = l.author.Clone(t)
 	a := l.author
 	thief := a.Space.Publisher
 	carol := a.Space.Leaf("carol", trust.Publisher)

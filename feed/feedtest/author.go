@@ -1,6 +1,7 @@
 package feedtest
 
 import (
+	"maps"
 	"testing"
 
 	"airlock/feed"
@@ -27,6 +28,13 @@ type Author struct {
 	tb        testing.TB
 	heads     map[string]signing.ID
 	manifests map[feed.Ref]storage.Digest
+}
+
+// Clone returns an author of the same feed, whose Space goes its own way from here.
+func (a *Author) Clone(tb testing.TB) *Author {
+	c := *a
+	c.tb, c.Space, c.heads, c.manifests = tb, a.Space.Clone(tb), maps.Clone(a.heads), maps.Clone(a.manifests)
+	return &c
 }
 
 // NewAuthor returns the author of "<organisation>/<space>/<feed>", epoch 1.

@@ -110,7 +110,11 @@ func wantColdStart(t *testing.T, store *storage.Store, a *feedtest.Author, c *ch
 		})
 		l := process(t, log.Config{Store: cold, Key: feedtest.Key(1)}).Feed(a.ID)
 		old := newCheap(a).versions(t, store, 300, 1) // as in the beginning, but not the first of its name
-		if _, err := l.Append(t.Context(), 1, old); !errors.As(err, new(*feed.VersionError)) {
+		_, err := l.Append(t.Context(), 1, old)
+		for errors.Is(err, storage.ErrAway) { // what was read counts, so who asks again comes through
+			_, err = l.Append(t.Context(), 1, old)
+		}
+		if !errors.As(err, new(*feed.VersionError)) {
 			t.Errorf("pages %v: a version from the first page once more: %v", pages, err)
 		}
 		if _, err := l.Append(t.Context(), 1, c.versions(t, store, int(ref.size), 3)); err != nil {

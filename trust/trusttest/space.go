@@ -10,6 +10,8 @@ package trusttest
 import (
 	"context"
 	"crypto/ecdsa"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -83,6 +85,13 @@ func (s *Space) leaf(key *ecdsa.PrivateKey, person string, roles []trust.Role) *
 	check(s.tb, err)
 	s.leaves[signer] = listing{key, trust.Leaf{Certificate: cert, Person: person, Roles: roles}}
 	return signer
+}
+
+// Clone returns the Space as it is, which goes its own way from here.
+func (s *Space) Clone(tb testing.TB) *Space {
+	c := *s
+	c.tb, c.leaves, c.versions = tb, maps.Clone(s.leaves), slices.Clone(s.versions)
+	return &c
 }
 
 // History returns the identities so far, as a value of its own: a View that
