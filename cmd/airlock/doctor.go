@@ -15,9 +15,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Look for the usual causes of trouble, and say what to do",
 		Long: `Check the home (permissions, keys, certificate, trust files, state), the clock,
 free disk space, and the server or store. In the home of a server, which has a log
-key and no Space, that is the store that it serves. Nothing is changed, but a bucket gets
-small test objects that show whether it honours conditions. No passphrase is
-asked for.
+key and no Space, that is the store that it serves, and whether it has anything of what
+was served. Nothing is changed, but a bucket gets small test objects that show whether
+it honours conditions. No passphrase is asked for.
 
 Each line is ok, warn or fail, with the next step. The exit code is 1 if any
 check fails.`,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"airlock/feed"
 	"airlock/feed/log"
 	"airlock/internal/server"
 	"airlock/storage"
@@ -74,8 +75,36 @@ func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 		c.say(checkFail, check, hint, "%s: %v", at.name, err)
 		return
 	}
-	c.ok(check, "%s has %s", at.name, count(len(ids), "feed", "feeds"))
+	if !c.lost(ctx, at, from, ids) {
+		c.ok(check, "%s has %s", at.name, count(len(ids), "feed", "feeds"))
+	}
 	c.logKeyOf(ctx, at)
+}
+
+// lost looks whether a store lacks all that this home has served, and says so. A home
+// that only serves keeps one store. Others write to several, and read what came from
+// elsewhere: of theirs only an empty one tells something.
+func (c *checkup) lost(ctx context.Context, at *conn, where string, there []feed.ID) bool {
+	local, isStore := at.place.(*server.Local)
+	served := c.served()
+	if !isStore || !noneOf(served, there) || where != c.kept && len(there) > 0 || local.CheckOperator(ctx) != nil {
+		return false
+	}
+	result := checkFail
+	if where != c.kept {
+		result = checkWarn
+	}
+	c.say(result, "store", otherStoreHint+" Else restore its newest copy; nothing, where it was begun anew on purpose", "%s", otherStore(at.name, served))
+	return true
+}
+
+// noStore says that there is none, and of that which the home keeps what should be there.
+func (c *checkup) noStore(where string) string {
+	what := "there is no store in " + where
+	if served := c.served(); where == c.kept && len(served) > 0 {
+		what += ", and this home has served " + count(len(served), "feed", "feeds")
+	}
+	return what
 }
 
 // storeItself opens a store, which tries a bucket's conditional writes. It
@@ -83,7 +112,7 @@ func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 func (c *checkup) storeItself(ctx context.Context, where string) bool {
 	s, err := storage.OpenExisting(ctx, where, c.getenv)
 	if errors.Is(err, storage.ErrNoStore) {
-		c.say(checkWarn, "store", "check the path; airlock serve, or the first airlock publish, makes a store there", "there is no store in %s", where)
+		c.say(checkWarn, "store", "check the path; airlock serve, or the first airlock publish, makes a store there", "%s", c.noStore(where))
 		return false
 	}
 	if !strings.HasPrefix(where, "s3://") {

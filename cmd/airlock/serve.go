@@ -146,7 +146,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 	s.TLSConfig = k.shown.config()
 	again.handler, again.shown, again.logs = handler, k.shown, []*logFile{access, k.audit}
 	defer again.onHangup(ctx)()
-	a.noteServing(k, o.TLS, listener)
+	a.noteServing(ctx, k, o.TLS, listener)
 	return a.listen(ctx, s, listener, func() {
 		handler.Drain()
 		s.SetKeepAlivesEnabled(false) // who comes back goes to another server

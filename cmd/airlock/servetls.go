@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -81,10 +82,14 @@ func scheme(t settings.TLS) string {
 	return "https"
 }
 
-// noteServing says where a server listens, and by which key it is known.
-func (a *app) noteServing(k *keeper, t settings.TLS, l net.Listener) {
+// noteServing says where a server listens, by which key it is known, and what about it
+// is hardly meant.
+func (a *app) noteServing(ctx context.Context, k *keeper, t settings.TLS, l net.Listener) {
 	if k.shown != nil {
 		a.note("its TLS key is %s", k.shown.pin())
+	}
+	if served := a.served(); k.lacks(ctx, served) {
+		a.note("airlock: warning: %s: %s Until it is there they are refused (12)", otherStore(k.store.Name, served), otherStoreHint)
 	}
 	a.note("its log key is %s", logKeyName(k.key.Public()))
 	a.note("serving %s on %s://%s", k.store.Name, scheme(t), l.Addr())
