@@ -69,13 +69,14 @@ what was expected: a server's, the config.yaml of a home, and subscriptions. Wha
 file is, it says itself. Without FILE those of this home are checked.
 
 Of a server's it also looks whether its settings go together, and whether its
-certificate is in date and belongs to its key. With --probe it asks the store, too.`,
+certificate is in date and belongs to its key. With --probe it asks the store, too, and
+tries whether its log files can be written to by who runs this.`,
 		Example: `  airlock config check server.yaml
   airlock config check server.yaml --probe
   airlock config check -f json`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.configCheck(cmd.Context(), args, probe) },
 	}
-	c.Flags().BoolVar(&probe, "probe", false, "see whether the store answers; makes none")
+	c.Flags().BoolVar(&probe, "probe", false, "see whether the store answers and log files can be written to; makes none")
 	return c
 }
 
@@ -209,6 +210,11 @@ func (a *app) checkServer(ctx context.Context, f *settings.File, probe bool) {
 	if probe {
 		if err := a.probe(ctx, s.Store); err != nil {
 			f.Config.Refuse("store", "a store that answers", oneLine(err.Error()))
+		}
+		for setting, path := range map[string]string{"logs.access": s.Logs.Access, "logs.audit": s.Logs.Audit} {
+			if err := tryLog(path); err != nil {
+				f.Config.Refuse(setting, "a file to write to, in a folder that is there", err.Error())
+			}
 		}
 	}
 }

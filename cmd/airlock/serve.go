@@ -124,7 +124,7 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return err
 	}
 	defer k.close()
-	access, err := a.openLog(o.Logs.Access)
+	access, err := a.openLog("logs.access", o.Logs.Access)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 	case o.Logs.Audit == "":
 		o.Logs.Audit = cmp.Or(a.acts, filepath.Join(h.Path(), "audit.log"))
 	}
-	if k.audit, err = a.openLog(o.Logs.Audit); err != nil {
+	if k.audit, err = a.openLog("logs.audit", o.Logs.Audit); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
 	logger := a.logger(slog.LevelInfo)
