@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -122,7 +123,25 @@ func (a *app) configCheck(ctx context.Context, files []string, probe bool) (err 
 		return err
 	}
 	return &failure{code: exitFailed, what: count(wrong, "thing is", "things are") + " wrong in " + count(len(files), "file", "files"),
-		hint: "correct what is named; airlock config example says what each setting of a server is"}
+		hint: wrongHint(docs)}
+}
+
+// formsOf says of each kind of file where to read what it may say.
+var formsOf = []struct{ kind, where string }{
+	{settings.Document, "airlock config example says what each setting of a server is"},
+	{flagsDocument, "under flags, config.yaml of a home has flags of commands, and airlock COMMAND --help lists them"},
+	{kind.SubscriptionDocument, "airlock schema subscription prints what is expected"},
+}
+
+// wrongHint is about the files in which something is wrong.
+func wrongHint(docs []configDoc) string {
+	hint := "correct what is named"
+	for _, form := range formsOf {
+		if slices.ContainsFunc(docs, func(d configDoc) bool { return d.Kind == form.kind && len(d.Problems) > 0 }) {
+			hint += "; " + form.where
+		}
+	}
+	return hint
 }
 
 func (d *configDoc) write(w io.Writer) {
