@@ -94,9 +94,18 @@ func (c *checkup) lost(ctx context.Context, at *conn, where string, there []feed
 	if where != c.kept {
 		result = checkWarn
 	}
-	c.say(result, "store", otherStoreHint+" Else restore its newest copy; nothing, where it was begun anew on purpose", "%s", otherStore(at.name, served))
+	next := otherStoreHint + " Else restore its newest copy; nothing, where it was begun anew on purpose"
+	if c.assumed(where) {
+		next += "; " + servedElsewhere
+	}
+	c.say(result, "store", next, "%s", otherStore(at.name, served))
 	return true
 }
+
+const servedElsewhere = "where airlock serve was given another store, as by its --config, say --store (or AIRLOCK_STORE, or store in config.yaml of the home)"
+
+// assumed reports whether a store is looked at as nobody said where it is.
+func (c *checkup) assumed(where string) bool { return where == c.kept && c.store == "" }
 
 // noStore says that there is none, and of that which the home keeps what should be there.
 func (c *checkup) noStore(where string) string {
@@ -112,7 +121,11 @@ func (c *checkup) noStore(where string) string {
 func (c *checkup) storeItself(ctx context.Context, where string) bool {
 	s, err := storage.OpenExisting(ctx, where, c.getenv)
 	if errors.Is(err, storage.ErrNoStore) {
-		c.say(checkWarn, "store", "check the path; airlock serve, or the first airlock publish, makes a store there", "%s", c.noStore(where))
+		next := "check the path; airlock serve, or the first airlock publish, makes a store there"
+		if c.assumed(where) {
+			next = servedElsewhere + "; else it makes one there"
+		}
+		c.say(checkWarn, "store", next, "%s", c.noStore(where))
 		return false
 	}
 	if !strings.HasPrefix(where, "s3://") {

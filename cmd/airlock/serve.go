@@ -210,7 +210,7 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	}
 	store, err := a.openStorage(ctx, a.storePath(h), o.to)
 	if err != nil {
-		return nil, err
+		return nil, a.keptElsewhere(err)
 	}
 	return a.keepStore(ctx, h, store, o)
 }

@@ -52,7 +52,7 @@ func (a *app) upgrade(ctx context.Context, dryRun bool) error {
 		return a.show(upgradeDoc{Store: where, Dismissed: []string{}}, func(io.Writer) {})
 	}
 	if err != nil {
-		return notOpened(where, err)
+		return a.keptElsewhere(notOpened(where, err))
 	}
 	k, err := a.keepStore(ctx, h, store, serveOptions{to: changingUnless(dryRun)})
 	if err != nil {
