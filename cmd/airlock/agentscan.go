@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,9 +36,6 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	if r.conn != nil {
 		return nil
 	}
-	if _, err := os.Stat(r.home.Inbox()); r.source() == r.home.Inbox() && errors.Is(err, fs.ErrNotExist) {
-		return usage("nothing was ever pushed to %s", "airlock agent --inbox ADDRESS, with this home, takes in what is pushed; to whom, the operator says: airlock server push list", r.home.Path())
-	}
 	c, err := r.from(ctx, r.source())
 	if err != nil {
 		return err
@@ -50,9 +45,6 @@ func (r *subscriber) open(ctx context.Context) (err error) {
 	}
 	if r.sub.Bandwidth > 0 {
 		c.place = pacedPlace{c.place, agent.Paced{From: c.place, Pace: agent.NewPace(r.sub.Bandwidth)}}
-	}
-	if r.source() == r.home.Inbox() {
-		c.late = true // what came another way too may be pushed later
 	}
 	r.conn = c
 	return nil

@@ -45,7 +45,7 @@ type conn struct {
 	// received tells how many bytes came over the line; nil where there is none.
 	received func() int64
 	stick    *stick // nil for a server or a store
-	late     bool   // it was written once and stays so; see feed.Follower.Late
+	late     bool   // a medium, or what was pushed, may be older than what came another way; see feed.Follower.Late
 }
 
 // feedsAmong returns the feeds of some Spaces, and for none nothing: to Feeds that
@@ -113,6 +113,13 @@ func (a *app) at(ctx context.Context, where string, to access) (*conn, error) {
 	}
 	if paths := stickPaths(where); paths != nil && to == reading {
 		return a.openStick(ctx, paths...)
+	}
+	h, err := a.home()
+	if err != nil {
+		return nil, err
+	}
+	if to == reading && h.IsInbox(where) {
+		return a.openPushed(ctx, h)
 	}
 	c, err := a.openStore(ctx, where, to)
 	if to == reading && errors.Is(err, storage.ErrNoStore) {

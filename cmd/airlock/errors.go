@@ -77,6 +77,15 @@ func hinted(cause error, what, hint string) error {
 	return &failure{code: code, cause: cause, what: what, hint: hint}
 }
 
+// hintOr is the hint that an error has of its own, or else another.
+func hintOr(err error, hint string) string {
+	var own interface{ Hint() string }
+	if errors.As(err, &own) {
+		return own.Hint()
+	}
+	return hint
+}
+
 // exitWith ends a command with a code that is no fault of the program, such
 // as 4 for differences. Nothing is printed for an empty what.
 func exitWith(code int, what, hint string) error {
@@ -228,20 +237,12 @@ func outcomeOf(err error) (code int, hint string) {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.code, f.hint
 	}
-	var own interface{ Hint() string }
-	errors.As(err, &own)
 	for _, o := range outcomes {
 		if o.match(err) {
-			if own != nil {
-				return o.code, own.Hint()
-			}
-			return o.code, o.hint
+			return o.code, hintOr(err, o.hint)
 		}
 	}
-	if own != nil {
-		return exitFailed, own.Hint()
-	}
-	return exitFailed, "airlock doctor looks for the usual causes"
+	return exitFailed, hintOr(err, "airlock doctor looks for the usual causes")
 }
 
 // report prints an error as two lines, what happened and what to do next, and

@@ -170,6 +170,14 @@ func (a *app) sync(ctx context.Context, src *conn, id feed.ID) (*feed.Follower, 
 	return f, state, report, err
 }
 
+// there is how many entries a source has, which may be fewer than were accepted.
+func there(r feed.Report) int64 {
+	if r.Late > 0 {
+		return r.Late
+	}
+	return r.To
+}
+
 // judgeAge learns when the Space was last there, which its policy may ask for.
 func (a *app) judgeAge(ctx context.Context, h *home.Home, f *feed.Follower, s *feed.State) error {
 	err := h.LearnAlive(ctx, f, s, a.now())
@@ -187,10 +195,10 @@ func (a *app) judgeAge(ctx context.Context, h *home.Home, f *feed.Follower, s *f
 func (a *app) noFeed(ctx context.Context, f *feed.Follower, src *conn, id feed.ID, cause error) error {
 	seen, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), id)
 	if err != nil {
-		return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), "airlock list shows the feeds; is --server, --store or --from the right one?")
+		return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), hintOr(cause, "airlock list shows the feeds; is --server, --store or --from the right one?"))
 	}
 	return hinted(cause, fmt.Sprintf("there is no feed %s on %s, and %s of it were seen elsewhere", id, src.name, count(int(seen.Edge.Size()), "entry", "entries")),
-		"name the server or store that keeps it, or show a credential that may read it; a feed has one log: what belongs elsewhere goes into a feed of another name")
+		hintOr(cause, "name the server or store that keeps it, or show a credential that may read it; a feed has one log: what belongs elsewhere goes into a feed of another name"))
 }
 
 // followed returns what was seen of the feeds of a Space.

@@ -75,7 +75,6 @@ func (in *inbox) reread(ctx context.Context, id feed.ID) error {
 	if err != nil {
 		return err
 	}
-	c.late = true // more may have been accepted from elsewhere
 	f, state, _, err := in.sync(ctx, c, id)
 	if err == nil {
 		err = in.arrived(ctx, f, state)

@@ -70,12 +70,12 @@ func (a *app) log(ctx context.Context, args []string, from string, onlyRefused b
 	}
 	docs := []logDoc{}
 	for _, id := range ids {
-		f, state, _, err := a.sync(ctx, c, id)
+		f, state, report, err := a.sync(ctx, c, id)
 		if err != nil {
 			return err
 		}
 		at := &opened{c, f, state}
-		mine, err := at.entries(ctx, at.newest(onlyRefused, limit, a.now()), a.now())
+		mine, err := at.entries(ctx, at.newest(onlyRefused, limit, there(report), a.now()), a.now())
 		if err != nil {
 			return err
 		}
@@ -122,11 +122,11 @@ func (a *app) feedsToShow(ctx context.Context, c *conn, names []string) ([]feed.
 	return out, nil
 }
 
-// newest returns the last entries, in their order.
-func (o *opened) newest(onlyRefused bool, limit int, now time.Time) []feed.Row {
+// newest returns the last of so many entries, in their order.
+func (o *opened) newest(onlyRefused bool, limit int, of int64, now time.Time) []feed.Row {
 	var rows []feed.Row
 	x := o.state.Index
-	for i := x.Size() - 1; i >= 0 && (limit == 0 || len(rows) < limit); i-- {
+	for i := of - 1; i >= 0 && (limit == 0 || len(rows) < limit); i-- {
 		row := x.Row(i)
 		if !onlyRefused || row.Void != "" || o.refusal(row, now) != nil {
 			rows = append(rows, row)

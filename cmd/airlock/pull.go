@@ -232,7 +232,7 @@ func (p *puller) round(ctx context.Context, feeds []feed.ID, always bool) (map[f
 		}
 		if s.err == nil || s.doc.To > 0 {
 			docs = append(docs, s.doc)
-			known[feeds[i]] = s.doc.To
+			known[feeds[i]] = s.there
 		}
 		made += s.doc.Made
 	}
@@ -301,9 +301,7 @@ func (p *puller) follow(ctx context.Context, id feed.ID) *prepared {
 		return s
 	}
 	s.follower, s.state = f, state
-	if s.there = state.Edge.Size(); report.Late > 0 {
-		s.there = report.Late
-	}
+	s.there = there(report)
 	s.doc.From, s.doc.To, s.doc.Root = report.From, state.Edge.Size(), state.Edge.Root().String()
 	for i, why := range report.Void {
 		s.doc.Void = append(s.doc.Void, i)

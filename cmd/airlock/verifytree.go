@@ -98,7 +98,7 @@ func (v *verification) seenBefore(ctx context.Context, at *opened, leaves []tlog
 		back := &feed.RollbackError{ID: at.state.ID, Seen: seen.Checkpoint(), Got: at.state.Checkpoint()}
 		if seen.Edge.Size() > int64(len(leaves)) {
 			if at.late && begins(seen.Index, at.state.Index) {
-				v.note("seen", "a medium that is older than what was accepted here on %s: %s", seen.SeenAt.UTC().Format(time.DateOnly), count(int(seen.Edge.Size()), "entry", "entries"))
+				v.note("seen", "%s is older than what was accepted here on %s: %s", at.name, seen.SeenAt.UTC().Format(time.DateOnly), count(int(seen.Edge.Size()), "entry", "entries"))
 				return nil
 			}
 			v.bad("seen", back)

@@ -2,6 +2,7 @@ package home
 
 import (
 	"os"
+	"path/filepath"
 
 	"airlock/storage"
 )
@@ -13,6 +14,17 @@ import (
 
 // Inbox is where what was pushed lies.
 func (h *Home) Inbox() string { return h.file("inbox") }
+
+// IsInbox reports whether a path leads to the inbox, however it is written.
+func (h *Home) IsInbox(path string) bool {
+	here, err := os.Stat(h.Inbox())
+	if there, failed := os.Stat(path); err == nil && failed == nil {
+		return os.SameFile(here, there)
+	}
+	inbox, err := filepath.Abs(h.Inbox())
+	named, failed := filepath.Abs(path)
+	return err == nil && failed == nil && inbox == named
+}
 
 // CreatePushed makes an empty file for what is being pushed, which the caller
 // removes.
