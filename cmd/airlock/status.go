@@ -25,10 +25,12 @@ func (a *app) statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status [FEED…]",
 		Short: "Show how far feeds were followed, and what should be there against what is",
-		Long: `Show, for every feed that was followed here, what was seen last and how much the
-source has by now: the one that a subscription names for it (from), else the server
-of the home, or --server; with --from it is that for all. Nothing is taken in. With --into, show what that folder holds
-of each feed too. A certificate of this home's own Space that ends within 30
+		Long: `Show, for every feed that was followed here, what was seen last and how much its
+source has by now: each one from which a subscription takes it (from), which is the
+server of the home, or --server, where it names none, and where there is no
+subscription; with --from it is that for all. Of several the one that has most is
+shown. Nothing is taken in. With --into, show what that folder holds of each feed
+too. A certificate of this home's own Space that ends within 30
 days, or that ended, is warned of.
 
 For subscriptions (airlock agent) it shows when their source last answered and what
@@ -37,8 +39,9 @@ was seen, the one that is there and since when, and who published what should be
 Trust lists that are heeded (airlock trust add --trust-lists) are listed with the
 edges that lead here and the number of rights that they propose.
 
-The exit code is 3 where the source cannot be reached, and 12 where it shows
-less than, or something else than, was seen before. The sign of life is the newest
+The exit code is 3 where a source cannot be reached, and 12 where one shows less
+than, or something else than, was seen before; what is pushed to this home (from:
+inbox) may come later than from elsewhere. The sign of life is the newest
 one that the Space signed in the feed (airlock holdings).`,
 		Example: `  airlock status
   airlock status acme/dev-qa/shared --into conf
@@ -71,14 +74,14 @@ type statusDoc struct {
 	Root       string `json:"root"`
 	SeenAt     string `json:"seenAt"`
 	Alive      string `json:"alive,omitempty"` // the Space's newest sign of life in the feed
-	Source     int64  `json:"source"`          // entries the source has, -1 where unknown
+	Source     int64  `json:"source"`          // entries that the source has, of several the furthest; -1 where unknown
 	Behind     int64  `json:"behind"`
 	Problem    string `json:"problem,omitempty"`
 	TrustUntil string `json:"trustUntil"`        // a day, "no end", "own" or "ended"
 	Installed  int    `json:"installed"`         // packages in --into
 	Missing    int    `json:"missing,omitempty"` // files
 	Changed    int    `json:"changed,omitempty"` // files, by hand
-	absent     bool   // from the source, which answers
+	away       bool   // a source that did not answer
 }
 
 func (a *app) status(ctx context.Context, names []string, o statusOptions) error {
@@ -107,14 +110,7 @@ func (a *app) status(ctx context.Context, names []string, o statusOptions) error
 		if err != nil {
 			return err
 		}
-		c, err := at.of(ctx, s.ID)
-		if err == nil {
-			err = d.compare(ctx, c, s)
-		}
-		if err != nil {
-			d.Problem, d.Source = oneLine(err.Error()), max(d.Source, -1)
-			first = worse(first, err)
-		}
+		first = worse(first, at.compare(ctx, &d, s))
 		if dir != nil {
 			if err := d.look(ctx, dir, s.ID); err != nil {
 				return err
@@ -221,30 +217,29 @@ func describeStatus(ctx context.Context, h *home.Home, s *feed.State, now time.T
 	return d, err
 }
 
-// compare asks the source for its checkpoint and holds it against what was
-// seen.
+// compare asks a source for its checkpoint and holds it against what was seen. Of
+// several the one that has most counts.
 func (d *statusDoc) compare(ctx context.Context, c *conn, s *feed.State) error {
 	got, err := c.Checkpoint(ctx, s.ID)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.absent = true
-		return &failure{code: exitFailed, cause: err, what: fmt.Sprintf("%s has no feed %s", c.name, s.ID),
-			hint: "a feed that comes on media is compared with the newest of them: airlock status " + s.ID.String() + " --from STICK"}
+		return hinted(err, fmt.Sprintf("%s has no feed %s", c.name, s.ID),
+			hintOr(err, "a feed that comes on media is compared with the newest of them: airlock status "+s.ID.String()+" --from STICK"))
 	}
 	if err != nil {
 		return fmt.Errorf("unreachable: %w", err)
 	}
 	c2, err := feed.OpenCheckpoint(got.Note, s.ID.Origin(s.Epoch), s.LogKey)
 	if err != nil {
-		return fmt.Errorf("feed %s: %w", s.ID, err)
+		return fmt.Errorf("%s: feed %s: %w", c.name, s.ID, err)
 	}
-	d.Source, d.Behind = c2.Size, c2.Size-d.Seen
+	d.Source = max(d.Source, c2.Size)
+	d.Behind = max(0, d.Source-d.Seen)
 	if c.late && c2.Size < d.Seen {
-		d.Behind = 0 // what came another way may come here later
-		return nil
+		return nil // what came another way may come here later
 	}
 	forked := c2.Size == d.Seen && c2.Root != s.Edge.Root()
 	if forked || c2.Size < d.Seen {
-		return &feed.RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: c2, Fork: forked}
+		return fmt.Errorf("%s: %w", c.name, &feed.RollbackError{ID: s.ID, Seen: s.Checkpoint(), Got: c2, Fork: forked})
 	}
 	return nil
 }
@@ -269,10 +264,11 @@ func statusTable(w io.Writer, docs []statusDoc, withDir bool) {
 	for _, d := range docs {
 		source, behind := fmt.Sprint(d.Source), fmt.Sprint(d.Behind)
 		switch {
-		case d.absent:
-			source, behind = "not there", "-"
-		case d.Source < 0:
+		case d.Source >= 0:
+		case d.away:
 			source, behind = "unreachable", "-"
+		default:
+			source, behind = "not there", "-"
 		}
 		row := []string{d.Feed, fmt.Sprint(d.Seen), source, behind, d.SeenAt, dash(d.Alive), d.TrustUntil}
 		if withDir {
