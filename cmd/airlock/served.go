@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"airlock/feed"
 	"airlock/internal/server"
@@ -43,9 +44,11 @@ func noneOf(served, there []feed.ID) bool {
 }
 
 // lacks reports whether the store has none of the feeds that were served. It asks Space
-// by Space: where it is the right store, the first has one. Where it does not answer,
-// nothing is known.
+// by Space: where it is the right store, the first has one. Where it does not answer
+// soon, nothing is known.
 func (k *keeper) lacks(ctx context.Context, served []feed.ID) bool {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	for i, id := range served {
 		if i > 0 && id.Space == served[i-1].Space {
 			continue
