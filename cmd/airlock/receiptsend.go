@@ -289,7 +289,7 @@ func (p *post) sendQuietly(ctx context.Context, o receiptOptions, made int) {
 // noteNowhere says what becomes of receipts where nobody said a place for them.
 func (p *post) noteNowhere(ctx context.Context, o receiptOptions) {
 	if o.to == receiptsInbox {
-		p.note("%s for the answer to what was pushed; what comes too late for it, airlock receipt send --receipts URL sends", p.waiting(ctx))
+		p.note("%s in this home: what is in time goes with the answer to a push, and airlock receipt send --receipts URL sends the rest", p.waiting(ctx))
 		return
 	}
 	p.note("%s in this home: airlock receipt send --receipts URL", p.waiting(ctx))
