@@ -113,10 +113,13 @@ func TestScript(t *testing.T) {
 			"hangup":       hangUp,
 			"tls-pair":     tlsPair,
 			"tls-renew":    tlsRenew,
+			"collector":    startCollector,
+			"trace-of":     traceOf,
 		},
 		Condition: scriptCondition,
 		Setup: func(e *testscript.Env) error {
 			e.Values[serversKey{}] = map[string]*exec.Cmd{}
+			e.Values[collectorKey{}] = &collector{}
 			e.Values[liarKey{}] = map[string]*liar{}
 			e.Values[keptKey{}] = map[string]map[string]string{}
 			e.Setenv("HOME", e.WorkDir)
@@ -180,7 +183,7 @@ func serveStart(ts *testscript.TestScript, neg bool, args []string) {
 	if !slices.Contains(args, "--listen") {
 		line = append(line, "--listen", "127.0.0.1:0")
 	}
-	if args[len(args)-1] != "tsa" {
+	if args[len(args)-1] != "tsa" && !slices.Contains(args, "--access-log") {
 		line = append(line, "--access-log", "none")
 	}
 	cmd := exec.Command("airlock", line...)

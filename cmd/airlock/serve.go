@@ -21,6 +21,7 @@ import (
 	"airlock/internal/home"
 	"airlock/internal/server"
 	"airlock/internal/settings"
+	"airlock/internal/tracing"
 	"airlock/storage"
 )
 
@@ -129,11 +130,16 @@ func (a *app) serve(ctx context.Context, o serveOptions, louder func(flag string
 		return err
 	}
 	defer access.Close()
+	traces, err := tracing.Start(ctx, tracing.Config{Endpoint: o.Tracing.Endpoint, Sample: o.Tracing.Sample, Server: k.id, Version: version, Logger: a.logger(slog.LevelInfo), Now: a.now})
+	if err != nil {
+		return err
+	}
+	defer traces.Close()
 	metrics := prometheus.NewRegistry()
 	if err := k.server.Register(metrics); err != nil {
 		return err
 	}
-	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
+	handler, err := feedhttp.New(feedhttp.Config{Registry: metrics, Tracer: traces.Tracer(), Reader: k.server, Writer: k.server, Enroller: k.server, Audiences: k.server, Boards: k.server, Callers: k.server, Peers: k.server,
 		Ready: k.server.Ready, Limits: o.Limits, Logger: a.logger(slog.LevelInfo), AccessLog: access.writer(), Version: version, Now: a.now})
 	if err != nil {
 		return err
@@ -178,6 +184,7 @@ func (a *app) listen(ctx context.Context, s *http.Server, l net.Listener, drain 
 
 // keeper is a store with the server on it.
 type keeper struct {
+	id     string // of this server among others of the store; "" for who only administers
 	store  *storage.Store
 	server *server.Server
 	key    feed.LogKey       // zero for who administers without
@@ -208,11 +215,14 @@ func (a *app) keep(ctx context.Context, o serveOptions) (*keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := a.openStorage(ctx, a.storePath(h), o.to)
+	store, err := a.openPlace(ctx, a.storePath(h), o.to)
 	if err != nil {
 		return nil, a.keptElsewhere(err)
 	}
-	return a.keepStore(ctx, h, store, o)
+	if o.Tracing.Endpoint != "" {
+		store = tracing.Store(store)
+	}
+	return a.keepStore(ctx, h, storage.Chunked(store), o)
 }
 
 // keepStore is keep for a store that is open; it closes it on error.
@@ -265,10 +275,11 @@ func (a *app) keepStore(ctx context.Context, h *home.Home, store *storage.Store,
 		}
 	}
 	if o.serving {
-		c.Pushing = server.Pushing{On: true, Self: newSelf(0), To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
-		if c.Pushing.Self.ID, err = h.ServerID(); err != nil {
+		if k.id, err = h.ServerID(); err != nil {
 			return nil, errors.Join(err, k.close())
 		}
+		c.Pushing = server.Pushing{On: true, Self: newSelf(0), To: o.Push.To, GiveUp: o.Push.GiveUp, Version: version}
+		c.Pushing.Self.ID = k.id
 	}
 	k.server = server.New(c)
 	return k, nil

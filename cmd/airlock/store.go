@@ -71,6 +71,15 @@ func (a *app) openStore(ctx context.Context, where string, to access) (*conn, er
 
 // openStorage opens a store. Only publishing makes one.
 func (a *app) openStorage(ctx context.Context, where string, to access) (*storage.Store, error) {
+	store, err := a.openPlace(ctx, where, to)
+	if err != nil {
+		return nil, err
+	}
+	return storage.Chunked(store), nil
+}
+
+// openPlace is openStorage without what lies above the place that keeps things.
+func (a *app) openPlace(ctx context.Context, where string, to access) (*storage.Store, error) {
 	open := storage.OpenExisting
 	if to == publishing {
 		open = storage.Open
@@ -84,7 +93,7 @@ func (a *app) openStorage(ctx context.Context, where string, to access) (*storag
 	case err != nil:
 		return nil, notOpened(where, err)
 	}
-	return storage.Chunked(store), nil
+	return store, nil
 }
 
 // notOpened says why a store could not be opened.

@@ -20,6 +20,7 @@ const (
 //	{"time":"2026-01-02T15:04:05.123Z","remote":"127.0.0.1:5","caller":"acme/dev-qa","request":"…","method":"GET",
 //	 "path":"/v1/feeds/…","route":"object","status":200,"bytes":2048,"us":17,"agent":"…"}
 //
+// A request that is traced has its "trace" after "request".
 // Queries are left out, credentials never get here.
 // Lines wait in memory and are written in blocks by a goroutine that close ends.
 type accessLog struct {
@@ -98,6 +99,10 @@ func (l *accessLog) write(c *call, status int, sent int64, took time.Duration) {
 	b = append(b, c.caller.String()...)
 	b = append(b, `","request":"`...)
 	b = appendEscaped(b, c.caller.Request)
+	if id := c.traceID(); id != "" {
+		b = append(b, `","trace":"`...)
+		b = append(b, id...)
+	}
 	b = append(b, `","method":"`...)
 	b = appendEscaped(b, c.r.Method)
 	b = append(b, `","path":"`...)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"airlock/feed"
 	"airlock/storage"
@@ -43,6 +44,8 @@ type Config struct {
 	AccessLog io.Writer
 	// Registry gets the metrics; nil makes one.
 	Registry *prometheus.Registry
+	// Tracer makes a span of each request; nil for none.
+	Tracer trace.Tracer
 	// Version is shown to clients.
 	Version string
 	Now     func() time.Time
@@ -136,6 +139,7 @@ type call struct {
 	rest    string   // of the path
 	route   *route
 	body    *pacedBody // nil where none was read
+	span    trace.Span // nil where requests are not traced
 	started time.Time
 }
 
@@ -157,6 +161,7 @@ func (h *Handler) answer(c *call) (a answer, err error) {
 	if err == nil {
 		err = h.admit(c)
 	}
+	h.trace(c)
 	if err != nil {
 		return answer{}, err
 	}
@@ -182,6 +187,7 @@ func (h *Handler) answer(c *call) (a answer, err error) {
 func (h *Handler) finish(c *call, status int, sent int64, err error) {
 	took := h.now().Sub(c.started)
 	h.metrics.count(c.route, status, sent, took)
+	c.endTrace(status, took)
 	if h.access != nil {
 		h.access.write(c, status, sent, took)
 	}
@@ -197,7 +203,7 @@ func (h *Handler) finish(c *call, status int, sent int64, err error) {
 	case status >= http.StatusInternalServerError, status < http.StatusMultipleChoices && damaged(err):
 		level = slog.LevelError
 	}
-	h.logger.Log(c.r.Context(), level, "request failed", "request", c.caller.Request, "method", c.r.Method, "path", c.r.URL.Path, "status", status, "error", err)
+	h.tracedLogger(c).Log(c.r.Context(), level, "request failed", "request", c.caller.Request, "method", c.r.Method, "path", c.r.URL.Path, "status", status, "error", err)
 }
 
 // extendWrite gives the client Grace to take the next bytes.

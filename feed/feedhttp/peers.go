@@ -60,9 +60,11 @@ func (c *Client) Grown(ctx context.Context, sizes map[feed.ID]int64) error {
 
 // Forward passes a batch, whose objects must fit into a request, on to another
 // server of the store, under the id of the request that brought it.
-func (c *Client) Forward(ctx context.Context, b feed.Batch, request string) (feed.Accepted, error) {
+func (c *Client) Forward(ctx context.Context, b feed.Batch, request string) (accepted feed.Accepted, err error) {
+	ctx, span, traced := c.traceForward(ctx)
+	defer func() { endForward(span, err) }()
 	rq := batchRequest(b, "/entries", b.Objects, maxAccepted)
-	rq.header = append(rq.header, [2]string{forwardedField, "1"})
+	rq.header = append(append(rq.header, traced...), [2]string{forwardedField, "1"})
 	if request != "" {
 		rq.header = append(rq.header, [2]string{"X-Request-Id", request})
 	}

@@ -18,9 +18,10 @@ const (
 	giveUpAfter = 30 * time.Second
 )
 
-// commit takes a group through to its answers.
+// commit takes a group through to its answers. What it does at the store is traced as
+// the first one's, and goes on without it; closing the logs waits for it.
 func (l *Log) commit(group []*request) {
-	ctx, cancel := context.WithTimeout(l.logs.ctx, giveUpAfter)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(group[0].ctx), giveUpAfter)
 	defer cancel()
 	known, fresh := l.committerHead(), false
 	var last error // why it is tried again

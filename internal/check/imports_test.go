@@ -101,3 +101,30 @@ func TestViolation(t *testing.T) {
 		}
 	}
 }
+
+// onlyFor are what one package knows of another module, so that nothing else hangs on
+// it.
+var onlyFor = map[string]string{
+	"go.opentelemetry.io/otel/sdk":       "internal/tracing",
+	"go.opentelemetry.io/otel/exporters": "internal/tracing",
+	"go.opentelemetry.io/proto":          "internal/tracing",
+}
+
+func TestOnlyFor(t *testing.T) {
+	seen := map[string]bool{}
+	for _, f := range goFiles(t) {
+		for _, to := range f.others {
+			for what, pkg := range onlyFor {
+				if f.test || !strings.HasPrefix(to+"/", what+"/") {
+					continue
+				}
+				if seen[what] = true; f.pkg != pkg {
+					t.Errorf("%s imports %s, which is for %s alone", f.name, to, pkg)
+				}
+			}
+		}
+	}
+	if len(seen) != len(onlyFor) {
+		t.Errorf("of what one package alone imports only %v was seen", seen)
+	}
+}

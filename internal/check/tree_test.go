@@ -48,6 +48,7 @@ type goFile struct {
 	test    bool
 	lines   int
 	imports []string // folders within the module, such as "storage"
+	others  []string // what it imports of other modules, and of Go's own
 }
 
 // goFiles parses every Go file of this module, whatever its build tags.
@@ -69,19 +70,20 @@ func goFiles(t *testing.T) []goFile {
 		if err != nil {
 			t.Fatal(err)
 		}
+		own, others := imports(parsed)
 		files = append(files, goFile{
 			name:    name,
 			pkg:     path.Dir(name),
 			test:    strings.HasSuffix(name, "_test.go"),
 			lines:   bytes.Count(src, []byte("\n")),
-			imports: ownImports(parsed),
+			imports: own,
+			others:  others,
 		})
 	}
 	return files
 }
 
-func ownImports(f *ast.File) []string {
-	var own []string
+func imports(f *ast.File) (own, others []string) {
 	for _, spec := range f.Imports {
 		name, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
@@ -89,9 +91,11 @@ func ownImports(f *ast.File) []string {
 		}
 		if folder, ok := strings.CutPrefix(name, module+"/"); ok {
 			own = append(own, folder)
+		} else {
+			others = append(others, name)
 		}
 	}
-	return own
+	return own, others
 }
 
 func nestedModules(names []string) []string {

@@ -39,6 +39,8 @@ func newForm(t reflect.Type, tags reflect.StructTag, positive bool) form {
 		f = number(form{Form: kind.Size, name: "size", want: "a size such as 64MiB"}, ParseSize, formatSize)
 	case reflect.TypeFor[int]():
 		f = number(form{Form: kind.Number, name: "int", want: "a whole number"}, parseCount, formatCount)
+	case reflect.TypeFor[float64]():
+		f = form{kind.Number, "share", "a share from 0 to 1, such as 0.1", setShare, formatShare, false}
 	case reflect.TypeFor[bool]():
 		f = form{kind.Flag, "bool", "true or false", setFlag, func(v reflect.Value) string { return strconv.FormatBool(v.Bool()) }, false}
 	case reflect.TypeFor[[]string]():
@@ -120,6 +122,18 @@ func setFlag(v reflect.Value, text string) bool {
 	v.SetBool(yes)
 	return err == nil
 }
+
+// setShare takes decimals of a few digits, and none of the other ways to write a number.
+func setShare(v reflect.Value, text string) bool {
+	share, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.Trim(text, "0123456789.") != "" || share > 1 {
+		return false
+	}
+	v.SetFloat(share)
+	return true
+}
+
+func formatShare(v reflect.Value) string { return strconv.FormatFloat(v.Float(), 'f', -1, 64) }
 
 // addText adds to a list what stands between commas.
 func addText(v reflect.Value, text string) bool {

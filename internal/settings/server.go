@@ -30,6 +30,8 @@ type Server struct {
 	CommitWindow time.Duration `most:"10s" about:"how long a commit waits for more; 20ms suits distant stores"`
 	Drain        time.Duration `most:"1h" about:"how long it goes on answering when it is stopped, while /readyz says so: for a proxy to notice"`
 
+	Tracing Tracing `about:"Which requests OpenTelemetry traces are made of, and where these are sent, by OTLP over HTTP."`
+
 	Push   Push            `about:"How feeds are pushed to the inboxes of Spaces; to which, airlock server push says. One server of a store pushes at a time."`
 	Limits feedhttp.Limits `positive:"true" hidden:"true" live:"true" about:"What a client may send and hold. Who asks for more is refused, and told so."`
 }
@@ -39,6 +41,12 @@ type TLS struct {
 	Mode string `flag:"tls" words:"self" about:"with self it shows a certificate of its own, which clients pin" example:"self" more:"Its key is made out of the operator's log key, so all servers of an operator show the same one."`
 	Cert string `live:"true" form:"file" about:"certificate chain in PEM" example:"chain.pem"`
 	Key  string `live:"true" form:"file" about:"private key in PEM" example:"key.pem"`
+}
+
+// Tracing says where traces go.
+type Tracing struct {
+	Endpoint string  `form:"url" about:"collector to which traces of requests are sent" example:"http://127.0.0.1:4318" more:"Without one there are none. It is the URL below which v1/traces lies."`
+	Sample   float64 `about:"share of requests that are traced" more:"A request that another server of the store passed on is traced where it was there, and one of an administrator as its traceparent says."`
 }
 
 // Push says how a server pushes.
@@ -64,5 +72,5 @@ const (
 
 // Default returns the settings of a server to which nothing was said.
 func Default() Server {
-	return Server{Listen: "127.0.0.1:7070", Logs: Logs{Access: "-"}, Cache: 64 << 20, Push: Push{GiveUp: 24 * time.Hour}, Limits: feedhttp.DefaultLimits()}
+	return Server{Listen: "127.0.0.1:7070", Logs: Logs{Access: "-"}, Cache: 64 << 20, Tracing: Tracing{Sample: 1}, Push: Push{GiveUp: 24 * time.Hour}, Limits: feedhttp.DefaultLimits()}
 }
