@@ -37,6 +37,7 @@ type route struct {
 	allow     string
 	fast      string // what find compares {F}/… with before it asks the router
 	wholeFast bool   // fast is all of it
+	untraced  bool   // asked every few seconds by what watches servers
 }
 
 type routes struct {
@@ -68,9 +69,9 @@ func newRoutes() *routes {
 		{name: "grown", path: grownPath, access: callers, post: postGrown},
 		{name: "heads", path: headsPath, access: callers, post: postHeads},
 		{name: "feeds", path: "/v1/feeds", access: callers, get: getFeeds},
-		{name: "healthz", path: "/healthz", access: anyone, get: getHealth},
-		{name: "readyz", path: "/readyz", access: anyone, get: getReady},
-		{name: "metrics", path: "/metrics", access: operators, get: getMetrics},
+		{name: "healthz", path: "/healthz", access: anyone, get: getHealth, untraced: true},
+		{name: "readyz", path: "/readyz", access: anyone, get: getReady, untraced: true},
+		{name: "metrics", path: "/metrics", access: operators, get: getMetrics, untraced: true},
 	}...)
 }
 

@@ -23,7 +23,7 @@ var traceField propagation.TraceContext
 // to, and whether it is traced: each trace costs, here and at the collector, and who
 // was admitted is not trusted for that. Others find their requests by the request's id.
 func (h *Handler) trace(c *call) {
-	if h.config.Tracer == nil {
+	if h.config.Tracer == nil || c.route.untraced {
 		return
 	}
 	ctx := c.r.Context()

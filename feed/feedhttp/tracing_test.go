@@ -65,6 +65,21 @@ func TestTraceparent(t *testing.T) {
 	}
 }
 
+// TestUntraced: what watches the servers fills no collector.
+func TestUntraced(t *testing.T) {
+	tracer, made := tracers(1)
+	h := handler(t, newBackend(t), func(to *feedhttp.Config) { to.Tracer = tracer })
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		ask(h, "GET", path, "")
+	}
+	if spans := made.GetSpans(); len(spans) > 0 {
+		t.Errorf("%d spans, first of %s", len(spans), spans[0].Name)
+	}
+	if ask(h, "GET", "/v1/", ""); len(made.GetSpans()) != 1 {
+		t.Errorf("%d spans of a request", len(made.GetSpans()))
+	}
+}
+
 // TestSpan: a span names the request as the log does, and holds nothing that a client
 // made up or that only it may know.
 func TestSpan(t *testing.T) {
