@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"airlock/feed"
@@ -86,7 +87,7 @@ func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 // elsewhere: of theirs only an empty one tells something.
 func (c *checkup) lost(ctx context.Context, at *conn, where string, there []feed.ID) bool {
 	local, isStore := at.place.(*server.Local)
-	served := c.served()
+	served := slices.Collect(c.served())
 	if !isStore || !noneOf(served, there) || where != c.kept && len(there) > 0 || local.CheckOperator(ctx) != nil {
 		return false
 	}
@@ -110,7 +111,7 @@ func (c *checkup) assumed(where string) bool { return where == c.kept && c.store
 // noStore says that there is none, and of that which the home keeps what should be there.
 func (c *checkup) noStore(where string) string {
 	what := "there is no store in " + where
-	if served := c.served(); where == c.kept && len(served) > 0 {
+	if served := slices.Collect(c.served()); where == c.kept && len(served) > 0 {
 		what += ", and this home has served " + count(len(served), "feed", "feeds")
 	}
 	return what

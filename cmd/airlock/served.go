@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -18,10 +19,10 @@ import (
 const otherStoreHint = "is it the right folder or bucket, and is its disk mounted?"
 
 // served returns the feeds that this home has served.
-func (a *app) served() []feed.ID {
+func (a *app) served() iter.Seq[feed.ID] {
 	h, err := a.home()
 	if err != nil {
-		return nil
+		return func(func(feed.ID) bool) {}
 	}
 	return h.Served()
 }
@@ -43,20 +44,24 @@ func noneOf(served, there []feed.ID) bool {
 	return len(served) > 0 && !slices.ContainsFunc(there, func(id feed.ID) bool { return known[id] })
 }
 
-// lacks reports whether the store has none of the feeds that were served. It asks Space
-// by Space: where it is the right store, the first has one. Where it does not answer
+// looksForAtMost is how many feeds a server looks for when it begins.
+const looksForAtMost = 16
+
+// lacks reports whether the store has none of the feeds that were served. It looks for
+// some alone: where it is the right store, the first is there. Where it does not answer
 // soon, nothing is known.
-func (k *keeper) lacks(ctx context.Context, served []feed.ID) bool {
+func (k *keeper) lacks(ctx context.Context, served iter.Seq[feed.ID]) bool {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	for i, id := range served {
-		if i > 0 && id.Space == served[i-1].Space {
-			continue
-		}
+	missing := 0
+	for id := range served {
 		there, err := k.server.Feeds(ctx, server.Operator, []trust.Space{id.Space})
-		if err != nil || !noneOf(served, there) {
+		if err != nil || slices.Contains(there, id) {
 			return false
 		}
+		if missing++; missing == looksForAtMost {
+			break
+		}
 	}
-	return len(served) > 0
+	return missing > 0
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
+	"slices"
 	"sync/atomic"
 
 	"airlock/feed"
@@ -89,7 +90,7 @@ func (a *app) noteServing(ctx context.Context, k *keeper, t settings.TLS, l net.
 		a.note("its TLS key is %s", k.shown.pin())
 	}
 	if served := a.served(); k.lacks(ctx, served) {
-		a.note("airlock: warning: %s: %s Until it is there they are refused (12)", otherStore(k.store.Name, served), otherStoreHint)
+		a.note("airlock: warning: %s: %s Until it is there they are refused (12)", otherStore(k.store.Name, slices.Collect(served)), otherStoreHint)
 	}
 	a.note("its log key is %s", logKeyName(k.key.Public()))
 	a.note("serving %s on %s://%s", k.store.Name, scheme(t), l.Addr())
