@@ -87,8 +87,11 @@ func (c *checkup) feedsAt(ctx context.Context, check, from string) {
 // elsewhere: of theirs only an empty one tells something.
 func (c *checkup) lost(ctx context.Context, at *conn, where string, there []feed.ID) bool {
 	local, isStore := at.place.(*server.Local)
+	if !isStore || where != c.kept && len(there) > 0 {
+		return false
+	}
 	served := slices.Collect(c.served())
-	if !isStore || !noneOf(served, there) || where != c.kept && len(there) > 0 || local.CheckOperator(ctx) != nil {
+	if !noneOf(served, there) || local.CheckOperator(ctx) != nil {
 		return false
 	}
 	result := checkFail
@@ -103,7 +106,7 @@ func (c *checkup) lost(ctx context.Context, at *conn, where string, there []feed
 	return true
 }
 
-const servedElsewhere = "where airlock serve was given another store, as by its --config, say --store (or AIRLOCK_STORE, or store in config.yaml of the home)"
+const servedElsewhere = "where airlock serve was given another store, as by its --config, say " + toNameStore
 
 // assumed reports whether a store is looked at as nobody said where it is.
 func (c *checkup) assumed(where string) bool { return where == c.kept && c.store == "" }
@@ -111,7 +114,10 @@ func (c *checkup) assumed(where string) bool { return where == c.kept && c.store
 // noStore says that there is none, and of that which the home keeps what should be there.
 func (c *checkup) noStore(where string) string {
 	what := "there is no store in " + where
-	if served := slices.Collect(c.served()); where == c.kept && len(served) > 0 {
+	if where != c.kept {
+		return what
+	}
+	if served := slices.Collect(c.served()); len(served) > 0 {
 		what += ", and this home has served " + count(len(served), "feed", "feeds")
 	}
 	return what

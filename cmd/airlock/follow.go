@@ -195,10 +195,15 @@ func (a *app) judgeAge(ctx context.Context, h *home.Home, f *feed.Follower, s *f
 func (a *app) noFeed(ctx context.Context, f *feed.Follower, src *conn, id feed.ID, cause error) error {
 	seen, err := feed.LoadState(ctx, f.State, f.View.History().Lineage(), id)
 	if err != nil {
-		return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), hintOr(cause, "airlock list shows the feeds; is --server, --store or --from the right one?"))
+		return notThere(cause, src, id)
 	}
 	return hinted(cause, fmt.Sprintf("there is no feed %s on %s, and %s of it were seen elsewhere", id, src.name, count(int(seen.Edge.Size()), "entry", "entries")),
 		hintOr(cause, "name the server or store that keeps it, or show a credential that may read it; a feed has one log: what belongs elsewhere goes into a feed of another name"))
+}
+
+// notThere says that a source does not have a feed, of which nothing is known here.
+func notThere(cause error, src *conn, id feed.ID) error {
+	return hinted(cause, fmt.Sprintf("there is no feed %s on %s", id, src.name), hintOr(cause, "airlock list shows the feeds; is --server, --store or --from the right one?"))
 }
 
 // followed returns what was seen of the feeds of a Space.

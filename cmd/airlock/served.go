@@ -44,24 +44,26 @@ func noneOf(served, there []feed.ID) bool {
 	return len(served) > 0 && !slices.ContainsFunc(there, func(id feed.ID) bool { return known[id] })
 }
 
-// looksForAtMost is how many feeds a server looks for when it begins.
-const looksForAtMost = 16
-
-// lacks reports whether the store has none of the feeds that were served. It looks for
-// some alone: where it is the right store, the first is there. Where it does not answer
-// soon, nothing is known.
-func (k *keeper) lacks(ctx context.Context, served iter.Seq[feed.ID]) bool {
+// lost returns the feeds that this home has served, where the store has none of them;
+// nothing where it has one, or does not answer soon. It reads all that was served, and
+// all that is there, only where the first is missing: at the start of the right server
+// it is there.
+func (k *keeper) lost(ctx context.Context, served iter.Seq[feed.ID]) []feed.ID {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	missing := 0
-	for id := range served {
-		there, err := k.server.Feeds(ctx, server.Operator, []trust.Space{id.Space})
-		if err != nil || slices.Contains(there, id) {
-			return false
-		}
-		if missing++; missing == looksForAtMost {
-			break
-		}
+	next, stop := iter.Pull(served)
+	defer stop()
+	first, ok := next()
+	if !ok {
+		return nil
 	}
-	return missing > 0
+	there, err := k.server.Feeds(ctx, server.Operator, []trust.Space{first.Space})
+	if err != nil || slices.Contains(there, first) {
+		return nil
+	}
+	all := slices.Collect(served)
+	if there, err = k.server.Feeds(ctx, server.Operator, nil); err != nil || !noneOf(all, there) {
+		return nil
+	}
+	return all
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"net"
-	"slices"
 	"sync/atomic"
 
 	"airlock/feed"
@@ -89,8 +88,8 @@ func (a *app) noteServing(ctx context.Context, k *keeper, t settings.TLS, l net.
 	if k.shown != nil {
 		a.note("its TLS key is %s", k.shown.pin())
 	}
-	if served := a.served(); k.lacks(ctx, served) {
-		a.note("airlock: warning: %s: %s Until it is there they are refused (12)", otherStore(k.store.Name, slices.Collect(served)), otherStoreHint)
+	if lost := k.lost(ctx, a.served()); len(lost) > 0 {
+		a.note("airlock: warning: %s: %s Until it is there they are refused (12)", otherStore(k.store.Name, lost), otherStoreHint)
 	}
 	a.note("its log key is %s", logKeyName(k.key.Public()))
 	a.note("serving %s on %s://%s", k.store.Name, scheme(t), l.Addr())

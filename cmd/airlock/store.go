@@ -104,13 +104,16 @@ func notOpened(where string, err error) error {
 	return wrongFolder("store", where, err)
 }
 
+// toNameStore is where a store is named for all commands.
+const toNameStore = "--store (or AIRLOCK_STORE, or store in config.yaml of the home)"
+
 // keptElsewhere is the next step where the home keeps no store of its own and none was
 // named.
 func (a *app) keptElsewhere(err error) error {
 	if a.store != "" || !errors.Is(err, storage.ErrNoStore) {
 		return err
 	}
-	return hinted(err, err.Error(), "say which store it is: --config FILE with the settings of airlock serve, or --store (or AIRLOCK_STORE, or store in config.yaml of the home); airlock serve makes one there")
+	return hinted(err, err.Error(), "say which store it is: --config FILE with the settings of airlock serve, or "+toNameStore+"; airlock serve makes one there")
 }
 
 // wrongFolder says what a folder is that was named as a store or home and is

@@ -60,7 +60,7 @@ func (v *verification) entries(ctx context.Context, c *conn, id feed.ID) (*opene
 	state, report, err := f.Sync(ctx, id)
 	bar.end()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, hinted(err, fmt.Sprintf("there is no feed %s on %s", id, c.name), hintOr(err, "airlock list shows the feeds; is --server, --store or --from the right one?"))
+		return nil, notThere(err, c, id)
 	}
 	if errors.Is(err, trust.ErrUntrusted) {
 		// A changed certificate looks like a stranger's.
